@@ -1,0 +1,323 @@
+"""A data contract (ODCS v3 YAML) as typed, frozen objects; the only reader of ``expectations/sources``.
+
+Here: loading, and refusing a contract that is misspelt, unclassified or useless. Not here: reading files (parse), judging
+rows (gate), talking to agencies (agencies).
+
+ODCS carries what it has a field for. What it lacks stands in ``customProperties`` and is declared by the ``*Extras``
+models below, which forbid unknown keys.
+"""
+
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from warehouse.errors import ConfigError
+from warehouse.periods import PeriodKind
+
+Severity = Literal["stop", "quarantine", "warn"]
+Classification = Literal["direct_identifier", "quasi_identifier", "health", "public"]
+LogicalType = Literal["string", "integer", "number", "date", "boolean"]
+Protocol = Literal["bps_webapi", "arcgis", "ckan", "splp", "sftp", "by_hand"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileShape(Strict):
+    """One layout a sender uses. ``media`` picks the reader; the rest are its parameters."""
+
+    name: str
+    media: Literal["csv", "xlsx", "json_pages", "bps_webapi", "bps_export", "bantenprov"]
+    delimiters: tuple[str, ...] = (",",)
+    encodings: tuple[str, ...] = ("utf-8-sig",)
+    sheet: str | None = None
+    title_rows: int = Field(0, description="Most title rows that may stand above the header row")
+    records_path: str | None = Field(None, description="Dotted path to the list of records in a JSON page")
+    fields_path: str | None = Field(None, description="Dotted path inside a record to its fields (ArcGIS: attributes)")
+
+
+class ServerExtras(Strict):
+    protocol: Protocol
+    path: str | None = Field(None, description="Path template: {period} {year} {month} {part}")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Protocol's own settings")
+    secrets: dict[str, str] = Field(default_factory=dict, description="Credential name -> file name in the secrets folder")
+
+
+class ColumnExtras(Strict):
+    use: Literal["identity", "linkage", "gate", "mart", "lineage"] | None = None
+    headers: tuple[str, ...] = Field((), description="Further spellings of the agency's header")
+    codes: dict[str, tuple[str, ...]] | None = Field(None, description="Accepted code -> spellings that mean it")
+    code_system: Literal["kemendagri_code", "bps_code", "kemendagri_code_undotted", "region_name"] | None = None
+    null_tokens: tuple[str, ...] = ("", "-")
+    formats: tuple[str, ...] = Field(("%Y-%m-%d",), description="Date formats, tried in order")
+    decimal: Literal["point", "comma", "either"] = "point"
+    since: str | None = None
+    until: str | None = None
+    derivation: str | None = Field(None, description="DuckDB expression over typed columns; the column is in no file")
+    lake: bool = Field(True, description="False: needed by the gate alone, never written to the lake")
+
+
+class RuleExtras(Strict):
+    asset: Literal["rows", "profile"] = "rows"
+    message_id: str
+    message_en: str
+    action_id: str
+    action_en: str
+    owner: Literal["sender", "data_engineer", "walidata"]
+    reason: str | None = Field(None, description="Why this threshold, with its date; demanded where kwargs hold a number")
+    reason_date: date | None = None
+
+
+class ContractExtras(Strict):
+    agency_name: str
+    agreement_number: str
+    agreement_end: date
+    retention_days: int
+    delivery_mode: Literal["snapshot", "events", "vintage"]
+    period_kind: PeriodKind
+    period_meaning: str
+    parts: Literal["all", "puskesmas", "polsek", "branch", "indicator"] = "all"
+    due_day: int = Field(description="Days after the period's end at which it is due")
+    open_days: int = Field(description="Days after the due day on which a night still asks for it")
+    stale_after_days: int
+    natural_key: tuple[str, ...] = ()
+    may_be_empty: bool = False
+    shapes: tuple[FileShape, ...]
+    ignored_headers: dict[str, str] = Field(default_factory=dict, description="Header we know and drop -> why")
+    refused_headers: tuple[str, ...] = Field((), description="Headers whose presence alone holds the delivery")
+    profile: dict[str, str] = Field(default_factory=dict, description="Measure of a delivery -> DuckDB aggregate over rows")
+
+
+class Rule(Strict):
+    """One expectation. ``code`` is stable and unique over all contracts and marts."""
+
+    code: str
+    expectation: str
+    kwargs: dict[str, Any]
+    severity: Severity
+    category: str
+    extras: RuleExtras
+
+    @property
+    def column(self) -> str | None:
+        return self.kwargs.get("column") or self.kwargs.get("column_A")
+
+
+class Column(Strict):
+    name: str
+    header: str | None
+    logical_type: LogicalType
+    required: bool
+    classification: Classification
+    description: str
+    extras: ColumnExtras
+
+    @property
+    def is_identifier(self) -> bool:
+        return self.classification == "direct_identifier"
+
+    @property
+    def is_derived(self) -> bool:
+        return self.extras.derivation is not None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return ((self.header,) if self.header else ()) + self.extras.headers
+
+
+class Server(Strict):
+    environment: str
+    location: str | None
+    extras: ServerExtras
+
+
+class Contract(Strict):
+    """A dataset's contract. ``dataset`` is ``agency/name``, for example ``kemenkes/eppgbm``."""
+
+    dataset: str
+    title: str
+    version: str
+    purpose: str
+    grain: str
+    server: Server
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...]
+    extras: ContractExtras
+
+    @property
+    def agency(self) -> str:
+        return self.dataset.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.dataset.partition("/")[2]
+
+    @property
+    def table(self) -> str:
+        """Name of its lake view and staging model's stem: ``kemenkes__eppgbm``."""
+        return self.dataset.replace("/", "__")
+
+    @property
+    def file_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if not column.is_derived)
+
+    @property
+    def lake_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if not column.is_identifier and column.extras.lake)
+
+    @property
+    def identity_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.is_identifier)
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Contract":
+        problems = []
+        names = [column.name for column in self.columns]
+        problems += [f"column {name!r} twice" for name in {n for n in names if names.count(n) > 1}]
+        for column in self.columns:
+            if column.extras.use is None:
+                problems.append(f"column {column.name!r} has no use: drop it or state one")
+            if not column.is_derived and not column.header:
+                problems.append(f"column {column.name!r} has neither physicalName nor derivation")
+        for key in self.extras.natural_key:
+            if key not in names:
+                problems.append(f"natural_key names no column: {key!r}")
+        codes = [rule.code for rule in self.rules]
+        problems += [f"rule {code!r} twice" for code in {c for c in codes if codes.count(c) > 1}]
+        for rule in self.rules:
+            known = set(names) | {"source_part", "source_row", "delivery_id"}
+            known = known if rule.extras.asset == "rows" else set(self.extras.profile)
+            used = {rule.kwargs.get(k) for k in ("column", "column_A", "column_B")} - {None}
+            used |= set(rule.kwargs.get("column_list", ()))
+            problems += [f"rule {rule.code} names no {rule.extras.asset} column {name!r}" for name in sorted(used - known)]
+            has_number = any(isinstance(v, int | float) and not isinstance(v, bool) for v in rule.kwargs.values())
+            if has_number and not (rule.extras.reason and rule.extras.reason_date):
+                problems.append(f"rule {rule.code} has a threshold without a dated reason")
+            if rule.extras.asset == "profile" and rule.severity == "quarantine":
+                problems.append(f"rule {rule.code} judges a delivery: severity is stop or warn")
+        if problems:
+            raise ValueError("; ".join(sorted(problems)))
+        return self
+
+
+def _invalid(path: Path, detail: str) -> ConfigError:
+    return ConfigError(
+        "CONTRACT_INVALID",
+        f"Kontrak {path.name} tidak sah: {detail}",
+        f"Contract {path.name} is not valid: {detail}",
+        "Perbaiki berkas kontrak itu; tidak ada data yang dibaca.",
+        "Correct that contract file; no data were read.",
+    )
+
+
+def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
+    """Keys of ``given`` that the ODCS models did not keep: below the root they vanish without a word."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        lost = [f"{where}{key}" for key in given if key not in kept]
+        return lost + [p for key in given if key in kept for p in _dropped_keys(given[key], kept[key], f"{where}{key}.")]
+    if isinstance(given, list) and isinstance(kept, list):
+        return [p for i, (g, k) in enumerate(zip(given, kept, strict=True)) for p in _dropped_keys(g, k, f"{where}{i}.")]
+    return []
+
+
+def _extras(items: list | None) -> dict[str, Any]:
+    return {item.property: item.value for item in items or ()}
+
+
+def load_contract(path: Path) -> Contract:
+    """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file and the faulty key."""
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        odcs = OpenDataContractStandard.model_validate(given)
+        kept = odcs.model_dump(by_alias=True, exclude_none=True)
+        if lost := _dropped_keys(given, kept):
+            raise ValueError("keys ODCS does not know: " + ", ".join(lost))
+        (schema,) = odcs.schema_
+        (server,) = odcs.servers
+        columns = tuple(
+            Column(
+                name=prop.name,
+                header=prop.physicalName,
+                logical_type=prop.logicalType,
+                required=bool(prop.required),
+                classification=prop.classification,
+                description=prop.description,
+                extras=ColumnExtras(**_extras(prop.customProperties)),
+            )
+            for prop in schema.properties
+        )
+        rules = tuple(
+            Rule(
+                code=rule.name,
+                expectation=rule.implementation["type"],
+                kwargs=rule.implementation.get("kwargs", {}),
+                severity=rule.severity,
+                category=rule.dimension,
+                extras=RuleExtras(**_extras(rule.customProperties)),
+            )
+            for rule in schema.quality or ()
+        )
+        return Contract(
+            dataset=odcs.id,
+            title=odcs.name,
+            version=odcs.version,
+            purpose=odcs.description.purpose,
+            grain=schema.dataGranularityDescription,
+            server=Server(
+                environment=server.environment,
+                location=server.location or server.host,
+                extras=ServerExtras(**_extras(server.customProperties)),
+            ),
+            columns=columns,
+            rules=rules,
+            extras=ContractExtras(**_extras(odcs.customProperties)),
+        )
+    except (ValidationError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        detail = "; ".join(
+            f"{'.'.join(str(x) for x in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)
+        ) if isinstance(error, ValidationError) else str(error)
+        raise _invalid(path, detail) from error
+
+
+@lru_cache
+def load_contracts(folder: Path) -> dict[str, Contract]:
+    """All contracts under ``folder`` by dataset name, sorted; refuses two that share a rule code."""
+    contracts = {}
+    seen: dict[str, str] = {}
+    for path in sorted(folder.glob("*/*.odcs.yaml")):
+        contract = load_contract(path)
+        if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
+            raise _invalid(path, f"id {contract.dataset!r} does not match its place")
+        for rule in contract.rules:
+            if other := seen.setdefault(rule.code, contract.dataset):
+                if other != contract.dataset:
+                    raise _invalid(path, f"rule code {rule.code} is already used by {other}")
+        contracts[contract.dataset] = contract
+    return contracts
+
+
+def get_contract(folder: Path, dataset: str) -> Contract:
+    """One contract by name; an unknown name raises ConfigError that lists the known ones."""
+    contracts = load_contracts(folder)
+    if dataset not in contracts:
+        known = ", ".join(contracts)
+        raise ConfigError(
+            "DATASET_UNKNOWN",
+            f"Dataset {dataset!r} tidak dikenal.",
+            f"Dataset {dataset!r} is not known.",
+            f"Pilih salah satu: {known}.",
+            f"Choose one of: {known}.",
+        )
+    return contracts[dataset]
+
+
+CLASSIFICATIONS = get_args(Classification)

@@ -1,0 +1,49 @@
+"""The one place that opens DuckDB connections from Python, so that limits and hardening are the same everywhere."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from warehouse.settings import Settings
+
+
+@cache
+def httpfs_extension() -> Path:
+    """Path of the signed httpfs extension from its wheel: it brings OpenSSL, which encryption needs. Never INSTALLed."""
+    folder = Path(find_spec("duckdb_extension_httpfs").submodule_search_locations[0])
+    (path,) = folder.rglob("httpfs.duckdb_extension")
+    return path
+
+
+def connect(
+    settings: Settings,
+    database: str | Path = ":memory:",
+    *,
+    read_only: bool = False,
+    sees_identifiers: bool = False,
+) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with our limits; extensions are never fetched.
+
+    A connection that sees identifiers must be in memory, and spills encrypted: a plain spill writes NIKs in clear.
+    """
+    if sees_identifiers and not str(database).startswith(":memory:"):
+        raise ValueError("identifiers may be seen by in-memory connections only")
+    settings.tmp_dir.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        str(database),
+        read_only=read_only,
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": settings.duckdb_memory,
+            "threads": str(settings.duckdb_threads),
+            "temp_directory": str(settings.tmp_dir / "spill"),
+            "TimeZone": "UTC",
+        },
+    )
+    if sees_identifiers:
+        connection.load_extension(str(httpfs_extension()))
+        connection.execute("SET temp_file_encryption = true")
+    return connection

@@ -1,0 +1,362 @@
+"""The record of outcomes and decisions: what arrived, how it was judged, what is in force, what was released, who decided.
+
+SQLAlchemy Core tables, created by Alembic (``warehouse/migrations``). Here: tables and the few queries every room shares.
+Not here: judgement. Values from deliveries never enter the ledger; a row is known by delivery, part and source row.
+
+Times are UTC and aware. Rows are inserted, not edited; what is current is derived by views.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Boolean, Column, Date, Float, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+from warehouse.periods import Period
+
+
+class UtcDateTime(TypeDecorator):
+    """Timestamps that are aware going in and aware UTC coming out, on SQLite as on Postgres."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes no naive timestamp")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+nights = Table(
+    "nights",
+    metadata,
+    Column("night_id", String(36), primary_key=True),
+    Column("logical_date", Date, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String(20)),
+    Column("detail", Text),
+    comment="One row per run of the marts step",
+)
+
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("fetch_id", String(36), primary_key=True),
+    Column("dataset", String(80), nullable=False, index=True),
+    Column("part", String(80), nullable=False),
+    Column("period_kind", String(12), nullable=False),
+    Column("period_start", Date, nullable=False),
+    Column("origin", String(12), nullable=False, comment="agency | hand"),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("outcome", String(20), nullable=False, comment="landed | unchanged | not_available | failed | refused"),
+    Column("error_code", String(60)),
+    Column("message_id", Text),
+    Column("message_en", Text),
+    Column("action_id", Text),
+    Column("action_en", Text),
+    Column("attempts", Integer, nullable=False, default=1),
+    Column("bytes", BigInteger),
+    Column("delivery_id", String(32)),
+    comment="One row per attempt to obtain one (dataset, part, period), success and failure alike",
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", String(32), primary_key=True),
+    Column("dataset", String(80), nullable=False, index=True),
+    Column("part", String(80), nullable=False),
+    Column("period_kind", String(12), nullable=False),
+    Column("period_start", Date, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("content_sha256", String(64), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("media", String(12), nullable=False, comment="csv | xlsx | json | pages (tar of answers)"),
+    Column("origin", String(12), nullable=False),
+    Column("stored_path", Text, nullable=False, comment="below WAREHOUSE_HOME"),
+    Column("stored_sha256", String(64), nullable=False),
+    Column("destroyed_at", UtcDateTime),
+    comment="One row per file or paged answer of one sender for one (dataset, part, period)",
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("verdict_id", String(36), primary_key=True),
+    Column("delivery_id", ForeignKey("deliveries.delivery_id"), nullable=False, index=True),
+    Column("contract_version", String(20), nullable=False),
+    Column("judged_at", UtcDateTime, nullable=False),
+    Column("verdict", String(30), nullable=False, comment="accepted | accepted_with_quarantine | held"),
+    Column("reason_code", String(60), comment="the rule or error that held it"),
+    Column("message_id", Text),
+    Column("message_en", Text),
+    Column("checks_run", Integer, nullable=False),
+    Column("rows_read", BigInteger, nullable=False),
+    Column("rows_admitted", BigInteger, nullable=False),
+    Column("rows_quarantined", BigInteger, nullable=False),
+    Column("rows_refused", BigInteger, nullable=False),
+    Column("seconds", Float),
+    Column("profile", sa.JSON, comment="measures of the delivery, for drift rules of later ones"),
+    comment="One row per judgement of a delivery; the newest counts",
+)
+
+rule_results = Table(
+    "rule_results",
+    metadata,
+    Column("result_id", BigId, primary_key=True, autoincrement=True),
+    Column("verdict_id", ForeignKey("verdicts.verdict_id"), nullable=False, index=True),
+    Column("delivery_id", String(32), nullable=False, index=True),
+    Column("rule_code", String(60), nullable=False),
+    Column("column_name", String(80)),
+    Column("severity", String(12), nullable=False),
+    Column("category", String(40), nullable=False),
+    Column("outcome", String(10), nullable=False, comment="pass | fail | not_run"),
+    Column("checked", BigInteger),
+    Column("failed", BigInteger),
+    Column("observed", Float, comment="the measured value of a profile rule"),
+    comment="One row per rule and verdict",
+)
+
+quarantined_rows = Table(
+    "quarantined_rows",
+    metadata,
+    Column("row_id", BigId, primary_key=True, autoincrement=True),
+    Column("verdict_id", ForeignKey("verdicts.verdict_id"), nullable=False, index=True),
+    Column("delivery_id", String(32), nullable=False, index=True),
+    Column("rule_code", String(60), nullable=False),
+    Column("column_name", String(80)),
+    Column("source_part", String(80)),
+    Column("source_row", BigInteger, nullable=False),
+    comment="One row per quarantined or refused source row and rule; pointers only",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", String(36), primary_key=True),
+    Column("kind", String(20), nullable=False, comment="admit | reject | superseded"),
+    Column("delivery_id", ForeignKey("deliveries.delivery_id"), nullable=False, index=True),
+    Column("verdict_id", String(36), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reason_code", String(40), nullable=False),
+    Column("decided_by", String(120), nullable=False),
+    Column("decided_by_role", String(40), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    comment="One row per decision of a person (or of the rule that a newer delivery closes a held one)",
+)
+
+lake_files = Table(
+    "lake_files",
+    metadata,
+    Column("path", String(300), primary_key=True, comment="below WAREHOUSE_HOME"),
+    Column("verdict_id", ForeignKey("verdicts.verdict_id"), nullable=False, index=True),
+    Column("delivery_id", String(32), nullable=False, index=True),
+    Column("kind", String(10), nullable=False, comment="lake | vault"),
+    Column("rows", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    comment="One row per Parquet file of admitted rows (lake) or their identities (vault)",
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("build_id", String(36), primary_key=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String(20), nullable=False, comment="running | built | failed | stopped"),
+    Column("as_of", Date, nullable=False),
+    Column("inputs_hash", String(64)),
+    Column("content_hash", String(64)),
+    Column("code_version", String(64)),
+    Column("detail", Text),
+    comment="One row per build of the warehouse file",
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("release_id", String(40), primary_key=True),
+    Column("build_id", ForeignKey("builds.build_id"), nullable=False),
+    Column("previous_release_id", String(40)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("code_version", String(64)),
+    Column("disclosure", String(5), nullable=False),
+    Column("scan_verdict", String(10), nullable=False),
+    Column("removed_at", UtcDateTime),
+    comment="One row per release that became current at least once",
+)
+
+release_marts = Table(
+    "release_marts",
+    metadata,
+    Column("release_id", ForeignKey("releases.release_id"), primary_key=True),
+    Column("mart", String(80), primary_key=True),
+    Column("row_count", BigInteger, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("cells_published", BigInteger),
+    Column("cells_hidden", BigInteger),
+    comment="One row per release and mart",
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    Column("pin_id", String(36), primary_key=True),
+    Column("release_id", String(40), nullable=True, comment="NULL = unpinned"),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", String(120), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    comment="One row per rollback or unpin; the newest counts",
+)
+
+micro_openings = Table(
+    "micro_openings",
+    metadata,
+    Column("opening_id", String(36), primary_key=True),
+    Column("release_id", String(40), nullable=False),
+    Column("person", String(120), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    comment="One row per opening of the micro file",
+)
+
+# The newest verdict of each delivery, whether a person admitted or rejected it, and whether it counts.
+VIEWS = {
+    "latest_verdicts": """
+        select v.* from verdicts v
+        join (select delivery_id, max(judged_at) as judged_at from verdicts group by delivery_id) newest
+          on newest.delivery_id = v.delivery_id and newest.judged_at = v.judged_at
+    """,
+    "latest_decisions": """
+        select d.* from decisions d
+        join (select verdict_id, max(decided_at) as decided_at from decisions group by verdict_id) newest
+          on newest.verdict_id = d.verdict_id and newest.decided_at = d.decided_at
+    """,
+    "admissible_deliveries": """
+        select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id
+        from deliveries e
+        join latest_verdicts v on v.delivery_id = e.delivery_id
+        left join latest_decisions d on d.verdict_id = v.verdict_id
+        where (v.verdict <> 'held' and coalesce(d.kind, '') <> 'reject') or d.kind = 'admit'
+    """,
+    # Held and not yet decided.
+    "held_deliveries": """
+        select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id, v.reason_code,
+               v.message_id, v.message_en
+        from deliveries e
+        join latest_verdicts v on v.delivery_id = e.delivery_id
+        left join latest_decisions d on d.verdict_id = v.verdict_id
+        where v.verdict = 'held' and d.kind is null
+    """,
+}
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@lru_cache
+def engine(url: str) -> sa.Engine:
+    """The engine for a ledger URL; SQLite runs in WAL mode and waits for other writers."""
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        made = sa.create_engine(url, connect_args={"timeout": 60})
+
+        @sa.event.listens_for(made, "connect")
+        def _configure(connection, _record) -> None:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+        return made
+    return sa.create_engine(url, pool_pre_ping=True)
+
+
+class Ledger:
+    """A handle on the ledger at ``url``. Every write is one transaction."""
+
+    def __init__(self, url: str):
+        self.engine = engine(url)
+
+    @contextmanager
+    def write(self):
+        with self.engine.begin() as connection:
+            yield connection
+
+    def insert(self, table: Table, rows: dict[str, Any] | Iterable[dict[str, Any]]) -> None:
+        rows = [rows] if isinstance(rows, dict) else list(rows)
+        if rows:
+            with self.write() as connection:
+                connection.execute(table.insert(), rows)
+
+    def rows(self, statement: sa.Select | str, **parameters: Any) -> list[dict[str, Any]]:
+        statement = sa.text(statement) if isinstance(statement, str) else statement
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(statement, parameters).mappings()]
+
+    def delivery(self, delivery_id: str) -> dict[str, Any] | None:
+        found = self.rows(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id))
+        return found[0] if found else None
+
+    def known_delivery_ids(self, dataset: str, period: Period) -> set[str]:
+        statement = sa.select(deliveries.c.delivery_id).where(
+            deliveries.c.dataset == dataset,
+            deliveries.c.period_kind == period.kind,
+            deliveries.c.period_start == period.start,
+        )
+        return {row["delivery_id"] for row in self.rows(statement)}
+
+    def in_force(self, dataset: str, delivery_mode: str) -> list[dict[str, Any]]:
+        """Deliveries that count for a dataset, oldest period first: the only door to the lake.
+
+        snapshot: the newest admissible delivery of each (part, period); events and vintage: all admissible ones
+        (which row wins is decided by natural key in staging).
+        """
+        view = sa.table(
+            "admissible_deliveries",
+            *(
+                sa.column(name, type_)
+                for name, type_ in [
+                    ("delivery_id", String), ("dataset", String), ("part", String), ("period_kind", String),
+                    ("period_start", Date), ("received_at", UtcDateTime), ("verdict_id", String),
+                ]
+            ),
+        )
+        rows = self.rows(
+            sa.select(view).where(view.c.dataset == dataset).order_by(view.c.period_start, view.c.part, view.c.received_at)
+        )
+        if delivery_mode != "snapshot":
+            return rows
+        newest = {(row["part"], row["period_kind"], row["period_start"]): row for row in rows}
+        return list(newest.values())
+
+
+def delivery_id(dataset: str, part: str, period: Period, content_sha256: str) -> str:
+    """32 hex digits that name a delivery: the same bytes for the same (dataset, part, period) are one delivery."""
+
+
+    text = "\n".join((dataset, part, period.kind, period.start.isoformat(), content_sha256))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def as_date(value: date | str) -> date:
+    """SQLite's raw SQL gives dates as text; the ORM types give dates. One place to read either."""
+    return value if isinstance(value, date) else date.fromisoformat(value)

@@ -1,0 +1,122 @@
+"""Where things live, which keys to use, which region: the only module that reads the environment.
+
+Every setting is an environment variable ``WAREHOUSE_<NAME>``. Not here: what a dataset looks like (contracts), what an
+agency's protocol does (agencies).
+"""
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from warehouse.periods import JAKARTA
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Paths are absolute after validation. ``home`` holds all runtime state."""
+
+    model_config = SettingsConfigDict(env_prefix="WAREHOUSE_", frozen=True)
+
+    home: Path = Field(default=PROJECT_DIR / "var", description="Folder of all runtime state (WAREHOUSE_HOME)")
+    project_dir: Path = Field(default=PROJECT_DIR, description="Checkout with expectations/ and dbt_project/")
+    region: str = Field(default="36.71", description="Kemendagri code of the city")
+    ledger_url: str | None = Field(default=None, description="SQLAlchemy URL; default SQLite under home")
+    keys_dir: Path | None = Field(default=None, description="Folder with landing.pub, landing.key, pseudonym.key, vault.key")
+    endpoints_file: Path | None = Field(default=None, description="JSON: server addresses that replace the contracts'")
+    secrets_dir: Path | None = Field(default=None, description="Folder with one file per agency credential")
+    now: datetime | None = Field(default=None, description="Fixes the clock (tests, sandbox); else the system's")
+    duckdb_memory: str = Field(default="8GB", description="Memory limit of each DuckDB connection we open")
+    duckdb_threads: int = Field(default=2, description="Threads of each DuckDB connection we open")
+    report_url: str | None = Field(default=None, description="Address monitors open the report site at")
+
+    def model_post_init(self, _context) -> None:
+        object.__setattr__(self, "home", self.home.expanduser().absolute())
+
+    @property
+    def keys(self) -> Path:
+        return (self.keys_dir or self.home / "keys").absolute()
+
+    @property
+    def secrets(self) -> Path:
+        return (self.secrets_dir or self.home / "sandbox" / "secrets").absolute()
+
+    @property
+    def endpoints(self) -> Path:
+        return (self.endpoints_file or self.home / "sandbox" / "endpoints.json").absolute()
+
+    @property
+    def ledger(self) -> str:
+        return self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def landing_dir(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def vault_dir(self) -> Path:
+        return self.home / "vault"
+
+    @property
+    def lake_dir(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def build_file(self) -> Path:
+        return self.home / "build" / "warehouse.duckdb"
+
+    @property
+    def releases_dir(self) -> Path:
+        return self.home / "releases"
+
+    @property
+    def current(self) -> Path:
+        return self.home / "current"
+
+    @property
+    def ops_file(self) -> Path:
+        return self.home / "ops.duckdb"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def register_dir(self) -> Path:
+        return self.home / "register"
+
+    @property
+    def tmp_dir(self) -> Path:
+        return self.home / "tmp"
+
+    @property
+    def contracts_dir(self) -> Path:
+        return self.project_dir / "expectations" / "sources"
+
+    @property
+    def mart_rules_dir(self) -> Path:
+        return self.project_dir / "expectations" / "marts"
+
+    @property
+    def dbt_dir(self) -> Path:
+        return self.project_dir / "dbt_project"
+
+    @property
+    def seeds_dir(self) -> Path:
+        return self.dbt_dir / "seeds"
+
+    def utc_now(self) -> datetime:
+        """The one clock, always in UTC and never naive."""
+        return (self.now or datetime.now(UTC)).astimezone(UTC)
+
+    def today(self) -> date:
+        """Today's date in Asia/Jakarta."""
+        return self.utc_now().astimezone(JAKARTA).date()
+
+
+@lru_cache
+def get_settings() -> Settings:
+    return Settings()
