@@ -40,9 +40,9 @@ def connect(
             "memory_limit": settings.duckdb_memory,
             "threads": str(settings.duckdb_threads),
             "temp_directory": str(settings.tmp_dir / "spill"),
-            "TimeZone": "UTC",
         },
     )
+    connection.execute("SET TimeZone = 'UTC'")
     if sees_identifiers:
         connection.load_extension(str(httpfs_extension()))
         connection.execute("SET temp_file_encryption = true")
