@@ -1,0 +1,55 @@
+# One place to start: `make help`. Works with Python 3.11, make and a package index; nothing else of ours is needed.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## Show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Make .venv with the locked dependencies
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it or run make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing locked dependencies (about 1 GB) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## Sandbox city, its history and tonight through Airflow; ends with a table
+	@$(BIN)/warehouse sandbox run
+
+up: setup ## Serve Airflow, the sandbox agencies and the report site on localhost until Ctrl-C
+	@$(BIN)/warehouse sandbox up
+
+test: setup system-packages ## Run every test
+	@$(BIN)/python -m pytest -m "not long and not benchmark"
+
+test-long: setup system-packages ## Run every test with its longer variants
+	@$(BIN)/python -m pytest -m "not benchmark"
+
+bench: setup ## Measure stages side by side
+	@$(BIN)/python -m pytest -m benchmark
+
+lint: setup ## Style and import layers
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+lock: ## Resolve dependencies anew (needs uv in .venv)
+	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+
+system-packages:
+	@command -v chromium >/dev/null && command -v docker-compose >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium and docker-compose ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium docker-compose >/dev/null; \
+	else echo "Missing system packages: install chromium and docker-compose, then run make test again." >&2; exit 2; fi
+
+clean: ## Remove the runtime state (var/); the landed deliveries of the sandbox go with it
+	@chmod -R u+w var 2>/dev/null || true; rm -rf var
+
+.PHONY: help setup run up test test-long bench lint lock system-packages clean

@@ -1,0 +1,591 @@
+"""The steps of a night in order. DAG tasks and commands call only this module.
+
+Here: which step follows which, and one ledger row for each outcome. Not here: how to fetch, parse, judge, store, build or
+release (each has its room), nor schedules (``dags/``).
+
+Every step may be killed anywhere and run again: files come first under content-addressed names, the ledger commits last,
+and a step starts by asking the ledger what is still missing.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from warehouse import agencies, build, gate, lake, landing, ledger, linkage, release, report, vault
+from warehouse.contract import Contract, get_contract, load_contracts
+from warehouse.errors import BuildError, ConfigError, FetchError, ReleaseError, UnreadableDelivery, WarehouseError
+from warehouse.ledger import Ledger
+from warehouse.parse import Parsed, parse
+from warehouse.periods import Period, open_periods
+from warehouse.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal["admitted", "unchanged", "held", "failed"]
+Progress = Callable[[str], None]
+
+# Deliveries are judged together until their bytes reach this sum: one Great Expectations run costs about as much
+# for forty small files as for one, and memory must stay bounded for the large ones.
+GROUP_BYTES = 64 * 1024 * 1024
+
+
+@dataclass
+class IngestOutcome:
+    """What one ingest did: counts and codes only, safe for logs and XCom."""
+
+    dataset: str
+    outcome: Outcome = "unchanged"
+    periods: list[str] = field(default_factory=list)
+    landed: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    failed: int = 0
+    accepted: int = 0
+    held: int = 0
+    rows_admitted: int = 0
+    rows_quarantined: int = 0
+    seconds: float = 0.0
+    errors: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def open_ledger(s: Settings) -> Ledger:
+    """The ledger at its newest schema."""
+    ledger.upgrade(s.ledger)
+    return Ledger(s.ledger)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- extract -----------------------------------------------------------------------------------------------------------
+
+
+def extract(
+    dataset: str,
+    period: Period,
+    parts: Sequence[str] | None = None,
+    *,
+    s: Settings | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Ask the agency for each part of a period and land what it sends; one ledger row per attempt, failures included."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    contract = get_contract(s.contracts_dir, dataset)
+    attempts = []
+    with landing.spool(s) as spool:
+        for part in parts or agencies.parts(s, contract):
+            started = _now()
+            try:
+                fetched = agencies.fetch(s, contract, part, period, spool, progress)
+                landed = landing.land(s, led, contract, part, period, fetched.path, fetched.media, "agency")
+                fetched.path.unlink(missing_ok=True)
+                outcome = {
+                    "outcome": "landed" if landed.is_new else "unchanged",
+                    "attempts": fetched.attempts,
+                    "bytes": fetched.bytes,
+                    "delivery_id": landed.delivery_id,
+                }
+            except WarehouseError as error:
+                outcome = {"outcome": _failed_fetch(error), **_error_fields(error)}
+            attempts.append(_record_fetch(led, contract, part, period, "agency", started, outcome))
+    return attempts
+
+
+def _failed_fetch(error: WarehouseError) -> str:
+    if isinstance(error, FetchError):
+        return {"FETCH_NOT_AVAILABLE": "not_available", "FETCH_REFUSED": "refused"}.get(error.code, "failed")
+    return "refused"
+
+
+def _error_fields(error: WarehouseError) -> dict[str, str]:
+    return {
+        "error_code": error.code,
+        "message_id": error.message_id,
+        "message_en": error.message_en,
+        "action_id": error.action_id,
+        "action_en": error.action_en,
+    }
+
+
+def _record_fetch(
+    led: Ledger, contract: Contract, part: str, period: Period, origin: str, started: datetime, outcome: dict[str, Any]
+) -> dict[str, Any]:
+    row = {
+        "fetch_id": ledger.new_id(),
+        "dataset": contract.dataset,
+        "part": part,
+        "period_kind": period.kind,
+        "period_start": period.start,
+        "origin": origin,
+        "started_at": started,
+        "ended_at": _now(),
+        "attempts": 1,
+        **outcome,
+    }
+    led.insert(ledger.fetches, row)
+    return row
+
+
+# --- judge -------------------------------------------------------------------------------------------------------------
+
+
+def judge(
+    delivery_ids: Iterable[str],
+    *,
+    overridden: frozenset[str] = frozenset(),
+    s: Settings | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Parse and judge landed deliveries, store what is admitted, and record the verdicts. Returns the verdict rows."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    rows = [row for row in (led.delivery(i) for i in delivery_ids) if row is not None]
+    verdicts = []
+    for group in _groups(rows):
+        verdicts += _judge_group(s, led, group, overridden)
+        if progress:
+            progress(f"{group[0]['dataset']}: {len(verdicts)}/{len(rows)}")
+    return verdicts
+
+
+def _groups(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """Groups of one dataset and one period, so that a period's profile is there before the next one is judged."""
+    rows = sorted(rows, key=lambda row: (row["dataset"], row["period_start"], row["part"], row["received_at"]))
+    group: list[dict[str, Any]] = []
+    for row in rows:
+        first = group[0] if group else row
+        same = (row["dataset"], row["period_start"]) == (first["dataset"], first["period_start"])
+        if group and (not same or sum(r["bytes"] for r in group) + row["bytes"] > GROUP_BYTES):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def _judge_group(
+    s: Settings, led: Ledger, group: list[dict[str, Any]], overridden: frozenset[str]
+) -> list[dict[str, Any]]:
+    contract = get_contract(s.contracts_dir, group[0]["dataset"])
+    started = time.monotonic()
+    parsed: dict[str, Parsed] = {}
+    verdicts = []
+    for row in group:
+        try:
+            parsed[row["delivery_id"]] = parse(contract, landing.read(s, row), row["media"])
+        except (UnreadableDelivery, WarehouseError) as error:
+            verdicts.append(_record_unreadable(led, contract, row, error))
+    context = {
+        row["delivery_id"]: gate.DeliveryContext(
+            period=Period(ledger.as_date(row["period_start"]), row["period_kind"]),
+            part=row["part"],
+            received_at=row["received_at"],
+        )
+        for row in group
+        if row["delivery_id"] in parsed
+    }
+    if not parsed:
+        return verdicts
+    judgements = gate.judge(s, contract, parsed, context, _profiles(led, contract, group[0]["period_start"]), overridden)
+    seconds = (time.monotonic() - started) / len(parsed)
+    by_id = {row["delivery_id"]: row for row in group}
+    for delivery_id, judgement in judgements.items():
+        verdicts.append(_record_judgement(s, led, contract, by_id[delivery_id], judgement, seconds))
+    return verdicts
+
+
+def _profiles(led: Ledger, contract: Contract, before: date) -> list[dict[str, Any]]:
+    """Profiles of admissible deliveries of earlier periods, oldest first."""
+    found = led.rows(
+        sa.select(ledger.deliveries.c.part, ledger.deliveries.c.period_start, ledger.verdicts.c.profile)
+        .join_from(ledger.deliveries, ledger.verdicts)
+        .where(
+            ledger.deliveries.c.dataset == contract.dataset,
+            ledger.deliveries.c.period_start < before,
+            ledger.verdicts.c.verdict_id.in_(sa.text("select verdict_id from admissible_deliveries")),
+        )
+        .order_by(ledger.deliveries.c.period_start, ledger.verdicts.c.judged_at)
+    )
+    return [row for row in found if row["profile"]]
+
+
+def _record_unreadable(led: Ledger, contract: Contract, row: dict[str, Any], error: WarehouseError) -> dict[str, Any]:
+    verdict = {
+        "verdict_id": ledger.new_id(),
+        "delivery_id": row["delivery_id"],
+        "contract_version": contract.version,
+        "judged_at": _now(),
+        "verdict": "held",
+        "reason_code": error.code,
+        "message_id": f"{error.message_id} {error.action_id}".strip(),
+        "message_en": f"{error.message_en} {error.action_en}".strip(),
+        "checks_run": 0,
+        "rows_read": 0,
+        "rows_admitted": 0,
+        "rows_quarantined": 0,
+        "rows_refused": 0,
+    }
+    led.insert(ledger.verdicts, verdict)
+    return verdict
+
+
+def _record_judgement(
+    s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], judgement: gate.Judgement, seconds: float
+) -> dict[str, Any]:
+    verdict_id = ledger.new_id()
+    delivery_id = row["delivery_id"]
+    stored = []
+    if judgement.verdict != "held" and judgement.admitted is not None:
+        rows, identities = vault.pseudonymise(s, contract, row, judgement.admitted)
+        if identities is not None:
+            stored.append(("vault", vault.store(s, contract, delivery_id, verdict_id, identities)))
+        stored.append(("lake", lake.write(s, contract, delivery_id, verdict_id, rows)))
+    verdict = {
+        "verdict_id": verdict_id,
+        "delivery_id": delivery_id,
+        "contract_version": contract.version,
+        "judged_at": _now(),
+        "verdict": judgement.verdict,
+        "reason_code": judgement.reason_code,
+        "message_id": judgement.message_id,
+        "message_en": judgement.message_en,
+        "checks_run": judgement.checks_run,
+        "rows_read": judgement.rows_read,
+        "rows_admitted": judgement.rows_admitted,
+        "rows_quarantined": judgement.rows_quarantined,
+        "rows_refused": judgement.rows_refused,
+        "seconds": seconds,
+        "profile": judgement.profile,
+    }
+    common = {"verdict_id": verdict_id, "delivery_id": delivery_id}
+    with led.write() as connection:
+        connection.execute(ledger.verdicts.insert(), verdict)
+        if judgement.results:
+            connection.execute(ledger.rule_results.insert(), [common | asdict(result) for result in judgement.results])
+        if judgement.quarantined:
+            connection.execute(
+                ledger.quarantined_rows.insert(), [common | asdict(pointer) for pointer in judgement.quarantined]
+            )
+        for kind, file in stored:
+            connection.execute(
+                ledger.lake_files.insert(),
+                common | {"path": file.path, "kind": kind, "rows": file.rows, "sha256": file.sha256, "written_at": _now()},
+            )
+        if judgement.verdict != "held":
+            _close_superseded(connection, row)
+    return verdict
+
+
+def _close_superseded(connection: sa.Connection, row: dict[str, Any]) -> None:
+    """A newer accepted delivery of the same (dataset, part, period) closes those still held before it."""
+    held = connection.execute(
+        sa.text(
+            "select delivery_id, verdict_id from held_deliveries where dataset = :dataset and part = :part"
+            " and period_kind = :kind and period_start = :start and delivery_id <> :id and received_at <= :received"
+        ).bindparams(sa.bindparam("start", type_=sa.Date), sa.bindparam("received", type_=ledger.UtcDateTime)),
+        {
+            "dataset": row["dataset"],
+            "part": row["part"],
+            "kind": row["period_kind"],
+            "start": row["period_start"],
+            "id": row["delivery_id"],
+            "received": row["received_at"],
+        },
+    ).all()
+    for delivery_id, verdict_id in held:
+        connection.execute(
+            ledger.decisions.insert(),
+            {
+                "decision_id": ledger.new_id(),
+                "kind": "superseded",
+                "delivery_id": delivery_id,
+                "verdict_id": verdict_id,
+                "reason": f"Kiriman yang lebih baru telah diterima / a newer delivery was accepted: {row['delivery_id']}",
+                "reason_code": "NEWER_DELIVERY",
+                "decided_by": "warehouse",
+                "decided_by_role": "rule",
+                "decided_at": _now(),
+            },
+        )
+
+
+def _unjudged(led: Ledger, dataset: str) -> list[str]:
+    return [
+        row["delivery_id"]
+        for row in led.rows(
+            "select delivery_id from deliveries d where dataset = :dataset"
+            " and not exists (select 1 from verdicts v where v.delivery_id = d.delivery_id) order by received_at",
+            dataset=dataset,
+        )
+    ]
+
+
+# --- a dataset's night ---------------------------------------------------------------------------------------------------
+
+
+def ingest(
+    dataset: str,
+    logical_date: date,
+    *,
+    backfill: bool = False,
+    s: Settings | None = None,
+    progress: Progress | None = None,
+) -> IngestOutcome:
+    """Everything one dataset does in one night: ask for its open periods, land, judge, store."""
+    s = s or get_settings()
+    extras = get_contract(s.contracts_dir, dataset).extras
+    periods = open_periods(extras.period_kind, extras.due_day, extras.open_days, logical_date, backfill=backfill)
+    return ingest_periods(dataset, periods, s=s, progress=progress)
+
+
+def ingest_periods(
+    dataset: str,
+    periods: Sequence[Period],
+    parts: Sequence[str] | None = None,
+    *,
+    s: Settings | None = None,
+    progress: Progress | None = None,
+) -> IngestOutcome:
+    """Extract and judge the given periods, oldest first."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    started = time.monotonic()
+    result = IngestOutcome(dataset, periods=[period.label for period in periods])
+    for period in periods:
+        for attempt in extract(dataset, period, parts, s=s, progress=progress):
+            _count_attempt(result, attempt)
+        for verdict in judge(_unjudged(led, dataset), s=s, progress=progress):
+            _count_verdict(result, verdict)
+    result.outcome = _overall(result)
+    result.seconds = round(time.monotonic() - started, 2)
+    return result
+
+
+def ingest_file(
+    dataset: str, period: Period, part: str, path, media: str | None = None, *, s: Settings | None = None
+) -> IngestOutcome:
+    """Take a file that came by hand down the same way: land, judge, store, with the same ledger rows."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    contract = get_contract(s.contracts_dir, dataset)
+    if (known := agencies.parts(s, contract)) and part not in known:
+        raise ConfigError(
+            "PART_UNKNOWN",
+            f"Bagian {part!r} tidak dikenal untuk {dataset}.",
+            f"Part {part!r} is not known for {dataset}.",
+            f"Pilih salah satu: {', '.join(known)}.",
+            f"Choose one of: {', '.join(known)}.",
+        )
+    if period.kind != contract.extras.period_kind:
+        raise ConfigError(
+            "PERIOD_KIND_WRONG",
+            f"{dataset} memakai periode {contract.extras.period_kind}, bukan {period.kind}.",
+            f"{dataset} comes by {contract.extras.period_kind}, not by {period.kind}.",
+            "Ubah --period.",
+            "Change --period.",
+        )
+    started_at, started = _now(), time.monotonic()
+    result = IngestOutcome(dataset, periods=[period.label])
+    try:
+        landed = landing.land(s, led, contract, part, period, path, media or landing.media_of(path), "hand")
+    except WarehouseError as error:
+        attempt = {"outcome": "refused", **_error_fields(error)}
+    else:
+        attempt = {
+            "outcome": "landed" if landed.is_new else "unchanged",
+            "bytes": path.stat().st_size,
+            "delivery_id": landed.delivery_id,
+        }
+    _count_attempt(result, _record_fetch(led, contract, part, period, "hand", started_at, attempt))
+    for verdict in judge(_unjudged(led, dataset), s=s):
+        _count_verdict(result, verdict)
+    result.outcome = _overall(result)
+    result.seconds = round(time.monotonic() - started, 2)
+    return result
+
+
+def _count_attempt(result: IngestOutcome, attempt: dict[str, Any]) -> None:
+    counter = {"landed": "landed", "unchanged": "unchanged", "not_available": "missing"}.get(attempt["outcome"], "failed")
+    setattr(result, counter, getattr(result, counter) + 1)
+    if counter == "failed":
+        result.errors.append(f"{attempt['part']}: {attempt['error_code']}: {attempt['message_en']}")
+
+
+def _count_verdict(result: IngestOutcome, verdict: dict[str, Any]) -> None:
+    if verdict["verdict"] == "held":
+        result.held += 1
+        result.errors.append(f"{verdict['delivery_id'][:8]}: {verdict['reason_code']}: {verdict['message_en']}")
+    else:
+        result.accepted += 1
+    result.rows_admitted += verdict["rows_admitted"]
+    result.rows_quarantined += verdict["rows_quarantined"]
+
+
+def _overall(result: IngestOutcome) -> Outcome:
+    if result.failed:
+        return "failed"
+    if result.held:
+        return "held"
+    return "admitted" if result.accepted else "unchanged"
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------------
+
+
+def held(*, s: Settings | None = None) -> list[dict[str, Any]]:
+    """Held deliveries that wait for a person, oldest first."""
+    s = s or get_settings()
+    return open_ledger(s).rows("select * from held_deliveries order by received_at")
+
+
+def decide(
+    delivery_id: str,
+    kind: Literal["admit", "reject"],
+    reason: str,
+    reason_code: str,
+    decided_by: str,
+    role: str,
+    *,
+    s: Settings | None = None,
+) -> dict[str, Any]:
+    """Record a person's decision on a held delivery and carry it out.
+
+    Admitting judges the delivery again with its stop rules recorded but overridden: rows that a quarantine rule rejects
+    stay out. An empty reason is refused. A delivery that cannot be read cannot be admitted.
+    """
+    s = s or get_settings()
+    led = open_ledger(s)
+    waiting = {row["delivery_id"]: row for row in led.rows("select * from held_deliveries")}
+    if len(reason.strip()) < 10:
+        raise ConfigError(
+            "REASON_MISSING",
+            "Keputusan tanpa alasan tidak diterima.",
+            "A decision without a reason is not accepted.",
+            "Tulis alasan sekurangnya sepuluh huruf.",
+            "Write a reason of at least ten letters.",
+        )
+    if delivery_id not in waiting:
+        raise ConfigError(
+            "NOT_HELD",
+            f"Kiriman {delivery_id} tidak sedang ditahan.",
+            f"Delivery {delivery_id} is not held.",
+            "Lihat `warehouse held`.",
+            "See `warehouse held`.",
+        )
+    verdict = {"verdict_id": waiting[delivery_id]["verdict_id"]}
+    if kind == "admit":
+        (verdict,) = judge([delivery_id], overridden=frozenset({delivery_id}), s=s)
+        if verdict["verdict"] == "held":
+            raise ConfigError(
+                "CANNOT_ADMIT",
+                f"Kiriman {delivery_id} tidak dapat diterima: {verdict['message_id']}",
+                f"Delivery {delivery_id} cannot be admitted: {verdict['message_en']}",
+                "Minta pengirim mengirim ulang berkasnya.",
+                "Ask the sender to send the file again.",
+            )
+    decision = {
+        "decision_id": ledger.new_id(),
+        "kind": kind,
+        "delivery_id": delivery_id,
+        "verdict_id": verdict["verdict_id"],
+        "reason": reason.strip(),
+        "reason_code": reason_code,
+        "decided_by": decided_by,
+        "decided_by_role": role,
+        "decided_at": _now(),
+    }
+    led.insert(ledger.decisions, decision)
+    return decision
+
+
+def replay(
+    dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """Judge landed deliveries again under the contract of today; the newest verdict counts."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    get_contract(s.contracts_dir, dataset)
+    statement = sa.select(ledger.deliveries.c.delivery_id).where(
+        ledger.deliveries.c.dataset == dataset, ledger.deliveries.c.destroyed_at.is_(None)
+    )
+    if period:
+        statement = statement.where(
+            ledger.deliveries.c.period_kind == period.kind, ledger.deliveries.c.period_start == period.start
+        )
+    admitted_by_hand = {row["delivery_id"] for row in led.rows("select delivery_id from decisions where kind = 'admit'")}
+    return judge(
+        [row["delivery_id"] for row in led.rows(statement)],
+        overridden=frozenset(admitted_by_hand),
+        s=s,
+        progress=progress,
+    )
+
+
+# --- marts -------------------------------------------------------------------------------------------------------------------
+
+
+def marts(logical_date: date, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """Link, build, gate, release and report. A stop keeps the last release current and still refreshes ops and report."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    say = progress or (lambda _text: None)
+    night_id, started = ledger.new_id(), time.monotonic()
+    led.insert(
+        ledger.nights, {"night_id": night_id, "logical_date": logical_date, "started_at": _now(), "outcome": "running"}
+    )
+    detail: dict[str, Any] = {"stages": {}}
+
+    def stage(name: str, step: Callable[[], Any]) -> Any:
+        say(name)
+        begun = time.monotonic()
+        try:
+            return step()
+        finally:
+            detail["stages"][name] = round(time.monotonic() - begun, 2)
+
+    outcome = "failed"
+    try:
+        if build.is_up_to_date(s, led, logical_date):
+            outcome = "unchanged"
+        else:
+            stage("link", lambda: linkage.link(s, led))
+            built = stage("build", lambda: build.run(s, led, logical_date, progress=progress))
+            released = stage("release", lambda: release.publish(s, led, built))
+            outcome = released.outcome
+            detail["release_id"] = released.release_id
+    except (BuildError, ReleaseError) as error:
+        outcome = "held"
+        detail |= _error_fields(error)
+    finally:
+        led_row = {"ended_at": _now(), "outcome": outcome, "detail": str(detail.get("error_code") or "")}
+        with led.write() as connection:
+            connection.execute(ledger.nights.update().where(ledger.nights.c.night_id == night_id), led_row)
+    stage("ops", lambda: release.refresh_ops(s, led))
+    stage("report", lambda: report.render(s, led))
+    return {"outcome": outcome, "seconds": round(time.monotonic() - started, 2), **detail}
+
+
+def datasets(*, s: Settings | None = None) -> list[str]:
+    """Names of all datasets with a contract."""
+    return list(load_contracts((s or get_settings()).contracts_dir))
+
+
+def maintenance(*, s: Settings | None = None) -> dict[str, int]:
+    """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    return {
+        "destroyed": landing.destroy_expired(s, led, load_contracts(s.contracts_dir)),
+        "swept": landing.sweep(s, led) + lake.sweep(s, led),
+        "releases_removed": release.retain(s, led),
+    }
