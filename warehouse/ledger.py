@@ -1,6 +1,6 @@
-"""The record of outcomes and decisions: what arrived, how it was judged, what is in force, what was released, who decided.
+"""The record of outcomes and decisions: what arrived, how it was judged, what is in force, what was released, by whom.
 
-SQLAlchemy Core tables, created by Alembic (``warehouse/migrations``). Here: tables and the few queries every room shares.
+SQLAlchemy Core tables, created by Alembic (``warehouse/migrations``). Here: tables and the queries every room shares.
 Not here: judgement. Values from deliveries never enter the ledger; a row is known by delivery, part and source row.
 
 Times are UTC and aware. Rows are inserted, not edited; what is current is derived by views.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Column, Date, Float, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Float, ForeignKey, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 from warehouse.periods import Period
@@ -239,17 +239,31 @@ micro_openings = Table(
     comment="One row per opening of the micro file",
 )
 
+schema_views = Table(
+    "schema_views",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    comment="One row per view as last created: upgrade recreates them when their text changed",
+)
+
 # The newest verdict of each delivery, whether a person admitted or rejected it, and whether it counts.
 VIEWS = {
     "latest_verdicts": """
         select v.* from verdicts v
-        join (select delivery_id, max(judged_at) as judged_at from verdicts group by delivery_id) newest
-          on newest.delivery_id = v.delivery_id and newest.judged_at = v.judged_at
+        where not exists (
+            select 1 from verdicts newer
+            where newer.delivery_id = v.delivery_id
+              and (newer.judged_at, newer.verdict_id) > (v.judged_at, v.verdict_id)
+        )
     """,
     "latest_decisions": """
         select d.* from decisions d
-        join (select verdict_id, max(decided_at) as decided_at from decisions group by verdict_id) newest
-          on newest.verdict_id = d.verdict_id and newest.decided_at = d.decided_at
+        where not exists (
+            select 1 from decisions newer
+            where newer.verdict_id = d.verdict_id
+              and (newer.decided_at, newer.decision_id) > (d.decided_at, d.decision_id)
+        )
     """,
     "admissible_deliveries": """
         select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id
@@ -260,8 +274,8 @@ VIEWS = {
     """,
     # Held and not yet decided.
     "held_deliveries": """
-        select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id, v.reason_code,
-               v.message_id, v.message_en
+        select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id,
+               v.reason_code, v.message_id, v.message_en
         from deliveries e
         join latest_verdicts v on v.delivery_id = e.delivery_id
         left join latest_decisions d on d.verdict_id = v.verdict_id
@@ -288,6 +302,52 @@ def engine(url: str) -> sa.Engine:
 
         return made
     return sa.create_engine(url, pool_pre_ping=True)
+
+
+def alembic_config():
+    """Alembic's configuration of our revisions, without an ini file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
+def _is_current(connection: sa.Connection, head: str, views: dict[str, str]) -> bool:
+    if not {"alembic_version", "schema_views"} <= set(sa.inspect(connection).get_table_names()):
+        return False
+    at = connection.exec_driver_sql("select version_num from alembic_version").scalars().all()
+    made = {row.name: row.sha256 for row in connection.execute(sa.select(schema_views))}
+    return at == [head] and made == views
+
+
+def upgrade(url: str) -> None:
+    """Create the ledger's schema at ``url`` or bring it up to date. Safe when many processes start at once."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = alembic_config()
+    head = ScriptDirectory.from_config(config).get_current_head()
+    views = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in VIEWS.items()}
+    ledger = engine(url)
+    with ledger.connect() as connection:
+        if _is_current(connection, head, views):
+            return
+        connection.rollback()
+        lock = "BEGIN IMMEDIATE" if ledger.dialect.name == "sqlite" else "SELECT pg_advisory_xact_lock(3671)"
+        connection.exec_driver_sql(lock)
+        if _is_current(connection, head, views):
+            return
+        for name in reversed(VIEWS):
+            connection.exec_driver_sql(f"drop view if exists {name}")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        for name, text in VIEWS.items():
+            connection.exec_driver_sql(f"create view {name} as {text}")
+        connection.execute(schema_views.delete())
+        connection.execute(schema_views.insert(), [{"name": name, "sha256": sha} for name, sha in views.items()])
+        connection.commit()
 
 
 class Ledger:
@@ -341,7 +401,9 @@ class Ledger:
             ),
         )
         rows = self.rows(
-            sa.select(view).where(view.c.dataset == dataset).order_by(view.c.period_start, view.c.part, view.c.received_at)
+            sa.select(view)
+            .where(view.c.dataset == dataset)
+            .order_by(view.c.period_start, view.c.part, view.c.received_at)
         )
         if delivery_mode != "snapshot":
             return rows

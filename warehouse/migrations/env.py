@@ -1,0 +1,21 @@
+"""Runs revisions on the connection that ``warehouse.ledger.upgrade`` passes in, inside its transaction."""
+
+from alembic import context
+
+from warehouse.ledger import UtcDateTime, metadata
+
+
+def _render(kind: str, item: object, _context) -> str | bool:
+    """Revisions stand alone: they name SQLAlchemy's types, never ours."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    render_item=_render,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
