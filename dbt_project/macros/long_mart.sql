@@ -1,0 +1,171 @@
+{#
+The one shape of an area mart (K + V), written once.
+
+    with ..., measured as (select ... one row per area, period, measure and key ...)
+    {{ long_mart('stunting_by_area_month', 'measured', keys=['source_system', 'area_basis', 'age_group'],
+                 provides=['numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count']) }}
+
+    long_mart(mart, relation, keys=[], provides=[], rollup=true, where=none)
+
+mart       name of the mart; each of its measures has a row in dim_measure, which gives unit, denominator_source, kind
+           (count | rate | statistic), interval_method (wilson | none) and inputs (datasets, separated by a blank).
+relation   a CTE or ref with: kemendagri_code, period_kind, period_start, measure, <keys>, numerator, denominator
+           (denominator NULL in a pure count). Never area_level: it follows from the code.
+keys       the mart's own keys, TEXT or DATE, in the order of marts.md.
+provides   which further columns `relation` has; the rest become NULL:
+             statistic            DOUBLE, what is no ratio; demands rollup=false
+             numerator_low/high   BIGINT, what links and unknowns allow
+             bounds_denominator   BIGINT, divides the two bounds where it is not `denominator`
+             percentage_low/high  DOUBLE, ready-made bounds; demands rollup=false
+             ci95_low/high        DOUBLE, a published or computed interval; demands rollup=false
+             unknown_count        BIGINT, people or families whose answer is unknown
+             is_window_complete   BOOLEAN, false keeps is_final false; combined over the rows below by AND
+rollup     true: rows are per kelurahan (or unplaced: 36.71.KK.0000, 36.71.00.0000) and are summed to kecamatan and kota.
+           false: rows are given at every level they exist for (see at_each_area_level below).
+
+Columns come out in the order K, keys, V. as_of, is_stale, is_final, parts_received and parts_expected come from
+conformed.input_status for the measure's inputs. is_window_complete is not part of V: a mart that shows it adds it itself.
+
+    at_each_area_level(relation)   the rows of `relation` once per level, with area_code: group by it to compute what
+                                   does not add up (medians, indices) for kelurahan, kecamatan and kota alike.
+    wide_view(mart, keys)          the wide form: one row per area, period and key; a column per measure (see below).
+#}
+
+{% macro long_mart(mart, relation, keys=[], provides=[], rollup=true) %}
+{%- set sums = ['numerator', 'denominator', 'numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count'] -%}
+{%- set asis = ['statistic', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'] -%}
+{%- set known = ['numerator', 'denominator'] + provides -%}
+{%- for column in provides if column not in sums + asis + ['is_window_complete'] -%}
+    {{ exceptions.raise_compiler_error("long_mart: " ~ column ~ " is not a column it knows") }}
+{%- endfor -%}
+{%- if rollup -%}
+    {%- for column in provides if column in asis -%}
+        {{ exceptions.raise_compiler_error("long_mart: " ~ column ~ " does not add up; use rollup=false") }}
+    {%- endfor -%}
+{%- endif -%}
+{%- set keyed = ['period_kind', 'period_start', 'measure'] + keys -%}
+select
+    region.area_level,
+    given.kemendagri_code,
+    given.period_kind,
+    given.period_start,
+    given.measure,
+    {%- for key in keys %}
+    given.{{ key }},
+    {%- endfor %}
+    region.bps_code,
+    region.name as area_name,
+    given.numerator,
+    given.denominator,
+    measure.denominator_source,
+    case when measure.kind = 'rate' and given.denominator > 0
+        then 100.0 * given.numerator / given.denominator end as percentage,
+    given.statistic,
+    measure.unit,
+    given.numerator_low,
+    given.numerator_high,
+    {%- for side in ['low', 'high'] %}
+    coalesce(given.percentage_{{ side }}, case when given.bounds_denominator > 0
+        then 100.0 * given.numerator_{{ side }} / given.bounds_denominator end) as percentage_{{ side }},
+    {%- endfor %}
+    coalesce(given.ci95_low, case when measure.interval_method = 'wilson'
+        then {{ wilson('given.numerator', 'given.denominator', '-') }} end) as ci95_low,
+    coalesce(given.ci95_high, case when measure.interval_method = 'wilson'
+        then {{ wilson('given.numerator', 'given.denominator', '+') }} end) as ci95_high,
+    given.unknown_count,
+    cast(null as {{ dbt.type_string() }}) as suppression_reason,
+    coalesce(status.parts_received >= status.parts_expected, false)
+        and (measure.kind <> 'rate' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }})
+        and coalesce(given.unknown_count, 0)
+            <= {{ var('reliable_unknown_share') }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
+        as is_reliable,
+    status.as_of,
+    coalesce(status.is_stale, true) as is_stale,
+    coalesce(status.is_final, false) and coalesce(given.is_window_complete, true) as is_final,
+    coalesce(status.parts_received, 0) as parts_received,
+    coalesce(status.parts_expected, 0) as parts_expected,
+    cast(null as {{ dbt.type_string() }}) as release_id
+from (
+    select
+        {{ 'ancestor.area_code' if rollup else 'base.kemendagri_code' }} as kemendagri_code,
+        {%- for key in keyed %}
+        base.{{ key }},
+        {%- endfor %}
+        {%- for column in sums %}
+        cast({{ ('sum(base.' ~ column ~ ')' if rollup else 'base.' ~ column) if column in known
+            else ('sum(base.denominator)' if rollup else 'base.denominator') if column == 'bounds_denominator'
+            else 'null' }} as bigint) as {{ column }},
+        {%- endfor %}
+        {%- for column in asis %}
+        cast({{ 'base.' ~ column if column in known else 'null' }} as {{ type_double() }}) as {{ column }},
+        {%- endfor %}
+        {% if 'is_window_complete' not in known -%} cast(null as boolean)
+        {%- elif rollup -%} min(cast(base.is_window_complete as int)) = 1
+        {%- else -%} base.is_window_complete {%- endif %} as is_window_complete
+    from {{ relation }} as base
+    {%- if rollup %}
+    inner join {{ ref('dim_region_ancestry') }} as ancestor on ancestor.kemendagri_code = base.kemendagri_code
+    group by ancestor.area_code{% for key in keyed %}, base.{{ key }}{% endfor %}
+    {%- endif %}
+) as given
+inner join {{ ref('dim_region') }} as region on region.kemendagri_code = given.kemendagri_code
+inner join {{ ref('dim_measure') }} as measure on measure.mart = '{{ mart }}' and measure.measure = given.measure
+left join {{ ref('measure_input_status') }} as status
+    on status.inputs = measure.inputs
+    and status.kemendagri_code = given.kemendagri_code
+    and status.period_kind = given.period_kind
+    and status.period_start = given.period_start
+{% endmacro %}
+
+
+{# Rows of a kelurahan-level relation once per level; `area_code` is the area to group by. #}
+{% macro at_each_area_level(relation) -%}
+select ancestor.area_level, ancestor.area_code, base.*
+from {{ relation }} as base
+inner join {{ ref('dim_region_ancestry') }} as ancestor on ancestor.kemendagri_code = base.kemendagri_code
+{%- endmacro %}
+
+
+{# One limit of Wilson's 95% score interval in per cent; NULL without a denominator or outside 0..1. #}
+{% macro wilson(numerator, denominator, sign) -%}
+{%- set z = var('z95') -%}
+case when {{ denominator }} > 0 and {{ numerator }} between 0 and {{ denominator }} then
+    {{ 'greatest(0.0, ' if sign == '-' else 'least(100.0, ' }}100.0 * (
+        (1.0 * {{ numerator }} + {{ z }} * {{ z }} / 2) {{ sign }} {{ z }} * sqrt(
+            1.0 * {{ numerator }} * ({{ denominator }} - {{ numerator }}) / {{ denominator }} + {{ z }} * {{ z }} / 4
+        )
+    ) / ({{ denominator }} + {{ z }} * {{ z }})) end
+{%- endmacro %}
+
+
+{#
+The wide form of an area mart. Per measure of dim_measure: a count or statistic gives `<measure>`; a rate gives
+`<measure>_percentage`, `<measure>_numerator`, `<measure>_denominator`. `<measure>_suppression_reason` tells a hidden cell
+from an absent one. The list is read from dim_measure when the view is made: nothing is written twice.
+#}
+{% macro wide_view(mart, keys) %}
+-- depends_on: {{ ref('dim_measure') }}
+{%- set measures = [] -%}
+{%- if execute -%}
+    {%- set measures = run_query(
+        "select measure, kind from " ~ ref('dim_measure') ~ " where mart = '" ~ mart ~ "' order by measure"
+    ).rows -%}
+{%- endif %}
+select
+    area_level, kemendagri_code, bps_code, area_name, period_kind, period_start
+    {%- for key in keys %}, {{ key }}{% endfor %}
+    {%- for measure, kind in measures %}
+        {%- for suffix, column in (
+            [('_percentage', 'percentage'), ('_numerator', 'numerator'), ('_denominator', 'denominator')] if kind == 'rate'
+            else [('', 'numerator' if kind == 'count' else 'statistic')]
+        ) + [('_suppression_reason', 'suppression_reason')] %}
+    , max(case when measure = '{{ measure }}' then {{ column }} end) as {{ measure }}{{ suffix }}
+        {%- endfor %}
+    {%- endfor %}
+    , min(as_of) as as_of
+    , {{ dbt.bool_or('is_stale') }} as is_stale
+    , min(cast(is_final as int)) = 1 as is_final
+from {{ ref(mart) }}
+group by area_level, kemendagri_code, bps_code, area_name, period_kind, period_start
+    {%- for key in keys %}, {{ key }}{% endfor %}
+{% endmacro %}
