@@ -1,0 +1,427 @@
+"""The `warehouse` command: one thin function per thing a person does. All work happens in the rooms it calls.
+
+Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage · 3 an agency could not be fetched ·
+4 a delivery is held · 5 the build stopped · 6 the release is held or could not be switched.
+"""
+
+import csv
+import json
+import logging
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from warehouse.errors import ConfigError, WarehouseError
+from warehouse.periods import Period
+from warehouse.settings import get_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Gudang data kesejahteraan Kota Tangerang / the welfare data warehouse of Kota Tangerang.",
+    epilog="Exit codes: 0 done, 2 settings or usage, 3 agency not fetched, 4 held, 5 build stopped, 6 release held.",
+)
+releases_app = typer.Typer(no_args_is_help=True, help="Releases: list, compare, roll back.")
+held_app = typer.Typer(invoke_without_command=True, help="Held deliveries, and a person's decision on them.")
+app.add_typer(releases_app, name="releases")
+app.add_typer(held_app, name="held")
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+out = Console()
+err = Console(stderr=True)
+
+EXIT_HELD, EXIT_FETCH = 4, 3
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+def show(rows: list[dict[str, Any]] | dict[str, Any], as_json: bool, title: str = "") -> None:
+    """Print rows as a table, or as JSON: same keys, ISO dates."""
+    if as_json:
+        print(json.dumps(rows, default=_plain, ensure_ascii=False, indent=2))
+        return
+    rows = [rows] if isinstance(rows, dict) else rows
+    if not rows:
+        out.print(f"{title}: kosong / none" if title else "Kosong / none")
+        return
+    table = Table(title=title or None, header_style="bold")
+    for key in rows[0]:
+        table.add_column(key, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out.print(table)
+
+
+def _say(text: str) -> None:
+    err.print(f"[dim]{datetime.now():%H:%M:%S}[/dim] {text}", highlight=False)
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return get_settings().today()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            "DATE_INVALID",
+            f"Tanggal {text!r} tidak dikenal.",
+            f"Date {text!r} is not understood.",
+            "Tulis seperti 2026-11-22.",
+            "Write it like 2026-11-22.",
+        ) from None
+
+
+# --- nights -----------------------------------------------------------------------------------------------------------
+
+
+def _ingest_one(dataset: str, day: date) -> dict[str, Any]:
+    from warehouse import night
+
+    return night.ingest(dataset, day).as_dict()
+
+
+@app.command()
+def night(
+    day: Annotated[str | None, typer.Option("--date", help="Logical date, default today (Asia/Jakarta).")] = None,
+    workers: Annotated[int, typer.Option(help="Datasets taken at the same time.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Run a whole night without Airflow: every dataset (one process each), then build, release and report."""
+    from warehouse import night as steps
+
+    logical = _day(day)
+    outcomes = []
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        tasks = {pool.submit(_ingest_one, dataset, logical): dataset for dataset in steps.datasets()}
+        for task in as_completed(tasks):
+            outcome = task.result()
+            outcomes.append(outcome)
+            _say(f"{outcome['dataset']}: {outcome['outcome']} ({outcome['seconds']} s)")
+    result = steps.marts(logical, progress=_say)
+    show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
+    if not as_json:
+        show({k: v for k, v in result.items() if k != "stages"} | result["stages"], False, "marts")
+    if result["outcome"] == "held":
+        raise typer.Exit(6)
+
+
+def _brief(outcome: dict[str, Any]) -> dict[str, Any]:
+    keys = ("dataset", "outcome", "landed", "unchanged", "missing", "failed", "accepted", "held", "rows_admitted",
+            "rows_quarantined", "seconds")  # fmt: skip
+    return {key: outcome[key] for key in keys}
+
+
+@app.command()
+def ingest(
+    dataset: str,
+    period: Annotated[str, typer.Option(help="2026-10, 2026-Q3, 2026-H2, 2026 or 2026-11-22.")],
+    part: Annotated[list[str] | None, typer.Option(help="Part (puskesmas, polsek, branch); default all.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file that came by hand, instead of asking the agency.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch and judge one dataset's period; with --file, take a file that came by hand down the same way."""
+    from warehouse import night as steps
+
+    wanted = Period.parse(period)
+    if file is None:
+        outcome = steps.ingest_periods(dataset, [wanted], part, progress=_say)
+    else:
+        if not file.is_file():
+            raise ConfigError(
+                "FILE_MISSING",
+                f"Berkas {file} tidak ada.",
+                f"File {file} does not exist.",
+                "Periksa letak dan namanya.",
+                "Check its place and name.",
+            )
+        outcome = steps.ingest_file(dataset, wanted, (part or ["all"])[0], file)
+    show(outcome.as_dict() if as_json else _brief(outcome.as_dict()), as_json)
+    for line in outcome.errors:
+        _say(line)
+    if outcome.outcome in {"failed", "held"}:
+        raise typer.Exit(EXIT_FETCH if outcome.outcome == "failed" else EXIT_HELD)
+
+
+@app.command()
+def build(
+    day: Annotated[str | None, typer.Option("--date", help="as_of date, default today.")] = None, as_json: Json = False
+) -> None:
+    """Link, build the marts, check them and release them if anything changed."""
+    from warehouse import night as steps
+
+    result = steps.marts(_day(day), progress=_say)
+    show(result, as_json)
+    if result["outcome"] == "held":
+        raise typer.Exit(6)
+
+
+@app.command()
+def replay(
+    dataset: str,
+    period: Annotated[str | None, typer.Option(help="One period; default all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge landed deliveries again under today's contract."""
+    from warehouse import night as steps
+
+    verdicts = steps.replay(dataset, Period.parse(period) if period else None, progress=_say)
+    keys = ("delivery_id", "contract_version", "verdict", "reason_code", "rows_read", "rows_admitted", "rows_quarantined")
+    show([{key: verdict.get(key) for key in keys} for verdict in verdicts], as_json, "verdicts")
+
+
+# --- looking -------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """What is current, what waits, what is late: one page."""
+    from warehouse import release
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    led = open_ledger(s)
+    nights = led.rows("select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 1")
+    datasets = led.rows(
+        "select d.dataset, count(distinct d.part) as parts, max(d.period_start) as last_period, max(d.received_at) as received,"
+        " sum(v.rows_admitted) as rows_admitted, sum(v.rows_quarantined) as rows_quarantined"
+        " from admissible_deliveries d join verdicts v on v.verdict_id = d.verdict_id group by d.dataset order by d.dataset"
+    )
+    held = led.rows(
+        "select dataset, part, period_start, delivery_id, reason_code, message_id, message_en from held_deliveries order by received_at"
+    )
+    state = {
+        "night": nights[0] if nights else None,
+        "release": release.current_state(s, led),
+        "held": held,
+        "datasets": datasets,
+    }
+    if as_json:
+        show(state, True)
+        return
+    show(state["night"] or [], False, "Malam terakhir / last night")
+    show(state["release"] or [], False, "Rilis / release")
+    show(held, False, "Menunggu keputusan / held")
+    show(datasets, False, "Dataset")
+
+
+@app.command()
+def deliveries(
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Deliveries with their newest verdict, newest first."""
+    from warehouse.night import open_ledger
+
+    rows = open_ledger(get_settings()).rows(
+        "select d.delivery_id, d.dataset, d.part, d.period_start, d.received_at, d.origin, v.verdict, v.reason_code,"
+        " v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused from deliveries d"
+        " left join latest_verdicts v on v.delivery_id = d.delivery_id"
+        " where (:dataset is null or d.dataset = :dataset) order by d.received_at desc limit :limit",
+        dataset=dataset,
+        limit=limit,
+    )
+    show(rows, as_json, "deliveries")
+
+
+@app.command()
+def quarantine(
+    delivery_id: Annotated[str | None, typer.Argument(help="Show the row numbers of one delivery.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Quarantined rows: counts by rule, or the row numbers of one delivery. Never a value."""
+    from warehouse.night import open_ledger
+
+    led = open_ledger(get_settings())
+    if delivery_id:
+        rows = led.rows(
+            "select q.rule_code, q.column_name, q.source_part, q.source_row from quarantined_rows q"
+            " join latest_verdicts v on v.verdict_id = q.verdict_id where q.delivery_id = :id"
+            " order by q.rule_code, q.source_row",
+            id=delivery_id,
+        )
+    else:
+        rows = led.rows(
+            "select d.dataset, d.part, d.period_start, q.delivery_id, q.rule_code, count(*) as quarantined"
+            " from quarantined_rows q join latest_verdicts v on v.verdict_id = q.verdict_id"
+            " join deliveries d on d.delivery_id = q.delivery_id"
+            " group by d.dataset, d.part, d.period_start, q.delivery_id, q.rule_code"
+            " order by d.period_start desc, d.dataset, d.part"
+        )
+    show(rows, as_json, "quarantine")
+
+
+@held_app.callback()
+def held(context: typer.Context, as_json: Json = False) -> None:
+    """List held deliveries; with `admit` or `reject`, record a decision."""
+    if context.invoked_subcommand is None:
+        from warehouse import night as steps
+
+        rows = steps.held()
+        keys = ("delivery_id", "dataset", "part", "period_start", "received_at", "reason_code", "message_id", "message_en")
+        show([{key: row[key] for key in keys} for row in rows], as_json, "held")
+
+
+def _decide(delivery_id: str, kind: str, reason: str, by: str, as_json: bool) -> None:
+    from warehouse import night as steps
+
+    show(steps.decide(delivery_id, kind, reason, "COMMAND_LINE", by, "engineer"), as_json)
+
+
+Reason = Annotated[str, typer.Option(help="Why; at least ten letters.")]
+By = Annotated[str, typer.Option("--by", help="Who decides.")]
+
+
+@held_app.command()
+def admit(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
+    """Admit a held delivery: its stop rules are recorded but overridden; quarantined rows stay out."""
+    _decide(delivery_id, "admit", reason, by, as_json)
+
+
+@held_app.command()
+def reject(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
+    """Reject a held delivery for good; the last good one stays in force."""
+    _decide(delivery_id, "reject", reason, by, as_json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="One SQL statement; without it, read from standard input.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    release_id: Annotated[str | None, typer.Option("--release", help="An older release; default the current one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Query the marts: read-only, no file access, configuration locked."""
+    from warehouse import analyst
+
+    columns, rows = analyst.query(get_settings(), query or sys.stdin.read(), release_id)
+    if as_json or format_ == "json":
+        show([dict(zip(columns, row, strict=True)) for row in rows], True)
+    elif format_ == "csv":
+        csv.writer(sys.stdout).writerows([columns, *rows])
+    else:
+        show([dict(zip(columns, row, strict=True)) for row in rows], False)
+
+
+@app.command()
+def micro(
+    person: Annotated[str, typer.Option(help="Who opens it.")],
+    purpose: Annotated[str, typer.Option(help="For what; at least ten letters.")],
+    query: Annotated[str, typer.Argument(help="One SQL statement.")],
+    hours: Annotated[int, typer.Option(help="How long the opening is valid.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Query the pseudonymised facts of the current release; every opening is logged with person, purpose and expiry."""
+    from warehouse import micro as opened
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    columns, rows = opened.query(s, open_ledger(s), person, purpose, hours, query)
+    show([dict(zip(columns, row, strict=True)) for row in rows], as_json)
+
+
+# --- releases -------------------------------------------------------------------------------------------------------------
+
+
+@releases_app.command("list")
+def releases_list(as_json: Json = False) -> None:
+    """Kept releases, newest first; which is current, which is pinned."""
+    from warehouse import release
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    show(release.listing(s, open_ledger(s)), as_json, "releases")
+
+
+@releases_app.command("diff")
+def releases_diff(older: str, newer: str, as_json: Json = False) -> None:
+    """What changed from one release to another, in numbers and words."""
+    from warehouse import release
+
+    found = release.diff(get_settings(), older, newer)
+    if as_json:
+        show(found, True)
+        return
+    for line in found["words_id"]:
+        out.print(line, highlight=False)
+    show(found["marts"], False)
+
+
+@releases_app.command("rollback")
+def releases_rollback(release_id: str, reason: Reason, by: By) -> None:
+    """Make an older release current and pin it; nights go on building and say so."""
+    from warehouse import release
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    release.rollback(s, open_ledger(s), release_id, reason, by)
+    out.print(f"Rilis {release_id} kini berlaku dan disematkan / is current and pinned.")
+
+
+@releases_app.command("unpin")
+def releases_unpin(reason: Reason, by: By) -> None:
+    """Let the newest release be current again."""
+    from warehouse import release
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    release.unpin(s, open_ledger(s), reason, by)
+    out.print("Sematan dilepas / unpinned.")
+
+
+# --- settings ----------------------------------------------------------------------------------------------------------------
+
+
+@app.command("check-config")
+def check_config(as_json: Json = False) -> None:
+    """Check settings, keys, contracts, ledger and server addresses before a night does."""
+    from warehouse import keys
+    from warehouse.contract import load_contracts
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    checks: list[dict[str, Any]] = []
+
+    def check(name: str, step) -> None:
+        try:
+            checks.append({"check": name, "ok": True, "detail": step()})
+        except WarehouseError as error:
+            checks.append({"check": name, "ok": False, "detail": str(error)})
+
+    check("home", lambda: str(s.home))
+    check("contracts", lambda: f"{len(load_contracts(s.contracts_dir))} datasets")
+    check("keys", lambda: keys.describe(s))
+    check("ledger", lambda: open_ledger(s).engine.dialect.name)
+    check("endpoints", lambda: "replaced by file" if s.endpoints.is_file() else "as in the contracts")
+    show(checks, as_json, "check-config")
+    if not all(row["ok"] for row in checks):
+        raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point: a WarehouseError becomes its message, its action and its exit code."""
+    from warehouse.sandbox.commands import sandbox_app
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    app.add_typer(sandbox_app, name="sandbox")
+    try:
+        app()
+    except WarehouseError as error:
+        err.print(f"[bold red]{error.code}[/bold red] {error.message_id}", highlight=False)
+        err.print(f"  {error.message_en}", highlight=False)
+        if error.action_id:
+            err.print(f"→ {error.action_id} / {error.action_en}", highlight=False)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

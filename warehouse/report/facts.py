@@ -1,0 +1,269 @@
+"""What the pages say, read from ledger and contracts: counts, codes, row numbers and dates, never a value of a row.
+
+Here: queries and the judgement of a dataset's light. Not here: HTML (pages, templates).
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import takewhile
+from typing import Any, Literal
+
+from warehouse import agencies, gate
+from warehouse.contract import Contract, load_contracts
+from warehouse.ledger import Ledger, as_date
+from warehouse.periods import JAKARTA, Period
+from warehouse.settings import Settings
+
+Light = Literal["red", "amber", "green", "grey"]
+ROWS_SHOWN = 30
+PERIODS_SHOWN = 13
+
+# A part's state in one period, worst first; the page shows symbol and words, never colour alone.
+STATES = {
+    "held": ("■", "ditahan", "held"),
+    "failed": ("✕", "gagal diambil", "not fetched"),
+    "missing": ("○", "belum dikirim", "not sent"),
+    "quarantine": ("◐", "diterima, sebagian baris dikarantina", "accepted, some rows quarantined"),
+    "good": ("●", "diterima", "accepted"),
+    "closed": ("–", "ditolak atau digantikan", "rejected or replaced"),
+    "future": ("·", "belum jatuh tempo", "not yet due"),
+}
+OWNERS = {
+    "sender": ("pengirim data", "the sending agency"),
+    "data_engineer": ("teknisi data", "the data engineer"),
+    "walidata": ("walidata", "the data steward"),
+}
+
+
+@dataclass
+class FailedRule:
+    """One rule that failed in the newest period, summed over the parts it failed in."""
+
+    code: str
+    severity: str
+    category: str
+    column: str | None
+    message_id: str
+    message_en: str
+    action_id: str
+    action_en: str
+    owner: tuple[str, str]
+    failed: int = 0
+    checked: int = 0
+    since: date | None = None
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class DatasetFacts:
+    """Everything the page of one dataset shows."""
+
+    contract: Contract
+    light: Light
+    headline_id: str
+    headline_en: str
+    newest: Period | None
+    due_on: date | None
+    days_late: int
+    parts_expected: int
+    parts_received: int
+    grid: dict[str, dict[date, str]]
+    periods: list[Period]
+    failed_rules: list[FailedRule]
+    held: list[dict[str, Any]]
+    problems: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+
+    @property
+    def missing_parts(self) -> list[str]:
+        start = self.newest.start if self.newest else None
+        return [part for part, states in self.grid.items() if states.get(start) in {"missing", "failed"}]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        newest = [row for row in self.history if self.newest and as_date(row["period_start"]) == self.newest.start]
+        return {key: sum(row[key] or 0 for row in newest) for key in ("rows_read", "rows_admitted", "rows_quarantined")}
+
+
+def jakarta(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(JAKARTA) if moment else None
+
+
+def collect(s: Settings, led: Ledger) -> list[DatasetFacts]:
+    """Facts of every contract's dataset, the ones that need a person first."""
+    facts = [_dataset(s, led, contract) for contract in load_contracts(s.contracts_dir).values()]
+    order = {"red": 0, "amber": 1, "grey": 2, "green": 3}
+    return sorted(facts, key=lambda fact: (order[fact.light], fact.contract.dataset))
+
+
+def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
+    today = s.today()
+    extras = contract.extras
+    expected = agencies.parts(s, contract)
+    history = led.rows(
+        "select d.delivery_id, d.part, d.period_kind, d.period_start, d.received_at, v.verdict_id, v.verdict, v.reason_code,"
+        " v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused, x.kind as decision,"
+        " case when a.delivery_id is null then 0 else 1 end as is_admissible"
+        " from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"
+        " left join latest_decisions x on x.verdict_id = v.verdict_id"
+        " left join admissible_deliveries a on a.delivery_id = d.delivery_id"
+        " where d.dataset = :dataset order by d.period_start, d.part, d.received_at",
+        dataset=contract.dataset,
+    )
+    fetches = led.rows(
+        "select part, period_start, outcome, error_code, message_id, message_en, action_id, action_en, ended_at from fetches"
+        " where dataset = :dataset order by ended_at",
+        dataset=contract.dataset,
+    )
+    starts = {as_date(row["period_start"]) for row in history} | {as_date(row["period_start"]) for row in fetches}
+    newest = Period(max(starts), extras.period_kind) if starts else None
+    periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
+    grid = _grid(expected, history, fetches, periods)
+    due = newest.due_on(extras.due_day) if newest else None
+    held = [row for row in history if row["verdict"] == "held" and row["decision"] is None]
+    states = [grid[part].get(newest.start, "missing") for part in grid] if newest else []
+    received = sum(state in {"good", "quarantine"} for state in states)
+    late = max(0, (today - due).days) if due and received < len(states) else 0
+    last_tries = {(row["part"], as_date(row["period_start"])): row for row in fetches}
+    problems = [
+        row
+        for (part, start), row in last_tries.items()
+        if newest and start == newest.start and row["outcome"] in {"failed", "refused", "not_available"}
+        and grid.get(part, {}).get(start) in {"failed", "missing"}
+    ]  # fmt: skip
+    failed_rules = _failed_rules(led, contract, [r for r in history if newest and as_date(r["period_start"]) == newest.start])
+    light, headline_id, headline_en = _headline(newest, states, len(held), late, failed_rules, received)
+    return DatasetFacts(
+        contract=contract,
+        light=light,
+        headline_id=headline_id,
+        headline_en=headline_en,
+        newest=newest,
+        due_on=due,
+        days_late=late,
+        parts_expected=len(states) or len(expected),
+        parts_received=received,
+        grid=grid,
+        periods=periods,
+        failed_rules=failed_rules,
+        held=held,
+        problems=problems,
+        history=history,
+    )
+
+
+def _grid(
+    expected: list[str], history: list[dict[str, Any]], fetches: list[dict[str, Any]], periods: list[Period]
+) -> dict[str, dict[date, str]]:
+    """State of each part in each shown period; what is in force wins over a later failure to fetch."""
+    parts = list(expected) + sorted({row["part"] for row in history} - set(expected))
+    grid: dict[str, dict[date, str]] = {part: {period.start: "missing" for period in periods} for part in parts}
+    shown = {period.start for period in periods}
+    for row in fetches:
+        start = as_date(row["period_start"])
+        if start in shown and row["part"] in grid and row["outcome"] in {"failed", "refused"}:
+            grid[row["part"]][start] = "failed"
+    for row in history:
+        start = as_date(row["period_start"])
+        if start not in shown:
+            continue
+        if row["is_admissible"]:
+            state = "quarantine" if row["rows_quarantined"] else "good"
+        else:
+            state = "held" if row["decision"] is None else "closed"
+        if state == "closed" and grid[row["part"]][start] in {"good", "quarantine"}:
+            continue
+        grid[row["part"]][start] = state
+    return grid
+
+
+def _failed_rules(led: Ledger, contract: Contract, newest: list[dict[str, Any]]) -> list[FailedRule]:
+    found: dict[str, FailedRule] = {}
+    for delivery in newest:
+        results = led.rows(
+            "select rule_code, column_name, severity, category, checked, failed from rule_results"
+            " where verdict_id = :verdict and outcome <> 'pass' order by rule_code",
+            verdict=delivery["verdict_id"],
+        )
+        if not results:
+            continue
+        pointers: dict[str, list[tuple[str | None, int]]] = defaultdict(list)
+        for row in led.rows(
+            "select rule_code, source_part, source_row from quarantined_rows where verdict_id = :verdict order by source_row",
+            verdict=delivery["verdict_id"],
+        ):
+            pointers[row["rule_code"]].append((row["source_part"], row["source_row"]))
+        for result in results:
+            code = result["rule_code"]
+            if code not in found:
+                found[code] = _rule_facts(led, contract, result)
+            found[code].failed += result["failed"] or 0
+            found[code].checked += result["checked"] or 0
+            rows = pointers.get(code, [])
+            found[code].deliveries.append(
+                {
+                    "part": delivery["part"],
+                    "delivery_id": delivery["delivery_id"],
+                    "failed": result["failed"] or 0,
+                    "rows": [f"{part}:{row}" if part else str(row) for part, row in rows[:ROWS_SHOWN]],
+                    "more": max(0, len(rows) - ROWS_SHOWN),
+                }
+            )
+    order = {"stop": 0, "quarantine": 1, "warn": 2}
+    return sorted(found.values(), key=lambda rule: (order[rule.severity], -rule.failed, rule.code))
+
+
+def _rule_facts(led: Ledger, contract: Contract, result: dict[str, Any]) -> FailedRule:
+    text = gate.describe_rule(contract, result["rule_code"])
+    return FailedRule(
+        code=result["rule_code"],
+        severity=result["severity"],
+        category=result["category"],
+        column=result["column_name"],
+        message_id=text.message_id,
+        message_en=text.message_en,
+        action_id=text.action_id,
+        action_en=text.action_en,
+        owner=OWNERS[text.owner],
+        since=_failing_since(led, contract, result["rule_code"]),
+    )
+
+
+def _failing_since(led: Ledger, contract: Contract, code: str) -> date | None:
+    """Start of the run of periods, newest backwards, in which the rule failed somewhere."""
+    rows = led.rows(
+        "select d.period_start, max(case when r.outcome = 'pass' then 0 else 1 end) as failed from rule_results r"
+        " join deliveries d on d.delivery_id = r.delivery_id join latest_verdicts v on v.verdict_id = r.verdict_id"
+        " where d.dataset = :dataset and r.rule_code = :code group by d.period_start order by d.period_start desc",
+        dataset=contract.dataset,
+        code=code,
+    )
+    failing = list(takewhile(lambda row: row["failed"], rows))
+    return as_date(failing[-1]["period_start"]) if failing else None
+
+
+def _headline(
+    newest: Period | None, states: list[str], held: int, late: int, failed_rules: list[FailedRule], received: int
+) -> tuple[Light, str, str]:
+    if newest is None:
+        return "grey", "Belum pernah dikirim", "Never delivered"
+    if held:
+        return "red", f"{held} kiriman ditahan, menunggu keputusan", f"{held} held, waiting for a decision"
+    if "failed" in states:
+        count = states.count("failed")
+        return "red", f"{count} bagian gagal diambil", f"{count} parts could not be fetched"
+    if late:
+        return "red", f"Terlambat {late} hari: {received} dari {len(states)} bagian diterima", (
+            f"{late} days late: {received} of {len(states)} parts received"
+        )  # fmt: skip
+    if received < len(states):
+        return "amber", f"{received} dari {len(states)} bagian diterima", f"{received} of {len(states)} parts received"
+    if quarantined := sum(rule.failed for rule in failed_rules if rule.severity == "quarantine"):
+        return "amber", f"Lengkap; {quarantined} temuan baris dikarantina", f"Complete; {quarantined} findings quarantined"
+    return "green", "Lengkap dan diterima", "Complete and accepted"
+
+
+def stale_after(fact: DatasetFacts) -> date | None:
+    """The day after which the newest period counts as stale."""
+    return fact.newest.end + timedelta(days=fact.contract.extras.stale_after_days) if fact.newest else None

@@ -1,0 +1,156 @@
+"""Renders the facts as HTML: one folder per rendering, `reports/current` swapped atomically, so a reader never sees half.
+
+Charts are inline SVG; nothing is loaded from elsewhere.
+"""
+
+import csv
+import os
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from warehouse import release
+from warehouse.ledger import Ledger
+from warehouse.report import facts as facts_room
+from warehouse.report.facts import STATES, DatasetFacts
+from warehouse.settings import Settings
+
+KEPT = 3
+MONTHS_ID = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
+COLOURS = {"admitted": "#1b6e53", "quarantined": "#d98e04"}
+
+
+def _date_id(value: Any) -> str:
+    return f"{value.day} {MONTHS_ID[value.month]} {value.year}" if value else "–"
+
+
+def _time_id(value: datetime | None) -> str:
+    return f"{_date_id(value)} {value:%H.%M} WIB" if value else "–"
+
+
+def _number_id(value: int | float | None) -> str:
+    return "–" if value is None else f"{value:,}".replace(",", ".")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("warehouse.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": _number_id}
+    environment.globals["STATES"] = STATES
+    return environment
+
+
+def _rows_chart(fact: DatasetFacts) -> str:
+    """Rows admitted and quarantined by period, of what is in force, as inline SVG ('' when there is nothing to draw)."""
+    admissible = [row for row in fact.history if row["is_admissible"]]
+    points = [
+        {
+            "period": period.label,
+            "outcome": label,
+            "rows": sum(
+                row[key] or 0 for row in admissible if facts_room.as_date(row["period_start"]) == period.start
+            ),
+        }
+        for period in fact.periods
+        for key, label in (("rows_admitted", "Diterima"), ("rows_quarantined", "Dikarantina"))
+    ]  # fmt: skip
+    if not any(point["rows"] for point in points):
+        return ""
+    chart = (
+        alt.Chart(alt.Data(values=points))
+        .mark_bar()
+        .encode(
+            x=alt.X("period:O", title=None, axis=alt.Axis(labelAngle=-45)),
+            y=alt.Y("rows:Q", title="baris / rows", axis=alt.Axis(format="~s", tickCount=4)),
+            color=alt.Color(
+                "outcome:N",
+                title=None,
+                scale=alt.Scale(domain=["Diterima", "Dikarantina"], range=list(COLOURS.values())),
+                legend=alt.Legend(orient="top"),
+            ),
+        )
+        .properties(width=560, height=150, background="transparent")
+        .configure_view(strokeWidth=0)
+        .configure_axis(labelFontSize=11, titleFontSize=11, grid=True, gridColor="#e7e3da")
+    )
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    return re.sub(r"<svg ", '<svg role="img" aria-label="Baris per periode / rows by period" ', svg, count=1)
+
+
+def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[str, Any]]:
+    """One CSV of row pointers for each delivery of the newest period with findings: what the sender must look at."""
+    made = []
+    for row in fact.history:
+        if not fact.newest or facts_room.as_date(row["period_start"]) != fact.newest.start or not row["rows_quarantined"]:
+            continue
+        pointers = led.rows(
+            "select rule_code, column_name, source_part, source_row from quarantined_rows where verdict_id = :verdict"
+            " order by source_row, rule_code",
+            verdict=row["verdict_id"],
+        )
+        messages = {rule.code: (rule.message_id, rule.action_id) for rule in fact.failed_rules}
+        name = f"{fact.contract.table}-{row['part']}-{fact.newest.label}.csv"
+        with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["baris", "lembar", "kolom", "aturan", "masalah", "yang harus dilakukan"])
+            for pointer in pointers:
+                message, action = messages.get(pointer["rule_code"], ("", ""))
+                writer.writerow(
+                    [pointer["source_row"], pointer["source_part"] or "", pointer["column_name"] or "",
+                     pointer["rule_code"], message, action]
+                )  # fmt: skip
+        made.append({"part": row["part"], "file": name, "rows": row["rows_quarantined"]})
+    return made
+
+
+def render(s: Settings, led: Ledger) -> Path:
+    """Write the whole site anew and make it current; returns the folder. Older renderings are removed."""
+    environment = _environment()
+    datasets = facts_room.collect(s, led)
+    releases = release.listing(s, led)
+    common = {
+        "made_at": facts_room.jakarta(s.utc_now()),
+        "datasets": datasets,
+        "releases": releases,
+        "current": release.current_state(s, led),
+        "region": "Kota Tangerang",
+    }
+    folder = s.reports_dir / f"{s.utc_now():%Y%m%dT%H%M%S%fZ}"
+    (folder / "dataset").mkdir(parents=True)
+    (folder / "rilis").mkdir()
+
+    def page(template: str, target: str, depth: int, **context: Any) -> None:
+        text = environment.get_template(template).render(common | context | {"root": "../" * depth})
+        (folder / target).write_text(text, encoding="utf-8")
+
+    nights = led.rows(
+        "select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 14"
+    )
+    page("index.html", "index.html", 0, nights=nights)
+    for fact in datasets:
+        pointers = _write_pointers(folder / "dataset", fact, led)
+        page(
+            "dataset.html", f"dataset/{fact.contract.table}.html", 1, fact=fact, chart=_rows_chart(fact), pointers=pointers,
+            stale_after=facts_room.stale_after(fact),
+        )  # fmt: skip
+    for newer, older in zip(releases, [*releases[1:], None], strict=True):
+        changes = release.diff(s, older["release_id"], newer["release_id"]) if older else None
+        page("release.html", f"rilis/{newer['release_id']}.html", 1, item=newer, older=older, changes=changes)
+    _make_current(s.reports_dir, folder)
+    return folder
+
+
+def _make_current(reports: Path, folder: Path) -> None:
+    link = reports / f".current-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name)
+    link.replace(reports / "current")
+    for old in sorted(path for path in reports.iterdir() if path.is_dir() and not path.is_symlink())[:-KEPT]:
+        shutil.rmtree(old)
