@@ -161,7 +161,7 @@ def upgrade() -> None:
         sa.Column(
             "verdict", sa.String(length=30), nullable=False, comment="accepted | accepted_with_quarantine | held"
         ),
-        sa.Column("reason_code", sa.String(length=60), nullable=True, comment="the rule or error that held it"),
+        sa.Column("reason_code", sa.String(length=120), nullable=True, comment="the rule or error that held it"),
         sa.Column("message_id", sa.Text(), nullable=True),
         sa.Column("message_en", sa.Text(), nullable=True),
         sa.Column("checks_run", sa.Integer(), nullable=False),
@@ -208,7 +208,7 @@ def upgrade() -> None:
         sa.Column("row_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("verdict_id", sa.String(length=36), nullable=False),
         sa.Column("delivery_id", sa.String(length=32), nullable=False),
-        sa.Column("rule_code", sa.String(length=60), nullable=False),
+        sa.Column("rule_code", sa.String(length=120), nullable=False),
         sa.Column("column_name", sa.String(length=80), nullable=True),
         sa.Column("source_part", sa.String(length=80), nullable=True),
         sa.Column("source_row", sa.BigInteger(), nullable=False),
@@ -245,7 +245,7 @@ def upgrade() -> None:
         ),
         sa.Column("verdict_id", sa.String(length=36), nullable=False),
         sa.Column("delivery_id", sa.String(length=32), nullable=False),
-        sa.Column("rule_code", sa.String(length=60), nullable=False),
+        sa.Column("rule_code", sa.String(length=120), nullable=False),
         sa.Column("column_name", sa.String(length=80), nullable=True),
         sa.Column("severity", sa.String(length=12), nullable=False),
         sa.Column("category", sa.String(length=40), nullable=False),
