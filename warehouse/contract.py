@@ -1,7 +1,7 @@
 """A data contract (ODCS v3 YAML) as typed, frozen objects; the only reader of ``expectations/sources``.
 
-Here: loading, and refusing a contract that is misspelt, unclassified or useless. Not here: reading files (parse), judging
-rows (gate), talking to agencies (agencies).
+Here: loading, and refusing a contract that is misspelt, unclassified or useless. Not here: reading files (parse),
+judging rows (gate), talking to agencies (agencies).
 
 ODCS carries what it has a field for. What it lacks stands in ``customProperties`` and is declared by the ``*Extras``
 models below, which forbid unknown keys.
@@ -22,6 +22,7 @@ from warehouse.periods import PeriodKind
 Severity = Literal["stop", "quarantine", "warn"]
 Classification = Literal["direct_identifier", "quasi_identifier", "health", "public"]
 LogicalType = Literal["string", "integer", "number", "date", "boolean"]
+PROFILE_BUILT_INS = ("rows", "missing_required_columns", "unknown_columns")
 Protocol = Literal["bps_webapi", "arcgis", "ckan", "splp", "sftp", "by_hand"]
 
 
@@ -46,7 +47,7 @@ class ServerExtras(Strict):
     protocol: Protocol
     path: str | None = Field(None, description="Path template: {period} {year} {month} {part}")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Protocol's own settings")
-    secrets: dict[str, str] = Field(default_factory=dict, description="Credential name -> file name in the secrets folder")
+    secrets: dict[str, str] = Field(default_factory=dict, description="Credential -> its file in the secrets folder")
 
 
 class ColumnExtras(Strict):
@@ -60,7 +61,7 @@ class ColumnExtras(Strict):
     since: str | None = None
     until: str | None = None
     derivation: str | None = Field(None, description="DuckDB expression over typed columns; the column is in no file")
-    lake: bool = Field(True, description="False: needed by the gate alone, never written to the lake")
+    lake: bool = Field(True, description="False: needed by the gate alone; in neither lake nor (identifiers) vault")
 
 
 class RuleExtras(Strict):
@@ -70,7 +71,7 @@ class RuleExtras(Strict):
     action_id: str
     action_en: str
     owner: Literal["sender", "data_engineer", "walidata"]
-    reason: str | None = Field(None, description="Why this threshold, with its date; demanded where kwargs hold a number")
+    reason: str | None = Field(None, description="Why this threshold; demanded where kwargs hold a number")
     reason_date: date | None = None
 
 
@@ -91,7 +92,7 @@ class ContractExtras(Strict):
     shapes: tuple[FileShape, ...]
     ignored_headers: dict[str, str] = Field(default_factory=dict, description="Header we know and drop -> why")
     refused_headers: tuple[str, ...] = Field((), description="Headers whose presence alone holds the delivery")
-    profile: dict[str, str] = Field(default_factory=dict, description="Measure of a delivery -> DuckDB aggregate over rows")
+    profile: dict[str, str] = Field(default_factory=dict, description="Measure of a delivery -> DuckDB aggregate")
 
 
 class Rule(Strict):
@@ -173,7 +174,13 @@ class Contract(Strict):
 
     @property
     def identity_columns(self) -> tuple[Column, ...]:
-        return tuple(column for column in self.columns if column.is_identifier)
+        return tuple(column for column in self.columns if column.is_identifier and column.extras.lake)
+
+    @property
+    def profile_columns(self) -> set[str]:
+        """What a profile rule may name: the delivery's measures, the period before's, and value / previous."""
+        measures = {*self.extras.profile, *PROFILE_BUILT_INS}
+        return measures | {f"{prefix}_{name}" for prefix in ("previous", "change") for name in measures}
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -195,10 +202,11 @@ class Contract(Strict):
         problems += [f"rule {code!r} twice" for code in {c for c in codes if codes.count(c) > 1}]
         for rule in self.rules:
             known = set(names) | {"source_part", "source_row", "delivery_id"}
-            known = known if rule.extras.asset == "rows" else set(self.extras.profile)
+            known = known if rule.extras.asset == "rows" else self.profile_columns
             used = {rule.kwargs.get(k) for k in ("column", "column_A", "column_B")} - {None}
             used |= set(rule.kwargs.get("column_list", ()))
-            problems += [f"rule {rule.code} names no {rule.extras.asset} column {name!r}" for name in sorted(used - known)]
+            asset = rule.extras.asset
+            problems += [f"rule {rule.code} names no {asset} column {name!r}" for name in sorted(used - known)]
             has_number = any(isinstance(v, int | float) and not isinstance(v, bool) for v in rule.kwargs.values())
             if has_number and not (rule.extras.reason and rule.extras.reason_date):
                 problems.append(f"rule {rule.code} has a threshold without a dated reason")
@@ -223,10 +231,19 @@ def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
     """Keys of ``given`` that the ODCS models did not keep: below the root they vanish without a word."""
     if isinstance(given, dict) and isinstance(kept, dict):
         lost = [f"{where}{key}" for key in given if key not in kept]
-        return lost + [p for key in given if key in kept for p in _dropped_keys(given[key], kept[key], f"{where}{key}.")]
+        shared = [key for key in given if key in kept]
+        return lost + [p for key in shared for p in _dropped_keys(given[key], kept[key], f"{where}{key}.")]
     if isinstance(given, list) and isinstance(kept, list):
-        return [p for i, (g, k) in enumerate(zip(given, kept, strict=True)) for p in _dropped_keys(g, k, f"{where}{i}.")]
+        pairs = enumerate(zip(given, kept, strict=True))
+        return [p for i, (g, k) in pairs for p in _dropped_keys(g, k, f"{where}{i}.")]
     return []
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    faults = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in faults)
 
 
 def _extras(items: list | None) -> dict[str, Any]:
@@ -282,10 +299,7 @@ def load_contract(path: Path) -> Contract:
             extras=ContractExtras(**_extras(odcs.customProperties)),
         )
     except (ValidationError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        detail = "; ".join(
-            f"{'.'.join(str(x) for x in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)
-        ) if isinstance(error, ValidationError) else str(error)
-        raise _invalid(path, detail) from error
+        raise _invalid(path, _reason(error)) from error
 
 
 @lru_cache
@@ -298,9 +312,8 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
         if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
             raise _invalid(path, f"id {contract.dataset!r} does not match its place")
         for rule in contract.rules:
-            if other := seen.setdefault(rule.code, contract.dataset):
-                if other != contract.dataset:
-                    raise _invalid(path, f"rule code {rule.code} is already used by {other}")
+            if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
+                raise _invalid(path, f"rule code {rule.code} is already used by {other}")
         contracts[contract.dataset] = contract
     return contracts
 
