@@ -1,0 +1,38 @@
+"""Fixtures every test may use: settings in a folder of their own, and no network for unit tests."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from warehouse.settings import Settings, get_settings
+
+for name in [name for name in os.environ if name.startswith("WAREHOUSE_")]:
+    del os.environ[name]
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose home is this test's own folder."""
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings():
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_network_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if UNIT not in Path(request.node.path).parents:
+        return
+
+    def refuse(_self, address):
+        raise RuntimeError(f"unit tests may not open connections ({address!r})")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)

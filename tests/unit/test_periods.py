@@ -1,0 +1,53 @@
+"""Periods: labels, spans, and which periods are open on a day."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warehouse.errors import ConfigError
+from warehouse.periods import Period, open_periods
+
+KINDS = ["month", "quarter", "half_year", "year", "snapshot"]
+days = st.dates(date(2000, 1, 1), date(2090, 12, 31))
+
+
+@given(st.sampled_from(KINDS), days)
+def test_label_reads_back_and_the_day_lies_inside(kind, day):
+    period = Period.containing(kind, day)
+    assert Period.parse(period.label) == period
+    assert period.start <= day < period.end
+
+
+@given(st.sampled_from(KINDS), days, st.integers(-30, 30))
+def test_shifting_there_and_back_is_identity_and_spans_touch(kind, day, steps):
+    period = Period.containing(kind, day)
+    assert period.shift(steps).shift(-steps) == period
+    assert period.shift(1).start == period.end
+
+
+@pytest.mark.parametrize("label", ["2026-13", "2026-Q5", "26-10", "2026-10-32", "", "Oktober"])
+def test_unknown_labels_are_refused_with_the_accepted_forms(label):
+    with pytest.raises(ConfigError, match="2026-Q3"):
+        Period.parse(label)
+
+
+def test_a_period_must_start_where_its_kind_starts():
+    with pytest.raises(ValueError, match="does not start"):
+        Period(date(2026, 2, 1), "quarter")
+
+
+@given(st.sampled_from(KINDS[:4]), days, st.integers(0, 60), st.integers(0, 90))
+def test_open_periods_have_ended_and_are_not_past_their_window(kind, day, due_day, open_days):
+    for period in open_periods(kind, due_day, open_days, day):
+        assert period.end <= day <= period.due_on(due_day) + timedelta(days=open_days)
+
+
+@given(st.sampled_from(KINDS[:4]), days, st.integers(0, 60), st.integers(0, 90))
+def test_a_backfill_asks_for_each_period_exactly_once(kind, day, due_day, open_days):
+    period = Period.containing(kind, day)
+    due = period.due_on(due_day)
+    asking = [d for d in (due + timedelta(days=n) for n in range(-40, 41))
+              if period in open_periods(kind, due_day, open_days, d, backfill=True)]  # fmt: skip
+    assert asking == [due]
