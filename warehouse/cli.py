@@ -5,18 +5,16 @@ Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage 
 """
 
 import csv
-import json
 import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from warehouse.console import err, out, say, show
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.periods import Period
 from warehouse.settings import get_settings
@@ -34,35 +32,7 @@ app.add_typer(releases_app, name="releases")
 app.add_typer(held_app, name="held")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-out = Console()
-err = Console(stderr=True)
-
 EXIT_HELD, EXIT_FETCH = 4, 3
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
-
-
-def show(rows: list[dict[str, Any]] | dict[str, Any], as_json: bool, title: str = "") -> None:
-    """Print rows as a table, or as JSON: same keys, ISO dates."""
-    if as_json:
-        print(json.dumps(rows, default=_plain, ensure_ascii=False, indent=2))
-        return
-    rows = [rows] if isinstance(rows, dict) else rows
-    if not rows:
-        out.print(f"{title}: kosong / none" if title else "Kosong / none")
-        return
-    table = Table(title=title or None, header_style="bold")
-    for key in rows[0]:
-        table.add_column(key, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    out.print(table)
-
-
-def _say(text: str) -> None:
-    err.print(f"[dim]{datetime.now():%H:%M:%S}[/dim] {text}", highlight=False)
 
 
 def _day(text: str | None) -> date:
@@ -80,7 +50,7 @@ def _day(text: str | None) -> date:
         ) from None
 
 
-# --- nights -----------------------------------------------------------------------------------------------------------
+# --- nights
 
 
 def _ingest_one(dataset: str, day: date) -> dict[str, Any]:
@@ -105,8 +75,8 @@ def night(
         for task in as_completed(tasks):
             outcome = task.result()
             outcomes.append(outcome)
-            _say(f"{outcome['dataset']}: {outcome['outcome']} ({outcome['seconds']} s)")
-    result = steps.marts(logical, progress=_say)
+            say(f"{outcome['dataset']}: {outcome['outcome']} ({outcome['seconds']} s)")
+    result = steps.marts(logical, progress=say)
     show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
     if not as_json:
         show({k: v for k, v in result.items() if k != "stages"} | result["stages"], False, "marts")
@@ -133,7 +103,7 @@ def ingest(
 
     wanted = Period.parse(period)
     if file is None:
-        outcome = steps.ingest_periods(dataset, [wanted], part, progress=_say)
+        outcome = steps.ingest_periods(dataset, [wanted], part, progress=say)
     else:
         if not file.is_file():
             raise ConfigError(
@@ -146,7 +116,7 @@ def ingest(
         outcome = steps.ingest_file(dataset, wanted, (part or ["all"])[0], file)
     show(outcome.as_dict() if as_json else _brief(outcome.as_dict()), as_json)
     for line in outcome.errors:
-        _say(line)
+        say(line)
     if outcome.outcome in {"failed", "held"}:
         raise typer.Exit(EXIT_FETCH if outcome.outcome == "failed" else EXIT_HELD)
 
@@ -158,7 +128,7 @@ def build(
     """Link, build the marts, check them and release them if anything changed."""
     from warehouse import night as steps
 
-    result = steps.marts(_day(day), progress=_say)
+    result = steps.marts(_day(day), progress=say)
     show(result, as_json)
     if result["outcome"] == "held":
         raise typer.Exit(6)
@@ -173,12 +143,20 @@ def replay(
     """Judge landed deliveries again under today's contract."""
     from warehouse import night as steps
 
-    verdicts = steps.replay(dataset, Period.parse(period) if period else None, progress=_say)
-    keys = ("delivery_id", "contract_version", "verdict", "reason_code", "rows_read", "rows_admitted", "rows_quarantined")
+    verdicts = steps.replay(dataset, Period.parse(period) if period else None, progress=say)
+    keys = (
+        "delivery_id",
+        "contract_version",
+        "verdict",
+        "reason_code",
+        "rows_read",
+        "rows_admitted",
+        "rows_quarantined",
+    )
     show([{key: verdict.get(key) for key in keys} for verdict in verdicts], as_json, "verdicts")
 
 
-# --- looking -------------------------------------------------------------------------------------------------------------
+# --- looking
 
 
 @app.command()
@@ -189,14 +167,19 @@ def status(as_json: Json = False) -> None:
 
     s = get_settings()
     led = open_ledger(s)
-    nights = led.rows("select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 1")
+    nights = led.rows(
+        "select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 1"
+    )
     datasets = led.rows(
-        "select d.dataset, count(distinct d.part) as parts, max(d.period_start) as last_period, max(d.received_at) as received,"
+        "select d.dataset, count(distinct d.part) as parts, max(d.period_start) as last_period,"
+        " max(d.received_at) as received,"
         " sum(v.rows_admitted) as rows_admitted, sum(v.rows_quarantined) as rows_quarantined"
-        " from admissible_deliveries d join verdicts v on v.verdict_id = d.verdict_id group by d.dataset order by d.dataset"
+        " from admissible_deliveries d join verdicts v on v.verdict_id = d.verdict_id"
+        " group by d.dataset order by d.dataset"
     )
     held = led.rows(
-        "select dataset, part, period_start, delivery_id, reason_code, message_id, message_en from held_deliveries order by received_at"
+        "select dataset, part, period_start, delivery_id, reason_code, message_id, message_en from held_deliveries"
+        " order by received_at"
     )
     state = {
         "night": nights[0] if nights else None,
@@ -267,7 +250,16 @@ def held(context: typer.Context, as_json: Json = False) -> None:
         from warehouse import night as steps
 
         rows = steps.held()
-        keys = ("delivery_id", "dataset", "part", "period_start", "received_at", "reason_code", "message_id", "message_en")
+        keys = (
+            "delivery_id",
+            "dataset",
+            "part",
+            "period_start",
+            "received_at",
+            "reason_code",
+            "message_id",
+            "message_en",
+        )
         show([{key: row[key] for key in keys} for row in rows], as_json, "held")
 
 
@@ -295,9 +287,13 @@ def reject(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> N
 
 @app.command()
 def sql(
-    query: Annotated[str | None, typer.Argument(help="One SQL statement; without it, read from standard input.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="One SQL statement; without it, read from standard input.")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
-    release_id: Annotated[str | None, typer.Option("--release", help="An older release; default the current one.")] = None,
+    release_id: Annotated[
+        str | None, typer.Option("--release", help="An older release; default the current one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Query the marts: read-only, no file access, configuration locked."""
@@ -329,7 +325,7 @@ def micro(
     show([dict(zip(columns, row, strict=True)) for row in rows], as_json)
 
 
-# --- releases -------------------------------------------------------------------------------------------------------------
+# --- releases
 
 
 @releases_app.command("list")
@@ -378,7 +374,7 @@ def releases_unpin(reason: Reason, by: By) -> None:
     out.print("Sematan dilepas / unpinned.")
 
 
-# --- settings ----------------------------------------------------------------------------------------------------------------
+# --- settings
 
 
 @app.command("check-config")

@@ -11,7 +11,7 @@ from warehouse.settings import Settings
 
 @cache
 def httpfs_extension() -> Path:
-    """Path of the signed httpfs extension from its wheel: it brings OpenSSL, which encryption needs. Never INSTALLed."""
+    """Path of the signed httpfs extension in its wheel; it brings the OpenSSL that encryption needs."""
     folder = Path(find_spec("duckdb_extension_httpfs").submodule_search_locations[0])
     (path,) = folder.rglob("httpfs.duckdb_extension")
     return path

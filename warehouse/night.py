@@ -1,10 +1,10 @@
 """The steps of a night in order. DAG tasks and commands call only this module.
 
-Here: which step follows which, and one ledger row for each outcome. Not here: how to fetch, parse, judge, store, build or
-release (each has its room), nor schedules (``dags/``).
+Here: which step follows which, and one ledger row for each outcome. Not here: how to fetch, parse, judge, store,
+build or release (each has its room), nor schedules (``dags/``).
 
-Every step may be killed anywhere and run again: files come first under content-addressed names, the ledger commits last,
-and a step starts by asking the ledger what is still missing.
+Every step may be killed anywhere and run again: files come first under content-addressed names, the ledger commits
+last, and a step starts by asking the ledger what is still missing.
 """
 
 import logging
@@ -66,7 +66,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-# --- extract -----------------------------------------------------------------------------------------------------------
+# --- extract
 
 
 def extract(
@@ -77,7 +77,7 @@ def extract(
     s: Settings | None = None,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Ask the agency for each part of a period and land what it sends; one ledger row per attempt, failures included."""
+    """Ask the agency for each part of a period and land what it sends; one ledger row per attempt."""
     s = s or get_settings()
     led = open_ledger(s)
     contract = get_contract(s.contracts_dir, dataset)
@@ -136,7 +136,7 @@ def _record_fetch(
     return row
 
 
-# --- judge -------------------------------------------------------------------------------------------------------------
+# --- judge
 
 
 def judge(
@@ -196,7 +196,9 @@ def _judge_group(
     }
     if not parsed:
         return verdicts
-    judgements = gate.judge(s, contract, parsed, context, _profiles(led, contract, group[0]["period_start"]), overridden)
+    judgements = gate.judge(
+        s, contract, parsed, context, _profiles(led, contract, group[0]["period_start"]), overridden
+    )
     seconds = (time.monotonic() - started) / len(parsed)
     by_id = {row["delivery_id"]: row for row in group}
     for delivery_id, judgement in judgements.items():
@@ -279,7 +281,8 @@ def _record_judgement(
         for kind, file in stored:
             connection.execute(
                 ledger.lake_files.insert(),
-                common | {"path": file.path, "kind": kind, "rows": file.rows, "sha256": file.sha256, "written_at": _now()},
+                common
+                | {"path": file.path, "kind": kind, "rows": file.rows, "sha256": file.sha256, "written_at": _now()},
             )
         if judgement.verdict != "held":
             _close_superseded(connection, row)
@@ -310,7 +313,7 @@ def _close_superseded(connection: sa.Connection, row: dict[str, Any]) -> None:
                 "kind": "superseded",
                 "delivery_id": delivery_id,
                 "verdict_id": verdict_id,
-                "reason": f"Kiriman yang lebih baru telah diterima / a newer delivery was accepted: {row['delivery_id']}",
+                "reason": f"Kiriman yang lebih baru diterima / a newer delivery was accepted: {row['delivery_id']}",
                 "reason_code": "NEWER_DELIVERY",
                 "decided_by": "warehouse",
                 "decided_by_role": "rule",
@@ -330,7 +333,7 @@ def _unjudged(led: Ledger, dataset: str) -> list[str]:
     ]
 
 
-# --- a dataset's night ---------------------------------------------------------------------------------------------------
+# --- a dataset's night
 
 
 def ingest(
@@ -415,7 +418,9 @@ def ingest_file(
 
 
 def _count_attempt(result: IngestOutcome, attempt: dict[str, Any]) -> None:
-    counter = {"landed": "landed", "unchanged": "unchanged", "not_available": "missing"}.get(attempt["outcome"], "failed")
+    counter = {"landed": "landed", "unchanged": "unchanged", "not_available": "missing"}.get(
+        attempt["outcome"], "failed"
+    )
     setattr(result, counter, getattr(result, counter) + 1)
     if counter == "failed":
         result.errors.append(f"{attempt['part']}: {attempt['error_code']}: {attempt['message_en']}")
@@ -439,7 +444,7 @@ def _overall(result: IngestOutcome) -> Outcome:
     return "admitted" if result.accepted else "unchanged"
 
 
-# --- decisions -------------------------------------------------------------------------------------------------------------
+# --- decisions
 
 
 def held(*, s: Settings | None = None) -> list[dict[str, Any]]:
@@ -522,7 +527,9 @@ def replay(
         statement = statement.where(
             ledger.deliveries.c.period_kind == period.kind, ledger.deliveries.c.period_start == period.start
         )
-    admitted_by_hand = {row["delivery_id"] for row in led.rows("select delivery_id from decisions where kind = 'admit'")}
+    admitted_by_hand = {
+        row["delivery_id"] for row in led.rows("select delivery_id from decisions where kind = 'admit'")
+    }
     return judge(
         [row["delivery_id"] for row in led.rows(statement)],
         overridden=frozenset(admitted_by_hand),
@@ -531,11 +538,11 @@ def replay(
     )
 
 
-# --- marts -------------------------------------------------------------------------------------------------------------------
+# --- marts
 
 
 def marts(logical_date: date, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Link, build, gate, release and report. A stop keeps the last release current and still refreshes ops and report."""
+    """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on."""
     s = s or get_settings()
     led = open_ledger(s)
     say = progress or (lambda _text: None)

@@ -102,8 +102,9 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     extras = contract.extras
     expected = agencies.parts(s, contract)
     history = led.rows(
-        "select d.delivery_id, d.part, d.period_kind, d.period_start, d.received_at, v.verdict_id, v.verdict, v.reason_code,"
-        " v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused, x.kind as decision,"
+        "select d.delivery_id, d.part, d.period_kind, d.period_start, d.received_at, v.verdict_id, v.verdict,"
+        " v.reason_code, v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused,"
+        " x.kind as decision,"
         " case when a.delivery_id is null then 0 else 1 end as is_admissible"
         " from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"
         " left join latest_decisions x on x.verdict_id = v.verdict_id"
@@ -112,7 +113,8 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         dataset=contract.dataset,
     )
     fetches = led.rows(
-        "select part, period_start, outcome, error_code, message_id, message_en, action_id, action_en, ended_at from fetches"
+        "select part, period_start, outcome, error_code, message_id, message_en, action_id, action_en, ended_at"
+        " from fetches"
         " where dataset = :dataset order by ended_at",
         dataset=contract.dataset,
     )
@@ -132,7 +134,9 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         if newest and start == newest.start and row["outcome"] in {"failed", "refused", "not_available"}
         and grid.get(part, {}).get(start) in {"failed", "missing"}
     ]  # fmt: skip
-    failed_rules = _failed_rules(led, contract, [r for r in history if newest and as_date(r["period_start"]) == newest.start])
+    failed_rules = _failed_rules(
+        led, contract, [r for r in history if newest and as_date(r["period_start"]) == newest.start]
+    )
     light, headline_id, headline_en = _headline(newest, states, len(held), late, failed_rules, received)
     return DatasetFacts(
         contract=contract,
@@ -190,7 +194,8 @@ def _failed_rules(led: Ledger, contract: Contract, newest: list[dict[str, Any]])
             continue
         pointers: dict[str, list[tuple[str | None, int]]] = defaultdict(list)
         for row in led.rows(
-            "select rule_code, source_part, source_row from quarantined_rows where verdict_id = :verdict order by source_row",
+            "select rule_code, source_part, source_row from quarantined_rows where verdict_id = :verdict"
+            " order by source_row",
             verdict=delivery["verdict_id"],
         ):
             pointers[row["rule_code"]].append((row["source_part"], row["source_row"]))
@@ -260,7 +265,11 @@ def _headline(
     if received < len(states):
         return "amber", f"{received} dari {len(states)} bagian diterima", f"{received} of {len(states)} parts received"
     if quarantined := sum(rule.failed for rule in failed_rules if rule.severity == "quarantine"):
-        return "amber", f"Lengkap; {quarantined} temuan baris dikarantina", f"Complete; {quarantined} findings quarantined"
+        return (
+            "amber",
+            f"Lengkap; {quarantined} temuan baris dikarantina",
+            f"Complete; {quarantined} findings quarantined",
+        )
     return "green", "Lengkap dan diterima", "Complete and accepted"
 
 

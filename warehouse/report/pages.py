@@ -1,4 +1,4 @@
-"""Renders the facts as HTML: one folder per rendering, `reports/current` swapped atomically, so a reader never sees half.
+"""Renders the facts as HTML: one folder per rendering, `reports/current` swapped atomically.
 
 Charts are inline SVG; nothing is loaded from elsewhere.
 """
@@ -40,7 +40,11 @@ def _number_id(value: int | float | None) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("warehouse.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("warehouse.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": _number_id}
     environment.globals["STATES"] = STATES
@@ -48,7 +52,7 @@ def _environment() -> Environment:
 
 
 def _rows_chart(fact: DatasetFacts) -> str:
-    """Rows admitted and quarantined by period, of what is in force, as inline SVG ('' when there is nothing to draw)."""
+    """Rows admitted and quarantined by period, of what is in force, as inline SVG; '' without any."""
     admissible = [row for row in fact.history if row["is_admissible"]]
     points = [
         {
@@ -88,7 +92,11 @@ def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[
     """One CSV of row pointers for each delivery of the newest period with findings: what the sender must look at."""
     made = []
     for row in fact.history:
-        if not fact.newest or facts_room.as_date(row["period_start"]) != fact.newest.start or not row["rows_quarantined"]:
+        if (
+            not fact.newest
+            or facts_room.as_date(row["period_start"]) != fact.newest.start
+            or not row["rows_quarantined"]
+        ):
             continue
         pointers = led.rows(
             "select rule_code, column_name, source_part, source_row from quarantined_rows where verdict_id = :verdict"
@@ -137,8 +145,8 @@ def render(s: Settings, led: Ledger) -> Path:
     for fact in datasets:
         pointers = _write_pointers(folder / "dataset", fact, led)
         page(
-            "dataset.html", f"dataset/{fact.contract.table}.html", 1, fact=fact, chart=_rows_chart(fact), pointers=pointers,
-            stale_after=facts_room.stale_after(fact),
+            "dataset.html", f"dataset/{fact.contract.table}.html", 1, fact=fact, chart=_rows_chart(fact),
+            pointers=pointers,            stale_after=facts_room.stale_after(fact),
         )  # fmt: skip
     for newer, older in zip(releases, [*releases[1:], None], strict=True):
         changes = release.diff(s, older["release_id"], newer["release_id"]) if older else None

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from warehouse.console import out, say, show
 from warehouse.errors import ConfigError
 from warehouse.periods import JAKARTA, Period
 from warehouse.settings import Settings, get_settings
@@ -23,13 +24,9 @@ HISTORY_MONTHS = 13
 # Slowest first, so that the last dataset to finish is a short one.
 HEAVY_FIRST = ("kemenkes/eppgbm", "bps/social_registry_individuals", "bpjstk/participants", "kemensos/assistance")
 
-Scale = Annotated[str, typer.Option(help="'default' (about 240 thousand persons) or a share of the city such as 0.02 or 1.0.")]
-
-
-def _say(text: str) -> None:
-    from warehouse.cli import err
-
-    err.print(f"[dim]{datetime.now(JAKARTA):%H:%M:%S}[/dim] {text}", highlight=False)
+Scale = Annotated[
+    str, typer.Option(help="'default' (about 240 thousand persons) or a share of the city such as 0.02 or 1.0.")
+]
 
 
 def _city_file(s: Settings):
@@ -55,13 +52,13 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
     wanted = {"scale": scale, "newest_month": newest.label}
     if _city_file(s).is_file() and json.loads(_city_file(s).read_text()) == wanted:
         return wanted
-    _say(f"Building the city ({scale}) ...")
+    say(f"Building the city ({scale}) ...")
     started = time.monotonic()
     share = scale if scale == "default" else float(scale)
     city.build_city(s.home / "sandbox", scale=share, tonight=s.today(), months=HISTORY_MONTHS + 1)
-    render.render_holdings(s.home / "sandbox", progress=_say)
+    render.render_holdings(s.home / "sandbox", progress=say)
     _city_file(s).write_text(json.dumps(wanted))
-    _say(f"City built in {time.monotonic() - started:.0f} s")
+    say(f"City built in {time.monotonic() - started:.0f} s")
     return wanted
 
 
@@ -90,7 +87,8 @@ def load_history(s: Settings, dataset: str) -> dict[str, Any]:
         in_force = {
             row["part"]
             for row in led.rows(
-                "select part from deliveries where dataset = :dataset and period_kind = :kind and period_start = :start",
+                "select part from deliveries where dataset = :dataset and period_kind = :kind"
+                " and period_start = :start",
                 dataset=dataset,
                 kind=period.kind,
                 start=period.start.isoformat(),
@@ -114,7 +112,7 @@ def _load_all(s: Settings) -> None:
         tasks = [pool.submit(load_history, s, name) for name in names]
         for done, task in enumerate(as_completed(tasks), 1):
             row = task.result()
-            _say(
+            say(
                 f"history {done}/{len(names)} {row['dataset']}: {row['accepted']} accepted, {row['held']} held, "
                 f"{row['failed']} failed, {row['rows_admitted']:,} rows ({row['seconds']:.0f} s)"
             )
@@ -142,15 +140,16 @@ def start_command() -> None:
     from warehouse.sandbox import control
 
     with control.start(get_settings()) as running:
-        _say(f"Agencies are up: {json.dumps(running.endpoints)}")
+        say(f"Agencies are up: {json.dumps(running.endpoints)}")
         _wait_for_ctrl_c()
 
 
 @sandbox_app.command("run")
-def run_command(scale: Scale = "default", airflow: Annotated[bool, typer.Option(help="Through the real DAGs.")] = True) -> None:
+def run_command(
+    scale: Scale = "default", airflow: Annotated[bool, typer.Option(help="Through the real DAGs.")] = True
+) -> None:
     """City, history, then tonight through Airflow; ends with a table and queries to try."""
     from warehouse import night, serve
-    from warehouse.cli import out, show
     from warehouse.sandbox import control
 
     s = get_settings()
@@ -158,13 +157,24 @@ def run_command(scale: Scale = "default", airflow: Annotated[bool, typer.Option(
     prepare(s, scale)
     with control.start(s):
         _load_all(s)
-        _say("Tonight ...")
+        say("Tonight ...")
         if airflow:
-            rows, marts = serve.run_night(s, night.datasets(s=s), s.today(), progress=_say)
+            rows, marts = serve.run_night(s, night.datasets(s=s), s.today(), progress=say)
         else:
             rows = [night.ingest(name, s.today(), s=s).as_dict() for name in night.datasets(s=s)]
-            marts = night.marts(s.today(), s=s, progress=_say)
-    keys = ("dataset", "outcome", "landed", "missing", "failed", "accepted", "held", "rows_admitted", "rows_quarantined", "seconds")
+            marts = night.marts(s.today(), s=s, progress=say)
+    keys = (
+        "dataset",
+        "outcome",
+        "landed",
+        "missing",
+        "failed",
+        "accepted",
+        "held",
+        "rows_admitted",
+        "rows_quarantined",
+        "seconds",
+    )
     show([{key: row.get(key) for key in keys} for row in rows], False, "Malam ini / tonight")
     show(marts, False, "Marts")
     out.print(f"Selesai dalam {time.monotonic() - begun:.0f} s / done.")
@@ -196,7 +206,7 @@ def up_command(scale: Scale = "default") -> None:
     prepare(s, scale)
     with control.start(s), serve.start(s, report=True) as running:
         for line in running.addresses():
-            _say(line)
+            say(line)
         _wait_for_ctrl_c()
 
 
@@ -206,5 +216,4 @@ def _wait_for_ctrl_c() -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        _say("Stopping ...")
-
+        say("Stopping ...")
