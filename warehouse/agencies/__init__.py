@@ -1,0 +1,62 @@
+"""Talks to the agencies: one module per wire protocol, one spool file per delivery, nothing else.
+
+A fetch brings the exact bytes of one (dataset, part, period) into a spool folder, whole or not at all. Contracts say
+what to ask (``server.parameters``: each protocol's module states which it takes), the endpoints file where, the secrets
+folder with what credentials.
+
+Not here: keeping the bytes (landing), reading them (parse), judging them (gate).
+"""
+
+import csv
+from pathlib import Path
+
+from warehouse.agencies import arcgis, bps_webapi, by_hand, ckan, sftp, splp
+from warehouse.agencies.job import Fetched, Job, Progress
+from warehouse.agencies.media import media_of
+from warehouse.contract import Contract
+from warehouse.errors import ConfigError
+from warehouse.periods import Period
+from warehouse.settings import Settings
+
+__all__ = ["Fetched", "Progress", "fetch", "media_of", "parts"]
+
+_PROTOCOLS = {
+    "bps_webapi": bps_webapi.fetch,
+    "arcgis": arcgis.fetch,
+    "ckan": ckan.fetch,
+    "splp": splp.fetch,
+    "sftp": sftp.fetch,
+    "by_hand": by_hand.fetch,
+}
+
+
+def fetch(
+    s: Settings, contract: Contract, part: str, period: Period, spool: Path, progress: Progress | None = None
+) -> Fetched:
+    """Bring one delivery into ``spool``. Raises FetchError, or ConfigError when an address or credential is missing."""
+    return _PROTOCOLS[contract.server.extras.protocol](Job(s, contract, part, period, spool, progress))
+
+
+def parts(s: Settings, contract: Contract) -> list[str]:
+    """The parts a period of this dataset consists of: senders valid today, indicators, or ``all``."""
+    kind = contract.extras.parts
+    if kind == "all":
+        return ["all"]
+    if kind == "indicator":
+        return [str(indicator) for indicator in contract.server.extras.parameters["indicators"]]
+    today = s.today().isoformat()
+    with (s.seeds_dir / "service_units.csv").open(encoding="utf-8", newline="") as file:
+        found = [
+            row["part"]
+            for row in csv.DictReader(file)
+            if row["kind"] == kind and row["valid_from"] <= today and (not row["valid_to"] or today < row["valid_to"])
+        ]
+    if not found:
+        raise ConfigError(
+            "PARTS_UNKNOWN",
+            f"Tidak ada {kind} yang berlaku hari ini di service_units.csv.",
+            f"No {kind} in service_units.csv is valid today.",
+            "Lengkapi daftar unit layanan itu.",
+            "Complete that list of service units.",
+        )
+    return found

@@ -1,0 +1,18 @@
+"""Files that a person puts into the drop folder ``inbox/<agency>/<name>/``, as ``<period>[__<part>].<ext>``."""
+
+import shutil
+
+from warehouse.agencies.job import Fetched, Job
+from warehouse.agencies.media import media_of
+
+
+def fetch(job: Job) -> Fetched:
+    folder = job.s.home / "inbox" / job.contract.agency / job.contract.name
+    stems = {f"{job.period.label}__{job.part}"} | ({job.period.label} if job.part == "all" else set())
+    found = [path for path in folder.glob("*") if path.stem in stems and path.is_file()]
+    if not found:
+        raise job.error("FETCH_NOT_AVAILABLE")
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    copy = job.spool / newest.name
+    shutil.copyfile(newest, copy)
+    return Fetched(copy, media_of(copy), job.attempts, copy.stat().st_size)
