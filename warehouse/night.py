@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -374,6 +374,51 @@ def ingest_periods(
     return result
 
 
+def extract_open(
+    dataset: str,
+    logical_date: date,
+    *,
+    backfill: bool = False,
+    is_last_try: bool = True,
+    s: Settings | None = None,
+) -> IngestOutcome:
+    """First half of ``ingest``, for a scheduler that can wait and try again: ask for the open periods and land.
+
+    Raises FetchError when a part failed in a way that may pass and this is not the last try, or when nothing could be
+    had at all. A part that has not been published yet is no failure.
+    """
+    s = s or get_settings()
+    extras = get_contract(s.contracts_dir, dataset).extras
+    periods = open_periods(extras.period_kind, extras.due_day, extras.open_days, logical_date, backfill=backfill)
+    result = IngestOutcome(dataset, periods=[period.label for period in periods])
+    started = time.monotonic()
+    attempts = [attempt for period in periods for attempt in extract(dataset, period, s=s)]
+    errors = []
+    for attempt in attempts:
+        _count_attempt(result, attempt)
+        if attempt["outcome"] in ("failed", "refused"):
+            fields = ("error_code", "message_id", "message_en", "action_id", "action_en")
+            errors.append(FetchError(*(attempt[name] for name in fields)))
+    passing = [error for error in errors if error.may_retry]
+    if passing and not is_last_try:
+        raise passing[0]
+    if errors and len(errors) == len(attempts):
+        raise errors[0]
+    result.seconds = round(time.monotonic() - started, 2)
+    return result
+
+
+def judge_landed(result: IngestOutcome, *, s: Settings | None = None) -> IngestOutcome:
+    """Second half of ``ingest``: judge whatever of the dataset is landed and not yet judged."""
+    s = s or get_settings()
+    started = time.monotonic()
+    for verdict in judge(_unjudged(open_ledger(s), result.dataset), s=s):
+        _count_verdict(result, verdict)
+    result.outcome = _overall(result)
+    result.seconds = round(result.seconds + time.monotonic() - started, 2)
+    return result
+
+
 def ingest_file(
     dataset: str, period: Period, part: str, path, media: str | None = None, *, s: Settings | None = None
 ) -> IngestOutcome:
@@ -451,6 +496,13 @@ def held(*, s: Settings | None = None) -> list[dict[str, Any]]:
     """Held deliveries that wait for a person, oldest first."""
     s = s or get_settings()
     return open_ledger(s).rows("select * from held_deliveries order by received_at")
+
+
+def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
+    """Deliveries on which a person or a newer delivery has decided within ``days``."""
+    s = s or get_settings()
+    recent = sa.select(ledger.decisions.c.delivery_id).where(ledger.decisions.c.decided_at > _now() - timedelta(days=days))
+    return sorted({row["delivery_id"] for row in open_ledger(s).rows(recent)})
 
 
 def decide(
