@@ -1,0 +1,253 @@
+"""Landing keeps bytes exactly, once, encrypted, and a kill between any two steps leaves nothing that counts."""
+
+import json
+import multiprocessing
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyrage
+import pytest
+import sqlalchemy as sa
+from agencies_helpers import a_contract
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from warehouse import keys, landing, ledger
+from warehouse.errors import ConfigError, UnreadableDelivery, WarehouseError
+from warehouse.ledger import Ledger
+from warehouse.periods import Period
+from warehouse.settings import Settings
+
+PERIOD = Period.parse("2026-10")
+CONTRACT = a_contract("kemenkes/eppgbm", "sftp", retention_days=30)
+NIK = b"3671010101900001"
+
+
+@pytest.fixture
+def s(settings: Settings) -> Settings:
+    keys.make_sandbox_keys(settings)
+    return settings
+
+
+@pytest.fixture
+def led(s: Settings) -> Ledger:
+    ledger.upgrade(s.ledger)
+    return Ledger(s.ledger)
+
+
+def put(s: Settings, led: Ledger, path: Path, data: bytes, part: str = "cibodas") -> landing.Landed:
+    path.write_bytes(data)
+    return landing.land(s, led, CONTRACT, part, PERIOD, path, "csv", "agency")
+
+
+def landed_files(s: Settings) -> list[Path]:
+    return sorted(path for path in s.landing_dir.rglob("*") if path.is_file())
+
+
+@given(data=st.binary(max_size=200_000), part=st.sampled_from(["all", "cibodas"]))
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_come_back_and_come_back_once(s, led, tmp_path, data, part):
+    first = put(s, led, tmp_path / "file", data, part)
+    files = landed_files(s)
+    again = put(s, led, tmp_path / "another name", data, part)
+    assert again == landing.Landed(first.delivery_id, is_new=False)
+    assert landed_files(s) == files
+    row = led.delivery(first.delivery_id)
+    assert landing.read(s, row) == data
+    assert row["bytes"] == len(data)
+
+
+def test_what_is_kept_is_encrypted_and_private(s, led, tmp_path):
+    landed = put(s, led, tmp_path / "Balita Siti Aminah.csv", NIK * 100)
+    row = led.delivery(landed.delivery_id)
+    for path in landed_files(s):
+        assert NIK not in path.read_bytes()
+        assert b"Siti" not in path.read_bytes()
+        assert "Siti" not in str(path)
+        assert path.stat().st_mode & 0o077 == 0
+        assert path.parent.stat().st_mode & 0o077 == 0
+    assert "Siti" not in str(row)
+    manifest = (s.home / row["stored_path"]).with_suffix(".manifest.age").read_bytes()
+    assert json.loads(pyrage.decrypt(manifest, [keys.landing_identity(s)]))["original_name"] == "Balita Siti Aminah.csv"
+
+
+def test_a_host_that_ingests_needs_the_public_key_only(s, led, tmp_path):
+    (s.keys / keys.LANDING_SECRET).unlink()
+    assert put(s, led, tmp_path / "file", b"x").is_new
+
+
+def test_without_a_key_nothing_is_written(settings, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    with pytest.raises(ConfigError, match="KEYS_MISSING"):
+        landing.land(settings, Ledger(settings.ledger), CONTRACT, "all", PERIOD, path, "csv", "agency")
+    assert not settings.landing_dir.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"age-encryption.org/v1\n", None])
+def test_a_damaged_file_is_named_corrupt(s, led, tmp_path, damage):
+    row = led.delivery(put(s, led, tmp_path / "file", b"x" * 100_000).delivery_id)
+    stored = s.home / row["stored_path"]
+    stored.write_bytes(stored.read_bytes()[:70_000] if damage is None else damage)
+    with pytest.raises(UnreadableDelivery, match="LANDING_CORRUPT"):
+        landing.read(s, row)
+
+
+def test_a_file_with_another_content_is_named_corrupt(s, led, tmp_path):
+    row = led.delivery(put(s, led, tmp_path / "file", b"as sent").delivery_id)
+    (s.home / row["stored_path"]).write_bytes(pyrage.encrypt(b"changed", [keys.landing_recipient(s)]))
+    with pytest.raises(UnreadableDelivery, match="LANDING_CORRUPT") as caught:
+        landing.read(s, row)
+    assert "changed" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_wrong_key_are_told_apart(s, led, tmp_path):
+    row = led.delivery(put(s, led, tmp_path / "file", b"x").delivery_id)
+    other = pyrage.x25519.Identity.generate()
+    (s.keys / keys.LANDING_SECRET).write_text(f"{other}\n")
+    with pytest.raises(ConfigError, match="KEYS_WRONG"):
+        landing.read(s, row)
+    (s.home / row["stored_path"]).unlink()
+    with pytest.raises(UnreadableDelivery, match="LANDING_MISSING"):
+        landing.read(s, row)
+
+
+STEPS = ["os.replace.1", "os.replace.2", "insert"]
+
+
+def _land_and_die(s: Settings, path: Path, step: str) -> None:
+    """Land in a process that is killed just before ``step``."""
+    replaced = 0
+    replace = os.replace
+
+    def dying_replace(source, target):
+        nonlocal replaced
+        replaced += 1
+        if step == f"os.replace.{replaced}":
+            os._exit(9)
+        replace(source, target)
+
+    landing.os.replace = dying_replace
+    led = Ledger(s.ledger)
+    if step == "insert":
+        led.insert = lambda *_: os._exit(9)
+    landing.land(s, led, CONTRACT, "cibodas", PERIOD, path, "csv", "agency")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_between_steps_leaves_nothing_that_counts(s, led, tmp_path, step):
+    kept = put(s, led, tmp_path / "kept", b"kept")
+    path = tmp_path / "file"
+    path.write_bytes(b"killed")
+    child = multiprocessing.get_context("fork").Process(target=_land_and_die, args=(s, path, step))
+    child.start()
+    child.join()
+    assert child.exitcode == 9
+    assert [row["delivery_id"] for row in led.rows(sa.select(ledger.deliveries))] == [kept.delivery_id]
+
+    assert landing.sweep(s, led) > 0
+    assert len(landed_files(s)) == 2
+    assert landing.read(s, led.delivery(kept.delivery_id)) == b"kept"
+    again = landing.land(s, led, CONTRACT, "cibodas", PERIOD, path, "csv", "agency")
+    assert again.is_new
+    assert landing.sweep(s, led) == 0
+    assert landing.read(s, led.delivery(again.delivery_id)) == b"killed"
+
+
+def test_the_row_of_another_process_stands(s, led, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    first = put(s, led, path, b"same")
+    blind = Ledger(s.ledger)
+    monkeypatch.setattr(blind, "delivery", lambda _id: None)
+    assert landing.land(s, blind, CONTRACT, "cibodas", PERIOD, path, "csv", "agency") == landing.Landed(
+        first.delivery_id, is_new=False
+    )
+    assert len(landed_files(s)) == 2
+    assert landing.read(s, led.delivery(first.delivery_id)) == b"same"
+
+
+def test_a_file_that_changes_while_it_is_landed_is_refused(s, led, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"first")
+    hash_file = landing._hash_file
+
+    def and_then_change(hashed):
+        found = hash_file(hashed)
+        path.write_bytes(b"second")
+        return found
+
+    monkeypatch.setattr(landing, "_hash_file", and_then_change)
+    with pytest.raises(WarehouseError, match="LANDING_CHANGED"):
+        landing.land(s, led, CONTRACT, "all", PERIOD, path, "csv", "hand")
+    assert landed_files(s) == []
+
+
+def test_parquet_with_brotli_is_refused_and_other_parquet_kept(s, led, tmp_path):
+    table = pa.table({"a": ["x"] * 1000})
+    for compression in ("brotli", "zstd"):
+        pq.write_table(table, tmp_path / compression, compression=compression)
+    with pytest.raises(WarehouseError, match="LANDING_BROTLI"):
+        landing.land(s, led, CONTRACT, "all", PERIOD, tmp_path / "brotli", "csv", "hand")
+    assert landed_files(s) == []
+    assert landing.land(s, led, CONTRACT, "all", PERIOD, tmp_path / "zstd", "csv", "hand").is_new
+
+
+def test_bytes_past_retention_are_destroyed_on_record_and_stay_known(s, led, tmp_path):
+    then = s.model_copy(update={"now": datetime(2026, 1, 1, tzinfo=UTC)})
+    old = put(then, led, tmp_path / "old", b"old")
+    later = then.model_copy(update={"now": then.now + timedelta(days=30)})
+    new = put(later, led, tmp_path / "new", b"new")
+    contracts = {CONTRACT.dataset: CONTRACT}
+    assert landing.destroy_expired(later, led, contracts) == 1
+    assert landing.destroy_expired(later, led, contracts) == 0
+    row = led.delivery(old.delivery_id)
+    assert row["destroyed_at"] == later.now
+    assert len(landed_files(s)) == 2
+    with pytest.raises(UnreadableDelivery, match="LANDING_DESTROYED"):
+        landing.read(s, row)
+    assert landing.read(s, led.delivery(new.delivery_id)) == b"new"
+    assert not put(later, led, tmp_path / "old", b"old").is_new
+
+
+def test_destruction_that_was_killed_is_completed(s, led, tmp_path):
+    row = led.delivery(put(s, led, tmp_path / "file", b"x").delivery_id)
+    (s.home / row["stored_path"]).unlink()
+    later = s.model_copy(update={"now": datetime.now(UTC) + timedelta(days=31)})
+    assert landing.destroy_expired(later, led, {CONTRACT.dataset: CONTRACT}) == 1
+    assert landed_files(s) == []
+
+
+def test_a_spool_is_private_and_gone_even_after_a_failure(s):
+    with pytest.raises(RuntimeError), landing.spool(s) as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "clear.csv").write_bytes(NIK)
+        raise RuntimeError
+    assert not folder.exists()
+
+
+def _die_in_a_spool(s: Settings) -> None:
+    with landing.spool(s) as folder:
+        (folder / "clear.csv").write_bytes(NIK)
+        os._exit(9)
+
+
+def test_the_spool_of_a_killed_process_is_swept_and_a_living_one_is_not(s):
+    child = multiprocessing.get_context("fork").Process(target=_die_in_a_spool, args=(s,))
+    child.start()
+    child.join()
+    assert len(list(s.tmp_dir.glob("spool-*/clear.csv"))) == 1
+    with landing.spool(s) as first, landing.spool(s) as second:
+        assert sorted(s.tmp_dir.glob("spool-*")) == sorted([first, second])
+
+
+def test_shredding_overwrites_before_it_removes(tmp_path):
+    path, alias = tmp_path / "clear", tmp_path / "alias"
+    path.write_bytes(NIK * 1000)
+    os.link(path, alias)
+    landing.shred(path)
+    assert not path.exists()
+    assert alias.read_bytes() == bytes(16_000)
