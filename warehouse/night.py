@@ -346,9 +346,7 @@ def ingest(
 ) -> IngestOutcome:
     """Everything one dataset does in one night: ask for its open periods, land, judge, store."""
     s = s or get_settings()
-    extras = get_contract(s.contracts_dir, dataset).extras
-    periods = open_periods(extras.period_kind, extras.due_day, extras.open_days, logical_date, backfill=backfill)
-    return ingest_periods(dataset, periods, s=s, progress=progress)
+    return ingest_periods(dataset, _open_periods(s, dataset, logical_date, backfill), s=s, progress=progress)
 
 
 def ingest_periods(
@@ -360,16 +358,9 @@ def ingest_periods(
     progress: Progress | None = None,
 ) -> IngestOutcome:
     """Extract and judge the given periods, oldest first."""
-    s = s or get_settings()
-    led = open_ledger(s)
     started = time.monotonic()
-    result = IngestOutcome(dataset, periods=[period.label for period in periods])
-    for period in periods:
-        for attempt in extract(dataset, period, parts, s=s, progress=progress):
-            _count_attempt(result, attempt)
-        for verdict in judge(_unjudged(led, dataset), s=s, progress=progress):
-            _count_verdict(result, verdict)
-    result.outcome = _overall(result)
+    result, _errors = _extract_periods(dataset, periods, parts, s=s, progress=progress)
+    judge_landed(result, s=s, progress=progress)
     result.seconds = round(time.monotonic() - started, 2)
     return result
 
@@ -388,35 +379,51 @@ def extract_open(
     had at all. A part that has not been published yet is no failure.
     """
     s = s or get_settings()
-    extras = get_contract(s.contracts_dir, dataset).extras
-    periods = open_periods(extras.period_kind, extras.due_day, extras.open_days, logical_date, backfill=backfill)
-    result = IngestOutcome(dataset, periods=[period.label for period in periods])
     started = time.monotonic()
-    attempts = [attempt for period in periods for attempt in extract(dataset, period, s=s)]
-    errors = []
-    for attempt in attempts:
-        _count_attempt(result, attempt)
-        if attempt["outcome"] in ("failed", "refused"):
-            fields = ("error_code", "message_id", "message_en", "action_id", "action_en")
-            errors.append(FetchError(*(attempt[name] for name in fields)))
+    result, errors = _extract_periods(dataset, _open_periods(s, dataset, logical_date, backfill), s=s)
     passing = [error for error in errors if error.may_retry]
     if passing and not is_last_try:
         raise passing[0]
-    if errors and len(errors) == len(attempts):
+    if errors and not (result.landed or result.unchanged or result.missing):
         raise errors[0]
     result.seconds = round(time.monotonic() - started, 2)
     return result
 
 
-def judge_landed(result: IngestOutcome, *, s: Settings | None = None) -> IngestOutcome:
+def judge_landed(
+    result: IngestOutcome, *, s: Settings | None = None, progress: Progress | None = None
+) -> IngestOutcome:
     """Second half of ``ingest``: judge whatever of the dataset is landed and not yet judged."""
     s = s or get_settings()
     started = time.monotonic()
-    for verdict in judge(_unjudged(open_ledger(s), result.dataset), s=s):
+    for verdict in judge(_unjudged(open_ledger(s), result.dataset), s=s, progress=progress):
         _count_verdict(result, verdict)
     result.outcome = _overall(result)
     result.seconds = round(result.seconds + time.monotonic() - started, 2)
     return result
+
+
+def _open_periods(s: Settings, dataset: str, logical_date: date, backfill: bool) -> list[Period]:
+    extras = get_contract(s.contracts_dir, dataset).extras
+    return open_periods(extras.period_kind, extras.due_day, extras.open_days, logical_date, backfill=backfill)
+
+
+def _extract_periods(
+    dataset: str,
+    periods: Sequence[Period],
+    parts: Sequence[str] | None = None,
+    *,
+    s: Settings | None = None,
+    progress: Progress | None = None,
+) -> tuple[IngestOutcome, list[FetchError]]:
+    result = IngestOutcome(dataset, periods=[period.label for period in periods])
+    errors = []
+    for attempt in (a for period in periods for a in extract(dataset, period, parts, s=s, progress=progress)):
+        _count_attempt(result, attempt)
+        if attempt["outcome"] in ("failed", "refused"):
+            fields = ("error_code", "message_id", "message_en", "action_id", "action_en")
+            errors.append(FetchError(*(attempt[name] for name in fields)))
+    return result, errors
 
 
 def ingest_file(
@@ -455,9 +462,7 @@ def ingest_file(
             "delivery_id": landed.delivery_id,
         }
     _count_attempt(result, _record_fetch(led, contract, part, period, "hand", started_at, attempt))
-    for verdict in judge(_unjudged(led, dataset), s=s):
-        _count_verdict(result, verdict)
-    result.outcome = _overall(result)
+    judge_landed(result, s=s)
     result.seconds = round(time.monotonic() - started, 2)
     return result
 
@@ -501,7 +506,9 @@ def held(*, s: Settings | None = None) -> list[dict[str, Any]]:
 def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
     """Deliveries on which a person or a newer delivery has decided within ``days``."""
     s = s or get_settings()
-    recent = sa.select(ledger.decisions.c.delivery_id).where(ledger.decisions.c.decided_at > _now() - timedelta(days=days))
+    recent = sa.select(ledger.decisions.c.delivery_id).where(
+        ledger.decisions.c.decided_at > _now() - timedelta(days=days)
+    )
     return sorted({row["delivery_id"] for row in open_ledger(s).rows(recent)})
 
 
