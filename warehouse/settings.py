@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     project_dir: Path = Field(default=PROJECT_DIR, description="Checkout with expectations/ and dbt_project/")
     region: str = Field(default="36.71", description="Kemendagri code of the city")
     ledger_url: str | None = Field(default=None, description="SQLAlchemy URL; default SQLite under home")
-    keys_dir: Path | None = Field(default=None, description="Folder with landing.pub, landing.key, pseudonym.key, vault.key")
+    keys_dir: Path | None = Field(
+        default=None, description="Folder with landing.pub, landing.key, pseudonym.key, vault.key"
+    )
     endpoints_file: Path | None = Field(default=None, description="JSON: server addresses that replace the contracts'")
     secrets_dir: Path | None = Field(default=None, description="Folder with one file per agency credential")
     now: datetime | None = Field(default=None, description="Fixes the clock (tests, sandbox); else the system's")
