@@ -39,6 +39,7 @@ class FileShape(Strict):
     encodings: tuple[str, ...] = ("utf-8-sig",)
     sheet: str | None = None
     title_rows: int = Field(0, description="Most title rows that may stand above the header row")
+    total_words: tuple[str, ...] = Field((), description="A row whose first filled cell is one of these is a total")
     records_path: str | None = Field(None, description="Dotted path to the list of records in a JSON page")
     fields_path: str | None = Field(None, description="Dotted path inside a record to its fields (ArcGIS: attributes)")
 
