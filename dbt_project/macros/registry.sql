@@ -1,0 +1,74 @@
+{#
+Words of the social registry (DTSEN) that more than one model uses: desil labels, segments and job groups.
+The codes are those of the seed dtsen_codebook; never Sakernas digits, where 5 means casual work.
+#}
+
+{# Where people stand whose kelurahan nobody knows. #}
+{% macro unplaced_code() -%}'{{ var("city") }}.00.0000'{%- endmacro %}
+
+{# The kelurahan; else the unplaced row of the kecamatan; else that of the city. #}
+{% macro place(kelurahan, kecamatan) -%}
+coalesce({{ kelurahan }}, {{ dbt.concat([kecamatan, "'.0000'"]) }}, {{ unplaced_code() }})
+{%- endmacro %}
+
+{# '1'..'10' -> '01'..'10'; '06-10' kept apart; NULL stays unknown and is never the poorest. #}
+{% macro desil_label(desil) -%}
+case
+    when {{ desil }} is null then 'unknown'
+    when length({{ desil }}) = 1 then {{ dbt.concat(["'0'", desil]) }}
+    else {{ desil }}
+end
+{%- endmacro %}
+
+{#
+Why a family does not count, or NULL when it does. Status of the entry first, then presence at the last visit. A layout
+without a status (Regsosek) has nobody struck off.
+#}
+{% macro exclusion_reason(registry_status, presence_code, has_status) -%}
+case
+    when {{ registry_status }} is null and {{ has_status }} then 'status_unknown'
+    when {{ registry_status }} = 'DTSEN AKTIF - ASESMEN MENINGGAL' then 'assessed_deceased'
+    when {{ registry_status }} <> 'DTSEN AKTIF' then 'inactive'
+    when {{ presence_code }} = '2' then 'moved'
+    when {{ presence_code }} = '3' then 'deceased'
+    when {{ presence_code }} = '4' then 'not_found'
+end
+{%- endmacro %}
+
+{% macro exclusion_reasons() -%}
+{{ return(['status_unknown', 'assessed_deceased', 'inactive', 'moved', 'deceased', 'not_found']) }}
+{%- endmacro %}
+
+{#
+Segment of Jamsostek that a main job belongs to. BPU = PBPU: own account, with temporary or unpaid help, casual (1, 2, 6, 7).
+PU: employers with permanent staff and private employees (3, 4). ASN, TNI, Polri, BUMN (5) mix schemes; unpaid family
+workers (8) stand apart.
+#}
+{% macro worker_segment(status) -%}
+case
+    when {{ status }} in ('1', '2', '6', '7') then 'BPU'
+    when {{ status }} in ('3', '4') then 'PU'
+    when {{ status }} = '5' then 'mixed'
+    when {{ status }} = '8' then 'unpaid_family'
+    else 'unknown'
+end
+{%- endmacro %}
+
+{# Job group; the first that fits. A casual worker in a household is a domestic worker. #}
+{% macro worker_group(status, sector, relation) -%}
+case
+    when {{ sector }} = '12' and {{ status }} in ('1', '2') then 'trade_own_account'
+    when {{ sector }} = '13' and {{ status }} in ('1', '2') then 'transport_own_account'
+    when {{ sector }} = '25' or {{ relation }} = '7' then 'domestic_worker'
+    when {{ status }} in ('6', '7') then 'casual'
+    when {{ status }} is null or {{ sector }} is null then 'unknown'
+    else 'other'
+end
+{%- endmacro %}
+
+{# Jamsostek programmes of the coverage mart: key in the mart -> suffix of the columns that count it. #}
+{% macro programmes() -%}
+{{ return({
+    'any': 'any', 'JKK': 'jkk', 'JKM': 'jkm', 'JHT': 'jht', 'JP': 'jp', 'JKP': 'jkp', 'JKK+JKM': 'jkk_jkm',
+}) }}
+{%- endmacro %}

@@ -1,0 +1,30 @@
+/*
+A participation (one card) in the feed of one month. Active is what the feed says at the month's end; a contribution month is
+not demanded, since employers report late.
+*/
+with links as (
+    select record_key, person_key
+    from {{ source('linkage', 'identity_links') }}
+    where dataset = 'bpjstk/participants'
+)
+
+select
+    participant.record_key,
+    coalesce(links.person_key, participant.record_key) as person_key,
+    participant.period_start,
+    participant.branch,
+    participant.segment,
+    participant.is_active,
+    participant.has_jkk,
+    participant.has_jkm,
+    participant.has_jht,
+    participant.has_jp,
+    participant.has_jkp,
+    participant.nik_key is not null as has_usable_nik,
+    participant.registered_on,
+    participant.registered_month,
+    participant.delivery_id,
+    participant.source_part,
+    participant.source_row
+from {{ ref('stg_bpjstk__participants') }} as participant
+left join links on links.record_key = participant.record_key

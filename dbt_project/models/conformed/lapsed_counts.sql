@@ -1,0 +1,59 @@
+/*
+People active within the twelve months before a month and not active in it, by the segment of their last active month. A
+month has figures only when the feed reaches back twelve months; before that nobody can be told to have lapsed.
+*/
+with feed as (
+    select distinct period_start from {{ ref('fct_participation') }}
+),
+
+months as (
+    select feed.period_start
+    from feed
+    cross join (select min(period_start) as first_month from feed) as origin
+    where feed.period_start >= {{ add_months(12, 'origin.first_month') }}
+),
+
+active as (
+    select distinct period_start, person_key, segment
+    from {{ ref('fct_participation') }}
+    where is_active
+),
+
+spells as (
+    select
+        person_key,
+        period_start,
+        lead(period_start) over (partition by person_key order by period_start) as next_active
+    from (select distinct period_start, person_key from active) as person_month
+),
+
+lapsed as (
+    select spells.person_key, spells.period_start as last_active, months.period_start
+    from spells
+    inner join months
+        on months.period_start > spells.period_start
+        and months.period_start <= {{ add_months(12, 'spells.period_start') }}
+        and (spells.next_active is null or months.period_start < spells.next_active)
+),
+
+by_segment as (
+    select lapsed.person_key, lapsed.period_start, active.segment
+    from lapsed
+    inner join active on active.person_key = lapsed.person_key and active.period_start = lapsed.last_active
+    union all
+    select person_key, period_start, 'all' from lapsed
+)
+
+select
+    by_segment.period_start,
+    coalesce(resident.kemendagri_code, {{ unplaced_code() }}) as kemendagri_code,
+    by_segment.segment,
+    cast(count(*) as bigint) as persons
+from by_segment
+left join {{ ref('registry_in_effect') }} as month on month.month_start = by_segment.period_start and month.is_main
+left join {{ ref('fct_registry_member') }} as resident
+    on resident.person_key = by_segment.person_key
+    and resident.period_start = month.registry_period
+    and resident.ranking = month.ranking
+    and resident.is_in_scope
+group by by_segment.period_start, coalesce(resident.kemendagri_code, {{ unplaced_code() }}), by_segment.segment

@@ -1,0 +1,315 @@
+/*
+Residence counts people the registry places here; branch counts cards where they are kept. The two never meet in one ratio:
+every rate below has linked residents above and below the line.
+*/
+{% set programmes = programmes() %}
+with segments as (
+    -- Which main jobs make up a segment's base. Status 5 mixes schemes: in the base or not, it gives the two bounds.
+    select 'PU' as worker_segment, 'all' as segment, 'firm' as role
+    union all
+    select 'BPU', 'all', 'firm'
+    union all
+    select 'mixed', 'all', 'optional'
+    union all
+    select 'unknown', 'all', 'unknown'
+    union all
+    select 'PU', 'PU', 'firm'
+    union all
+    select 'mixed', 'PU', 'optional'
+    union all
+    select 'unknown', 'PU', 'unknown'
+    union all
+    select 'BPU', 'BPU', 'firm'
+    union all
+    select 'unknown', 'BPU', 'unknown'
+),
+
+workforce as (
+    -- Workers and those of them covered, on one grain. A worker without a usable NIK may be covered without our seeing it.
+    select
+        period_start,
+        kemendagri_code,
+        worker_segment,
+        worker_group,
+        age_band = '15_64' as is_of_working_age,
+        persons as workers,
+        case when has_usable_nik then 0 else persons end as unlinkable
+        {%- for suffix in programmes.values() %},
+        0 as covered_{{ suffix }},
+        0 as covered_unlinkable_{{ suffix }}
+        {%- endfor %}
+    from {{ ref('worker_counts') }}
+    where is_working and age_band in ('15_64', 'unknown')
+    union all
+    select
+        period_start,
+        kemendagri_code,
+        worker_segment,
+        worker_group,
+        true,
+        0,
+        0
+        {%- for suffix in programmes.values() %},
+        persons_{{ suffix }},
+        case when has_usable_nik_in_registry then 0 else persons_{{ suffix }} end
+        {%- endfor %}
+    from {{ ref('participant_counts') }}
+    where is_worker and segment = 'all'
+),
+
+grouped as (
+    select
+        workforce.period_start,
+        workforce.kemendagri_code,
+        segments.segment,
+        case when grouping(workforce.worker_group) = 1 then 'all' else workforce.worker_group end as worker_group,
+        {%- for role, condition in {
+            'firm': "segments.role = 'firm' and workforce.is_of_working_age",
+            'optional': "segments.role = 'optional' and workforce.is_of_working_age",
+        }.items() %}
+        sum(case when {{ condition }} then workforce.workers else 0 end) as workers_{{ role }},
+        {%- for suffix in programmes.values() %}
+        sum(case when {{ condition }} then workforce.covered_{{ suffix }} else 0 end) as covered_{{ role }}_{{ suffix }},
+        sum(case when {{ condition }} then workforce.unlinkable - workforce.covered_unlinkable_{{ suffix }} else 0 end)
+            as unseen_{{ role }}_{{ suffix }},
+        {%- endfor %}
+        {%- endfor %}
+        sum(case
+            when segments.role = 'unknown' and workforce.is_of_working_age or not workforce.is_of_working_age
+            then workforce.workers else 0
+        end) as workers_unknown
+    from workforce
+    inner join segments on segments.worker_segment = workforce.worker_segment
+    group by grouping sets (
+        (workforce.period_start, workforce.kemendagri_code, segments.segment, workforce.worker_group),
+        (workforce.period_start, workforce.kemendagri_code, segments.segment)
+    )
+),
+
+levels as (
+    {{ at_each_area_level('grouped') }}
+),
+
+bases as (
+    select
+        period_start,
+        area_code as kemendagri_code,
+        segment,
+        worker_group,
+        sum(workers_firm) as workers_firm,
+        sum(workers_optional) as workers_optional,
+        sum(workers_unknown) as workers_unknown
+        {%- for role in ['firm', 'optional'] %}
+        {%- for suffix in programmes.values() %},
+        sum(covered_{{ role }}_{{ suffix }}) as covered_{{ role }}_{{ suffix }},
+        sum(unseen_{{ role }}_{{ suffix }}) as unseen_{{ role }}_{{ suffix }}
+        {%- endfor %}
+        {%- endfor %}
+    from levels
+    group by period_start, area_code, segment, worker_group
+),
+
+unmatched as (
+    -- Active people whose NIK cannot be used and whom the registry does not show: each may live anywhere in the city.
+    select
+        period_start,
+        segment
+        {%- for suffix in programmes.values() %},
+        sum(case when is_resident or has_usable_nik_in_feed then 0 else persons_{{ suffix }} end) as persons_{{ suffix }}
+        {%- endfor %}
+    from {{ ref('participant_counts') }}
+    group by period_start, segment
+),
+
+by_programme as (
+    {%- for programme, suffix in programmes.items() %}
+    select
+        bases.period_start,
+        bases.kemendagri_code,
+        bases.segment,
+        bases.worker_group,
+        '{{ programme }}' as programme,
+        bases.workers_firm,
+        bases.workers_firm + bases.workers_optional as workers_wide,
+        bases.workers_unknown,
+        bases.covered_firm_{{ suffix }} as covered_firm,
+        bases.covered_firm_{{ suffix }} + bases.covered_optional_{{ suffix }} as covered_wide,
+        least(
+            bases.workers_firm - bases.covered_firm_{{ suffix }},
+            bases.unseen_firm_{{ suffix }} + coalesce(unmatched.persons_{{ suffix }}, 0)
+        ) as possible_firm,
+        least(
+            bases.workers_firm + bases.workers_optional
+                - bases.covered_firm_{{ suffix }} - bases.covered_optional_{{ suffix }},
+            bases.unseen_firm_{{ suffix }} + bases.unseen_optional_{{ suffix }} + coalesce(unmatched.persons_{{ suffix }}, 0)
+        ) as possible_wide
+    from bases
+    left join unmatched on unmatched.period_start = bases.period_start and unmatched.segment = 'all'
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+of_workers as (
+    select
+        period_start, kemendagri_code, 'workers' as measure, segment, programme, worker_group,
+        workers_firm as numerator,
+        cast(null as bigint) as denominator,
+        workers_firm as numerator_low,
+        workers_wide as numerator_high,
+        cast(null as {{ type_double() }}) as percentage_low,
+        cast(null as {{ type_double() }}) as percentage_high,
+        workers_unknown as unknown_count
+    from by_programme
+    where programme = 'any'
+    union all
+    select
+        period_start, kemendagri_code, 'covered_of_workers', segment, programme, worker_group,
+        covered_firm, workers_firm, covered_firm, covered_wide + possible_wide,
+        least(
+            100.0 * covered_firm / nullif(workers_firm, 0), 100.0 * covered_wide / nullif(workers_wide, 0)
+        ),
+        greatest(
+            100.0 * (covered_firm + possible_firm) / nullif(workers_firm, 0),
+            100.0 * (covered_wide + possible_wide) / nullif(workers_wide, 0)
+        ),
+        workers_unknown
+    from by_programme
+    union all
+    select
+        period_start, kemendagri_code, 'uncovered_workers', segment, programme, worker_group,
+        workers_firm - covered_firm, null,
+        workers_firm - covered_firm - possible_firm, workers_wide - covered_wide, null, null, workers_unknown
+    from by_programme
+),
+
+residents_bpu as (
+    select
+        period_start,
+        kemendagri_code,
+        sum(case when segment = 'BPU' and is_resident then persons_jkk_jkm else 0 end) as covered,
+        0 as pbpu,
+        0 as pbpu_unknown,
+        sum(case when segment = 'all' and is_resident and not has_usable_nik_in_registry then -persons_any else 0 end)
+            as unlinkable
+    from {{ ref('participant_counts') }}
+    group by period_start, kemendagri_code
+    union all
+    select
+        period_start,
+        kemendagri_code,
+        0,
+        sum(case when is_working and age_band = '15_64' and worker_segment = 'BPU' then persons else 0 end),
+        sum(case
+            when is_working and (age_band = 'unknown' or age_band = '15_64' and worker_segment = 'unknown') then persons
+            else 0
+        end),
+        sum(case when not has_usable_nik and age_band <> 'under_15' then persons else 0 end)
+    from {{ ref('worker_counts') }}
+    group by period_start, kemendagri_code
+),
+
+residents_bpu_levels as (
+    {{ at_each_area_level('residents_bpu') }}
+),
+
+pbpu_coverage as (
+    -- Code 06.02.021: participants of BPU who hold JKK and JKM over all PBPU. May exceed 100: a salaried resident may hold BPU.
+    select
+        area.period_start,
+        area.area_code as kemendagri_code,
+        'pbpu_coverage_06_02_021' as measure,
+        'BPU' as segment,
+        'JKK+JKM' as programme,
+        'all' as worker_group,
+        sum(area.covered) as numerator,
+        sum(area.pbpu) as denominator,
+        sum(area.covered) as numerator_low,
+        sum(area.covered) + sum(area.unlinkable) + coalesce(max(unmatched.persons_jkk_jkm), 0) as numerator_high,
+        100.0 * sum(area.covered) / nullif(sum(area.pbpu), 0) as percentage_low,
+        100.0 * (sum(area.covered) + sum(area.unlinkable) + coalesce(max(unmatched.persons_jkk_jkm), 0))
+            / nullif(sum(area.pbpu), 0) as percentage_high,
+        sum(area.pbpu_unknown) as unknown_count
+    from residents_bpu_levels as area
+    left join unmatched on unmatched.period_start = area.period_start and unmatched.segment = 'BPU'
+    group by area.period_start, area.area_code
+),
+
+at_levels as (
+    select *, 'month' as period_kind, 'jamsostek' as scheme, 'residence' as area_basis from of_workers
+    union all
+    select *, 'month', 'jamsostek', 'residence' from pbpu_coverage
+),
+
+participants as (
+    {%- for programme, suffix in programmes.items() %}
+    select
+        period_start, kemendagri_code, 'residence' as area_basis, segment, '{{ programme }}' as programme,
+        sum(persons_{{ suffix }}) as persons,
+        sum(cards_{{ suffix }}) as cards
+    from {{ ref('participant_counts') }}
+    group by period_start, kemendagri_code, segment
+    union all
+    {%- endfor %}
+    {%- for programme, suffix in programmes.items() %}
+    select
+        branch.period_start, coalesce({{ dbt.concat(['unit.kemendagri_code', "'.0000'"]) }}, {{ unplaced_code() }}), 'branch',
+        branch.segment, '{{ programme }}',
+        sum(branch.persons_{{ suffix }}),
+        sum(branch.cards_{{ suffix }})
+    from {{ ref('branch_counts') }} as branch
+    left join {{ ref('service_units') }} as unit on unit.kind = 'branch' and unit.part = branch.branch
+    group by 1, 2, 3, 4, 5
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+lapsed as (
+    select period_start, kemendagri_code, segment, sum(persons) as persons
+    from {{ ref('lapsed_counts') }}
+    group by period_start, kemendagri_code, segment
+),
+
+worker_margins as (
+    -- People the base leaves out, each with a measure of its own so that nobody disappears.
+    select
+        period_start,
+        kemendagri_code,
+        sum(case when worker_segment = 'unpaid_family' and age_band = '15_64' then persons else 0 end)
+            as unpaid_family_workers,
+        sum(case when worker_segment = 'mixed' and age_band = '15_64' then persons else 0 end) as workers_public_sector,
+        sum(case when worker_segment = 'unknown' and age_band = '15_64' then persons else 0 end) as workers_unknown_status,
+        sum(case when age_band = 'unknown' then persons else 0 end) as workers_unknown_age
+    from {{ ref('worker_counts') }}
+    where is_working
+    group by period_start, kemendagri_code
+),
+
+additive as (
+    select
+        period_start, 'month' as period_kind, kemendagri_code, 'participants_active' as measure, 'jamsostek' as scheme,
+        area_basis, segment, programme, 'all' as worker_group,
+        persons as numerator, cast(null as bigint) as denominator
+    from participants
+    union all
+    select
+        period_start, 'month', kemendagri_code, 'participations_active', 'jamsostek', area_basis, segment, programme, 'all',
+        cards, null
+    from participants
+    union all
+    select
+        period_start, 'month', kemendagri_code, 'participants_lapsed', 'jamsostek', 'residence', segment, 'any', 'all',
+        persons, null
+    from lapsed
+    {%- for margin in ['unpaid_family_workers', 'workers_public_sector', 'workers_unknown_status', 'workers_unknown_age'] %}
+    union all
+    select
+        period_start, 'month', kemendagri_code, '{{ margin }}', 'jamsostek', 'residence', 'all', 'any', 'all', {{ margin }}, null
+    from worker_margins
+    {%- endfor %}
+)
+
+{% set keys = ['scheme', 'area_basis', 'segment', 'programme', 'worker_group'] %}
+{{ long_mart('coverage_by_area_month', 'additive', keys=keys) }}
+union all
+{{ long_mart('coverage_by_area_month', 'at_levels', keys=keys,
+    provides=['numerator_low', 'numerator_high', 'percentage_low', 'percentage_high', 'unknown_count'], rollup=false) }}

@@ -1,0 +1,20 @@
+select
+    record_key,
+    nik_key,
+    delivery_id,
+    source_part,
+    source_row,
+    period_start,
+    received_at,
+    part as branch,
+    segmen as segment,
+    status_aktif = 'Y' as is_active,
+    coalesce(jkk = 'Y', false) as has_jkk,
+    coalesce(jkm = 'Y', false) as has_jkm,
+    coalesce(jht = 'Y', false) as has_jht,
+    coalesce(jp = 'Y', false) as has_jp,
+    coalesce(jkp = 'Y', false) as has_jkp,
+    tgl_kpj as registered_on,
+    registered_month,
+    age_years
+from {{ source('lake', 'bpjstk__participants') }}

@@ -1,0 +1,13 @@
+select
+    record_key,
+    delivery_id,
+    source_part,
+    source_row,
+    period_start,
+    received_at,
+    kemendagri_code,
+    kecamatan_kemendagri_code,
+    pkh = '1' as receives_pkh,
+    bpnt = '1' as receives_bpnt,
+    pbi_jk = '1' as receives_pbi_jk
+from {{ source('lake', 'kemensos__assistance') }}
