@@ -5,7 +5,7 @@ The one shape of an area mart (K + V), written once.
     {{ long_mart('stunting_by_area_month', 'measured', keys=['source_system', 'area_basis', 'age_group'],
                  provides=['numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count']) }}
 
-    long_mart(mart, relation, keys=[], provides=[], rollup=true, where=none)
+    long_mart(mart, relation, keys=[], provides=[], rollup=true, unknown_share=var('reliable_unknown_share'))
 
 mart       name of the mart; each of its measures has a row in dim_measure, which gives unit, denominator_source, kind
            (count | rate | statistic), interval_method (wilson | none) and inputs (datasets, separated by a blank).
@@ -18,10 +18,14 @@ provides   which further columns `relation` has; the rest become NULL:
              bounds_denominator   BIGINT, divides the two bounds where it is not `denominator`
              percentage_low/high  DOUBLE, ready-made bounds; demands rollup=false
              ci95_low/high        DOUBLE, a published or computed interval; demands rollup=false
+             percentage           DOUBLE, published without its counts; demands rollup=false
+             denominator_source,  TEXT, where a row's differ from its measure's in dim_measure (a survey figure beside ours);
+             inputs, unit         demand rollup=false
              unknown_count        BIGINT, people or families whose answer is unknown
              is_window_complete   BOOLEAN, false keeps is_final false; combined over the rows below by AND
 rollup     true: rows are per kelurahan (or unplaced: 36.71.KK.0000, 36.71.00.0000) and are summed to kecamatan and kota.
            false: rows are given at every level they exist for (see at_each_area_level below).
+unknown_share  a figure with a larger share unknown is not is_reliable.
 
 Columns come out in the order K, keys, V. as_of, is_stale, is_final, parts_received and parts_expected come from
 conformed.input_status for the measure's inputs. is_window_complete is not part of V: a mart that shows it adds it itself.
@@ -31,15 +35,17 @@ conformed.input_status for the measure's inputs. is_window_complete is not part 
     wide_view(mart, keys)          the wide form: one row per area, period and key; a column per measure (see below).
 #}
 
-{% macro long_mart(mart, relation, keys=[], provides=[], rollup=true) %}
+{% macro long_mart(mart, relation, keys=[], provides=[], rollup=true, unknown_share=none) %}
+{%- set unknown_share = var('reliable_unknown_share') if unknown_share is none else unknown_share -%}
 {%- set sums = ['numerator', 'denominator', 'numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count'] -%}
-{%- set asis = ['statistic', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'] -%}
+{%- set overrides = ['denominator_source', 'inputs', 'unit'] -%}
+{%- set asis = ['statistic', 'percentage', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'] -%}
 {%- set known = ['numerator', 'denominator'] + provides -%}
-{%- for column in provides if column not in sums + asis + ['is_window_complete'] -%}
+{%- for column in provides if column not in sums + asis + overrides + ['is_window_complete'] -%}
     {{ exceptions.raise_compiler_error("long_mart: " ~ column ~ " is not a column it knows") }}
 {%- endfor -%}
 {%- if rollup -%}
-    {%- for column in provides if column in asis -%}
+    {%- for column in provides if column in asis + overrides -%}
         {{ exceptions.raise_compiler_error("long_mart: " ~ column ~ " does not add up; use rollup=false") }}
     {%- endfor -%}
 {%- endif -%}
@@ -57,11 +63,12 @@ select
     region.name as area_name,
     given.numerator,
     given.denominator,
-    measure.denominator_source,
-    case when measure.kind = 'rate' and given.denominator > 0
-        then 100.0 * given.numerator / given.denominator end as percentage,
+    {{ 'coalesce(given.denominator_source, measure.denominator_source)' if 'denominator_source' in known
+        else 'measure.denominator_source' }} as denominator_source,
+    coalesce(given.percentage, case when measure.kind = 'rate' and given.denominator > 0
+        then 100.0 * given.numerator / given.denominator end) as percentage,
     given.statistic,
-    measure.unit,
+    {{ 'coalesce(given.unit, measure.unit)' if 'unit' in known else 'measure.unit' }} as unit,
     given.numerator_low,
     given.numerator_high,
     {%- for side in ['low', 'high'] %}
@@ -75,9 +82,10 @@ select
     given.unknown_count,
     cast(null as {{ dbt.type_string() }}) as suppression_reason,
     coalesce(status.parts_received >= status.parts_expected, false)
-        and (measure.kind <> 'rate' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }})
+        and (measure.kind <> 'rate' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }}
+            or (given.denominator is null and given.percentage is not null))
         and coalesce(given.unknown_count, 0)
-            <= {{ var('reliable_unknown_share') }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
+            <= {{ unknown_share }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
         as is_reliable,
     status.as_of,
     coalesce(status.is_stale, true) as is_stale,
@@ -99,6 +107,9 @@ from (
         {%- for column in asis %}
         cast({{ 'base.' ~ column if column in known else 'null' }} as {{ type_double() }}) as {{ column }},
         {%- endfor %}
+        {%- for column in overrides if column in known %}
+        base.{{ column }},
+        {%- endfor %}
         {% if 'is_window_complete' not in known -%} cast(null as boolean)
         {%- elif rollup -%} min(cast(base.is_window_complete as int)) = 1
         {%- else -%} base.is_window_complete {%- endif %} as is_window_complete
@@ -111,7 +122,7 @@ from (
 inner join {{ ref('dim_region') }} as region on region.kemendagri_code = given.kemendagri_code
 inner join {{ ref('dim_measure') }} as measure on measure.mart = '{{ mart }}' and measure.measure = given.measure
 left join {{ ref('measure_input_status') }} as status
-    on status.inputs = measure.inputs
+    on status.inputs = {{ 'coalesce(given.inputs, measure.inputs)' if 'inputs' in known else 'measure.inputs' }}
     and status.kemendagri_code = given.kemendagri_code
     and status.period_kind = given.period_kind
     and status.period_start = given.period_start

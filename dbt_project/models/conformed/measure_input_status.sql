@@ -1,6 +1,8 @@
 -- input_status for each combination of datasets that some measure is made of: the oldest input speaks for all.
 with combinations as (
-    select distinct inputs from {{ ref('dim_measure') }}
+    select inputs from {{ ref('dim_measure') }}
+    union
+    select dataset from {{ source('ledger', 'contracts') }}
 )
 
 select

@@ -1,0 +1,75 @@
+-- z-scores come from raw measurements by WHO's rules; what the source exported stands beside and is never used instead.
+with measured as (
+    select
+        record_key,
+        sex,
+        age_days,
+        weight_kg,
+        height_cm,
+        measured_how,
+        false as has_oedema
+    from {{ ref('stg_kemenkes__eppgbm') }}
+),
+
+scored as (
+    {{ who_zscores('measured') }}
+)
+
+select
+    source.record_key,
+    coalesce(link.person_key, source.record_key) as person_key,
+    link.family_key,
+    source.nik_key is not null as has_nik,
+    source.delivery_id,
+    source.source_part,
+    source.source_row,
+    source.puskesmas,
+    {{ dbt.concat([
+        "coalesce(source.kemendagri_code, source.kecamatan_kemendagri_code, '')",
+        "' '",
+        "upper(trim(source.posyandu_name))",
+    ]) }} as posyandu_key,
+    source.received_at,
+    source.measured_month,
+    source.entry_lag_days,
+    source.is_living_elsewhere,
+    case when not source.is_living_elsewhere then {{ placed_kelurahan(
+        'source.kemendagri_code', 'source.kecamatan_kemendagri_code') }} end as kemendagri_code,
+    {{ placed_kelurahan('null', 'unit.kemendagri_code') }} as service_kemendagri_code,
+    source.sex,
+    source.age_days,
+    cast(floor(source.age_days / 30.4375) as integer) as age_months,
+    source.measured_how,
+    source.height_cm is not null and source.measured_how is null as is_measured_how_missing,
+    source.weight_kg,
+    source.height_cm,
+    scored.size_cm,
+    scored.bmi,
+    scored.haz,
+    scored.waz,
+    scored.whz,
+    scored.baz,
+    scored.is_haz_flagged,
+    scored.is_waz_flagged,
+    scored.is_whz_flagged,
+    scored.is_baz_flagged,
+    coalesce(not scored.is_haz_flagged, false) as is_haz_valid,
+    coalesce(not scored.is_waz_flagged, false) as is_waz_valid,
+    coalesce(not scored.is_whz_flagged, false) as is_whz_valid,
+    haz_cutoff.category as haz_category,
+    waz_cutoff.category as waz_category,
+    whz_cutoff.category as whz_category,
+    source.exported_haz,
+    source.exported_waz,
+    source.exported_whz,
+    source.exported_haz_category,
+    source.exported_waz_category,
+    source.exported_whz_category
+from {{ ref('stg_kemenkes__eppgbm') }} as source
+inner join scored on scored.record_key = source.record_key
+left join {{ source('linkage', 'identity_links') }} as link
+    on link.record_key = source.record_key and link.dataset = 'kemenkes/eppgbm'
+left join {{ ref('service_units') }} as unit on unit.kind = 'puskesmas' and unit.part = source.puskesmas
+{{ join_permenkes('haz_cutoff', 'TB/U', 'scored.haz') }}
+{{ join_permenkes('waz_cutoff', 'BB/U', 'scored.waz') }}
+{{ join_permenkes('whz_cutoff', 'BB/TB', 'scored.whz') }}

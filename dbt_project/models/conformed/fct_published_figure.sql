@@ -1,0 +1,174 @@
+/*
+Figures others publish, as published. A figure is known by indicator, area, period, source and vintage; a later vintage of
+the same figure does not overwrite an earlier one, it is the latest.
+*/
+with bps as (
+    select
+        case variable_id
+            when '619' then 'poor_persons_thousand'
+            when '621' then 'p0'
+            when '622' then 'p1'
+            when '623' then 'p2'
+            when '624' then 'poverty_line_idr'
+            when '1' then 'inflation_monthly'
+        end as indicator,
+        'bps' as source_system,
+        bps_code,
+        area_name,
+        cast(null as {{ dbt.type_string() }}) as province_name,
+        case when part_of_year = '0' then cast(year_number as {{ dbt.type_string() }})
+            else {{ dbt.concat([
+                'cast(year_number as ' ~ dbt.type_string() ~ ')', "case when length(part_of_year) = 1 then '-0' else '-' end",
+                'part_of_year']) }}
+        end as period_label,
+        value,
+        case variable_id
+            when '619' then 'thousand persons'
+            when '624' then 'IDR per person and month'
+            when '621' then 'percent'
+            when '1' then 'percent'
+            else 'index'
+        end as unit,
+        cast(null as double) as ci95_low,
+        cast(null as double) as ci95_high,
+        {{ dbt.concat(["'BPS WebAPI, variabel '", 'variable_id']) }} as source_title,
+        cast(null as date) as published_on,
+        received_at, delivery_id, source_row
+    from {{ ref('stg_bps__indicators') }}
+    where second_dimension = '0'
+),
+
+by_hand as (
+    select
+        indicator, source_system, bps_code, area_name, province_name, period_label, value, unit, ci95_low, ci95_high,
+        source_title, published_on, received_at, delivery_id, source_row
+    from {{ ref('stg_published__official_figures') }}
+),
+
+portal_poverty as (
+    select
+        indicator,
+        'portal',
+        bps_code,
+        area_name,
+        cast(null as {{ dbt.type_string() }}),
+        cast(title_year as {{ dbt.type_string() }}),
+        value,
+        case indicator
+            when 'poverty_line_idr' then 'IDR per person and month'
+            when 'poor_persons_thousand' then 'thousand persons'
+            when 'p1' then 'index'
+            when 'p2' then 'index'
+            else 'percent'
+        end,
+        null, null, title, null, received_at, delivery_id, source_row
+    from {{ ref('stg_portal__poverty_indicators') }}
+),
+
+portal_city as (
+    select
+        'investment_idr' as indicator,
+        {{ dbt.concat(['cast(year_number as ' ~ dbt.type_string() ~ ')', "'-Q'",
+            'cast(quarter_number as ' ~ dbt.type_string() ~ ')']) }} as period_label,
+        sum(investment_idr) as value,
+        'IDR' as unit,
+        'Realisasi investasi PMA dan PMDN' as source_title,
+        received_at, delivery_id, min(source_row) as source_row
+    from {{ ref('stg_portal__investment') }}
+    group by year_number, quarter_number, received_at, delivery_id
+    union all
+    select
+        'domestic_products_share',
+        cast(year_number as {{ dbt.type_string() }}),
+        100.0 * sum(domestic_spending_idr) / nullif(sum(spending_idr), 0),
+        'percent',
+        'Belanja produk dalam negeri perangkat daerah',
+        received_at, delivery_id, min(source_row)
+    from {{ ref('stg_portal__domestic_products') }}
+    group by year_number, received_at, delivery_id
+    union all
+    select
+        'spbe_index',
+        cast(year_number as {{ dbt.type_string() }}),
+        value,
+        'index 1-5',
+        'Indeks SPBE',
+        received_at, delivery_id, source_row
+    from {{ ref('stg_portal__digital_services') }}
+    where upper(indicator_name) = 'INDEKS SPBE'
+),
+
+figures as (
+    select * from bps
+    union all
+    select * from by_hand
+    union all
+    select * from portal_poverty
+    union all
+    select
+        indicator, 'portal', city.bps_code, city.name, null, period_label, value, unit, null, null, source_title, null,
+        received_at, delivery_id, source_row
+    from portal_city
+    cross join (select bps_code, name from {{ ref('dim_region') }} where kemendagri_code = '{{ var("city") }}') as city
+),
+
+dated as (
+    select
+        figures.*,
+        coalesce(period.period_kind, 'snapshot') as period_kind,
+        coalesce(period.period_start, {{ dbt.safe_cast('figures.period_label', 'date') }}) as period_start,
+        -- A website states no day of publication: the day it reached us stands for the vintage.
+        coalesce(figures.published_on, cast(figures.received_at as date)) as source_release_date
+    from figures
+    left join {{ ref('dim_period') }} as period on period.label = figures.period_label
+    where figures.indicator is not null and figures.value is not null
+),
+
+placed as (
+    select
+        dated.*,
+        region.kemendagri_code,
+        region.area_level,
+        coalesce(region.name, dated.area_name) as shown_name,
+        coalesce(region.kemendagri_code, upper(dated.area_name)) as area_identity
+    from dated
+    left join {{ ref('dim_region') }} as region on region.bps_code = dated.bps_code
+    where dated.period_start is not null
+),
+
+-- The same figure in the same vintage can arrive twice; the copy that arrived first stands.
+vintages as (
+    select
+        *,
+        row_number() over (
+            partition by indicator, area_identity, period_kind, period_start, source_system, source_title, source_release_date
+            order by received_at, delivery_id, source_row
+        ) as copy
+    from placed
+)
+
+select
+    indicator,
+    source_system,
+    coalesce(area_level, 'other') as area_level,
+    kemendagri_code,
+    bps_code,
+    shown_name as area_name,
+    province_name,
+    period_kind,
+    period_start,
+    source_release_date,
+    value,
+    unit,
+    ci95_low,
+    ci95_high,
+    row_number() over (
+        partition by indicator, area_identity, period_kind, period_start, source_system
+        order by source_release_date desc, received_at desc, source_title, source_row desc
+    ) = 1 as is_latest,
+    source_title,
+    received_at,
+    delivery_id,
+    source_row
+from vintages
+where copy = 1
