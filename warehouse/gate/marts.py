@@ -1,0 +1,64 @@
+"""Rules on marts: read from ``expectations/marts/<mart>.yaml``, run read-only on a build file.
+
+Here: the rules' file and their outcomes. Not here: what a failed stop rule leads to (release).
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from warehouse import duck
+from warehouse.contract import Rule, RuleExtras
+from warehouse.gate import expectations
+from warehouse.gate.model import RuleOutcome
+from warehouse.gate.rules import invalid_rule
+from warehouse.settings import Settings
+
+_OWN = ("code", "expectation", "kwargs", "severity", "category")
+
+
+@lru_cache
+def mart_rules(path: Path) -> tuple[Rule, ...]:
+    """The rules of one file: a list under ``rules``, each with ``code``, ``expectation``, ``kwargs``, ``severity``
+    (stop, warn), ``category`` and the words and owner that contracts' rules have."""
+    given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    rules = []
+    for entry in given.get("rules") or ():
+        own = {key: entry[key] for key in _OWN if key in entry}
+        words = {key: value for key, value in entry.items() if key not in _OWN}
+        try:
+            rules.append(Rule(**own | {"extras": RuleExtras(**words)}))
+        except ValidationError as error:
+            fields = ", ".join(str(fault["loc"][-1]) for fault in error.errors(include_url=False, include_input=False))
+            raise invalid_rule(f"{path.name}: {entry.get('code')}", f"check {fields}") from None
+    for rule in rules:
+        if rule.severity == "quarantine":
+            raise invalid_rule(rule.code, "a mart is released whole or not at all: severity is stop or warn")
+    return tuple(rules)
+
+
+def judge_mart(s: Settings, build_file: Path, mart: str, schema: str = "marts") -> list[RuleOutcome]:
+    """Run ``expectations/marts/<mart>.yaml`` on a mart of a build file; a mart without a file has no rules."""
+    path = s.mart_rules_dir / f"{mart}.yaml"
+    rules = mart_rules(path) if path.is_file() else ()
+    connection = duck.connect(s, build_file, read_only=True)
+    try:
+        findings = expectations.run(connection, mart, rules, schema=schema, pointers=False)
+    finally:
+        connection.close()
+    return [_outcome(rule, findings[rule.code]) for rule in rules]
+
+
+def _outcome(rule: Rule, finding: expectations.Finding) -> RuleOutcome:
+    return RuleOutcome(
+        rule_code=rule.code,
+        column_name=rule.column,
+        severity=rule.severity,
+        category=rule.category,
+        outcome="not_run" if not finding.has_run else "pass" if finding.passed else "fail",
+        checked=finding.checked,
+        failed=finding.failed,
+        observed=finding.observed,
+    )
