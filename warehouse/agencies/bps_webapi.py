@@ -4,8 +4,8 @@ Its ways: the key stands in the URL; a firewall refuses clients that are no brow
 that is too large comes as ``null``; lists come ten to a page whatever one asks; a national call may span three years, a
 province's or city's two; a year is a number of its own that the ``th`` list translates.
 
-Contract: ``path`` (default ``/v1/api/list``); parameters ``domain``, ``years`` (how many years back from the period's a
-delivery holds, default 1), ``indicators`` (the parts: variable ids); secret ``key``.
+Contract: ``path`` of ``list``; parameters ``domain``, ``years`` (how many years a delivery holds, the period's being
+the last; default 1) and ``indicators`` (the parts: variable ids); secret ``key``.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class _Api:
         self._job = job
         self._web = web
         self._domain = str(job.parameter("domain", NATIONAL))
-        self._url = job.location + (job.path or "/v1/api/list")
+        self._url = job.location + job.path
 
     def year_ids(self) -> dict[str, int]:
         """The years the variable has: label -> the id that ``th`` takes."""

@@ -3,8 +3,8 @@
 Their ways: the envelope says ``"status": "200 OK"`` (a string) where stock CKAN says ``"success": true``; the file lies
 on whatever host its ``url`` names; the declared format is wrong in one case in twelve, so the file's own bytes decide.
 
-Contract: ``path`` to the action API (default ``/api/3/action``); parameters ``package`` (its name) and ``resource``
-(the name of the file in it); either may hold templates.
+Contract: ``path`` to the action API; parameters ``package`` (its name) and ``resource`` (what stands in the name of the
+file, such as the period's label); either may hold templates.
 """
 
 import logging
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 def fetch(job: Job) -> Fetched:
     with Web(job, follow_redirects=True) as web:
-        body = web.get(f"{job.location}{job.path or '/api/3/action'}/package_show", {"id": job.parameter("package")})
-        resource = _resource(job, result(job, body.json(job)))
+        answer = web.get(f"{job.location}{job.path}/package_show", {"id": job.parameter("package")})
+        resource = _resource(job, package(job, answer.json(job)))
         path = job.spool / _file_name(resource)
-        web.download(resource["url"], path)
+        web.download(str(resource.get("url")), path)
     media = media_of(path)
     declared = str(resource.get("format") or "").lower()
     if declared != media:
@@ -31,8 +31,8 @@ def fetch(job: Job) -> Fetched:
     return Fetched(path, media, job.attempts, path.stat().st_size)
 
 
-def result(job: Job, body: Any) -> dict[str, Any]:
-    """What the envelope holds, in stock CKAN's form or data.go.id's."""
+def package(job: Job, body: Any) -> dict[str, Any]:
+    """The package out of its envelope, in stock CKAN's form or data.go.id's."""
     if isinstance(body, dict):
         status = body.get("status")
         if status == 404:
@@ -44,13 +44,14 @@ def result(job: Job, body: Any) -> dict[str, Any]:
 
 
 def _resource(job: Job, package: dict[str, Any]) -> dict[str, Any]:
-    """The newest active file of the asked name; a package without it does not have the period yet."""
-    name = job.parameter("resource")
+    """The newest active file with the asked words in its name; a package without one does not have the period yet."""
+    # 2026 is asked for: neither 2026-Q3 nor 12026 is meant.
+    words = re.compile(rf"(?<![0-9]){re.escape(job.parameter('resource'))}(?!-?[0-9]|-[QH][0-9])")
     files = package.get("resources")
     found = [
         item
         for item in (files if isinstance(files, list) else [])
-        if item.get("name") == name and item.get("state", "active") == "active" and item.get("url")
+        if item.get("state", "active") == "active" and words.search(str(item.get("name")))
     ]
     if not found:
         raise job.error("FETCH_NOT_AVAILABLE")
@@ -58,5 +59,5 @@ def _resource(job: Job, package: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file_name(resource: dict[str, Any]) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(resource["url"]).split("?")[0].rsplit("/", 1)[-1])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(resource.get("url")).split("?")[0].rsplit("/", 1)[-1])
     return name.lstrip(".")[:120] or "file"

@@ -1,0 +1,118 @@
+"""Starts and stops the sandbox's agencies in a process of their own, and switches their faults."""
+
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import httpx
+
+from warehouse.errors import ConfigError
+from warehouse.sandbox.faults import Agency, Fault, Kind
+from warehouse.settings import Settings
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+class Running:
+    """The agencies' process. A context manager that stops it."""
+
+    def __init__(self, process: subprocess.Popen, lock: IO[str], url: str, endpoints: dict[str, dict[str, Any]]):
+        self._process = process
+        self._lock = lock
+        self.url = url
+        self.endpoints = endpoints
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def fault(self, agency: Agency, kind: Kind, *, times: int | None = None, seconds: float = 1.0) -> None:
+        """Give an agency a fault, for so many requests or until ``clear_faults``."""
+        fault = Fault(agency=agency, kind=kind, times=times, seconds=seconds)
+        httpx.put(f"{self.url}/faults", content=fault.model_dump_json(), timeout=10).raise_for_status()
+
+    def clear_faults(self) -> None:
+        httpx.delete(f"{self.url}/faults", timeout=10).raise_for_status()
+
+    def stop(self) -> None:
+        _end(self._process)
+        self._lock.close()
+
+
+def start(s: Settings) -> Running:
+    """Start this home's agencies and wait until they answer. Raises ConfigError SANDBOX_RUNNING or SANDBOX_FAILED."""
+    folder = s.home / "sandbox"
+    if not (folder / "holdings").is_dir():
+        raise _failed(s, "no holdings")
+    lock = (folder / ".servers.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ConfigError(
+            "SANDBOX_RUNNING",
+            "Layanan sandbox untuk folder ini sudah berjalan.",
+            "The agencies of this sandbox are running already.",
+            "Hentikan yang sedang berjalan (Ctrl-C), atau pakai WAREHOUSE_HOME lain.",
+            "Stop the ones that run (Ctrl-C), or use another WAREHOUSE_HOME.",
+        ) from None
+    with _log_file(s) as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "warehouse.sandbox.servers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=s.project_dir,
+            # Ctrl-C is for whoever started us; the servers end when their standard input does.
+            start_new_session=True,
+        )
+    try:
+        process.stdin.write(s.model_dump_json() + "\n")
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
+        said = json.loads(process.stdout.readline()) if ready else None
+        httpx.get(f"{said['url']}/health", timeout=10).raise_for_status()
+    except (OSError, ValueError, TypeError, httpx.HTTPError):
+        _end(process)
+        lock.close()
+        raise _failed(s, f"exit {process.returncode}") from None
+    return Running(process, lock, said["url"], said["endpoints"])
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
+
+
+@contextmanager
+def _log_file(s: Settings) -> Iterator[IO[str]]:
+    folder = s.home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "sandbox-agencies.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "a", encoding="utf-8") as file:
+        yield file
+
+
+def _failed(s: Settings, detail: str) -> ConfigError:
+    return ConfigError(
+        "SANDBOX_FAILED",
+        f"Layanan sandbox tidak dapat dijalankan ({detail}).",
+        f"The agencies of the sandbox cannot be started ({detail}).",
+        f"Buat kota lebih dulu (`warehouse sandbox build`) dan baca {s.home / 'logs' / 'sandbox-agencies.log'}.",
+        f"Make the city first (`warehouse sandbox build`) and read {s.home / 'logs' / 'sandbox-agencies.log'}.",
+    )

@@ -1,0 +1,115 @@
+"""All agencies of the sandbox in one process: starts them, tells the warehouse where they are, stops them.
+
+``serve`` runs them in this process (tests); ``python -m warehouse.sandbox.servers`` runs them in one of their own,
+which ends when whoever started it closes its standard input or dies (``control`` does so).
+"""
+
+import json
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from warehouse.contract import Contract, load_contracts
+from warehouse.sandbox.faults import Faults
+from warehouse.sandbox.http_agencies import Credentials, Habits, create_app
+from warehouse.sandbox.sftp_agency import SftpAgency, new_key
+from warehouse.settings import Settings
+
+SENDERS = ("dinkes", "dinsos", "polres")
+# Who plays each agency; the registry of BPS is handed on by the social service.
+_SENDER_OF = {"kemenkes": "dinkes", "kemensos": "dinsos", "polri": "polres", "bps": "dinsos"}
+_HTTP_AGENCIES = ("bps", "dukcapil", "bpjstk", "portal")
+
+
+@dataclass(frozen=True)
+class Agencies:
+    """The running servers: where they are, and the switch for their faults."""
+
+    url: str
+    endpoints: dict[str, dict[str, Any]]
+    faults: Faults
+
+
+@contextmanager
+def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habits | None = None) -> Iterator[Agencies]:
+    """Run every agency on free ports of 127.0.0.1; endpoints file and secrets are written once all of them listen."""
+    holdings = s.home / "sandbox" / "holdings"
+    faults, credentials = Faults(), Credentials()
+    client_key_text, client_key = new_key()
+    http = _HttpServer(create_app(holdings / "http", credentials, faults, habits or Habits()))
+    senders = {name: SftpAgency(name, holdings / "sftp" / name, client_key, faults) for name in SENDERS}
+    try:
+        http.start()
+        values = {
+            "key": credentials.bps_key,
+            "client_id": credentials.bpjstk_id,
+            "client_secret": credentials.bpjstk_secret,
+            "private_key": client_key_text,
+        }
+        endpoints = {agency: {"location": f"{http.url}/{agency}"} for agency in _HTTP_AGENCIES}
+        for contract in load_contracts(s.contracts_dir).values() if contracts is None else contracts:
+            extras = contract.server.extras
+            known = values
+            if extras.protocol == "sftp":
+                sender = senders[_SENDER_OF[contract.agency]]
+                endpoints[contract.dataset] = {"location": sender.location}
+                known = values | {"known_hosts": sender.known_hosts}
+            for credential, name in extras.secrets.items():
+                _write_private(s.secrets / name, known[credential])
+        _write_private(s.endpoints, json.dumps(endpoints, indent=1, sort_keys=True))
+        yield Agencies(http.url, endpoints, faults)
+    finally:
+        http.stop()
+        for sender in senders.values():
+            sender.stop()
+
+
+class _HttpServer:
+    """uvicorn on a thread, on a free port."""
+
+    def __init__(self, app: Any):
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._socket = config.bind_socket()
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def start(self) -> None:
+        # The socket listens already: a request that comes before the thread is ready waits in its queue.
+        self._socket.listen(128)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+        self._socket.close()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace ``path`` whole; readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def main() -> None:
+    """Settings come in as one JSON line, the addresses go out as one; the end of standard input ends the servers."""
+    s = Settings.model_validate_json(sys.stdin.readline())
+    with serve(s) as agencies:
+        print(json.dumps({"url": agencies.url, "endpoints": agencies.endpoints}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
