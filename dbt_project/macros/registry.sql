@@ -72,3 +72,8 @@ end
     'any': 'any', 'JKK': 'jkk', 'JKM': 'jkm', 'JHT': 'jht', 'JP': 'jp', 'JKP': 'jkp', 'JKK+JKM': 'jkk_jkm',
 }) }}
 {%- endmacro %}
+
+{# Whether a comma-separated list holds an item: 'JKK, JKM' holds JKM, 'JKKX' does not hold JKK. NULL for a NULL list. #}
+{% macro has_item(list, item) -%}
+{{ dbt.concat(["','", "replace(" ~ list ~ ", ' ', '')", "','"]) }} like '%,{{ item }},%'
+{%- endmacro %}

@@ -15,14 +15,13 @@ select
     participant.branch,
     participant.segment,
     participant.is_active,
-    participant.has_jkk,
-    participant.has_jkm,
-    participant.has_jht,
-    participant.has_jp,
-    participant.has_jkp,
+    {%- for programme in ['JKK', 'JKM', 'JHT', 'JP', 'JKP'] %}
+    coalesce({{ has_item('participant.programmes', programme) }}, false) as has_{{ programme | lower }},
+    {%- endfor %}
     participant.nik_key is not null as has_usable_nik,
     participant.registered_on,
-    participant.registered_month,
+    {{ month_start('participant.registered_on') }} as registered_month,
+    participant.payer,
     participant.delivery_id,
     participant.source_part,
     participant.source_row

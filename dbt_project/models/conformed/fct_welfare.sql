@@ -30,12 +30,10 @@ families as (
 ),
 
 layouts as (
-    -- An extract ranks by what it has ranks of; one without any ranks nobody. A column it never fills was not in its layout.
+    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer.
     select
         delivery_id,
-        count(desil_regsosek) > 0 as ranks_regsosek,
-        count(desil_p3ke) > 0 as ranks_p3ke,
-        count(desil_dtsen) > 0 or count(desil_regsosek) + count(desil_p3ke) = 0 as ranks_dtsen,
+        count(desil_p3ke) > 0 as has_p3ke,
         count(registry_status) > 0 as has_registry_status
     from {{ ref('stg_bps__social_registry_families') }}
     group by delivery_id
@@ -67,7 +65,7 @@ codes as (
     'roof': 'id_atap_terluas', 'lighting': 'id_sumberpenerangan', 'fuel': 'id_bb_utama',
 } %}
 {% set small_assets = [
-    'refrigerator', 'television', 'computer', 'motorcycle', 'bicycle', 'smartphone', 'telephone',
+    'gas_cylinder', 'refrigerator', 'television', 'computer', 'motorcycle', 'bicycle', 'smartphone', 'telephone',
 ] %}
 flagged as (
     select
@@ -109,25 +107,33 @@ scored as (
 ),
 
 ranked as (
-    {%- for ranking in ['dtsen', 'regsosek', 'p3ke'] %}
+    -- A family has its own ranking's row, and a second one where the extract carries the P3KE rank too: never one column.
     select
         scored.*,
-        '{{ ranking }}' as ranking,
-        {{ desil_label('scored.desil_' ~ ranking) }} as desil,
-        {{ exclusion_reason('scored.registry_status', 'scored.presence_code', 'layouts.has_registry_status') }}
-            as exclusion_reason
+        layouts.has_registry_status,
+        scored.ranking as ranked_by,
+        coalesce(scored.desil, 'unknown') as ranked_desil
     from scored
-    inner join layouts on layouts.delivery_id = scored.delivery_id and layouts.ranks_{{ ranking }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    inner join layouts on layouts.delivery_id = scored.delivery_id
+    union all
+    select scored.*, layouts.has_registry_status, 'p3ke', {{ desil_label('scored.desil_p3ke') }}
+    from scored
+    inner join layouts on layouts.delivery_id = scored.delivery_id and layouts.has_p3ke
+),
+
+judged as (
+    select
+        ranked.*,
+        {{ exclusion_reason('registry_status', 'presence_code', 'has_registry_status') }} as exclusion_reason
+    from ranked
 )
 
 select
     family_key,
-    ranking,
+    ranked_by as ranking,
     period_start,
     {{ place('kemendagri_code', 'kecamatan_kemendagri_code') }} as kemendagri_code,
-    desil,
+    ranked_desil as desil,
     exclusion_reason is null as is_in_scope,
     exclusion_reason,
     cast(person_count as bigint) as person_count,
@@ -139,4 +145,4 @@ select
     delivery_id,
     source_part,
     source_row
-from ranked
+from judged

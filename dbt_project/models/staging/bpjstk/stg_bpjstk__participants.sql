@@ -8,13 +8,11 @@ select
     received_at,
     part as branch,
     segmen as segment,
-    status_aktif = 'Y' as is_active,
-    coalesce(jkk = 'Y', false) as has_jkk,
-    coalesce(jkm = 'Y', false) as has_jkm,
-    coalesce(jht = 'Y', false) as has_jht,
-    coalesce(jp = 'Y', false) as has_jp,
-    coalesce(jkp = 'Y', false) as has_jkp,
+    status_aktif = 'AKTIF' as is_active,
+    program as programmes,
     tgl_kpj as registered_on,
-    registered_month,
+    blth_iuran as last_contribution_month,
+    iuran as contribution_idr,
+    pembayar as payer,
     age_years
 from {{ source('lake', 'bpjstk__participants') }}

@@ -9,17 +9,8 @@ select
     kemendagri_code,
     tanggal as held_on,
     session_number,
-    jumlah_peserta as people_reached,
-    peserta_pedagang as reached_traders,
-    peserta_ojek as reached_motorcycle_taxi,
-    peserta_angkot as reached_angkot,
-    peserta_art as reached_domestic_workers,
-    peserta_pekerja_lepas as reached_casual_workers,
-    peserta_lainnya as reached_others,
-    mendaftar_pedagang as registered_traders,
-    mendaftar_ojek as registered_motorcycle_taxi,
-    mendaftar_angkot as registered_angkot,
-    mendaftar_art as registered_domestic_workers,
-    mendaftar_pekerja_lepas as registered_casual_workers,
-    mendaftar_lainnya as registered_others
+    segmen as segment,
+    jenis_pekerja as worker_kind,
+    jumlah_hadir as people_reached,
+    jumlah_mendaftar as registrations_reported
 from {{ source('lake', 'polri__outreach') }}
