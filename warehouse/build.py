@@ -29,8 +29,9 @@ import sqlalchemy as sa
 import yaml
 
 from warehouse import agencies, duck, lake, ledger, linkage
-from warehouse.contract import Contract, load_contracts
+from warehouse.contract import Contract, Rule, load_contracts
 from warehouse.errors import BuildError, ConfigError
+from warehouse.gate.rules import all_rules, judged_column
 from warehouse.ledger import Ledger, UtcDateTime
 from warehouse.settings import Settings, get_settings
 
@@ -65,6 +66,19 @@ _PART_COLUMNS = {
     "dataset": (pa.string(), "Dataset, agency/name."),
     "kind": (pa.string(), "all, puskesmas, polsek, branch or indicator."),
     "part": (pa.string(), "A part expected for each period."),
+}
+# What a rule means, for a monitor who sees that it failed.
+_RULE_COLUMNS = {
+    "dataset": (pa.string(), "Dataset, agency/name."),
+    "rule_code": (pa.string(), "Stable code of the rule."),
+    "column_name": (pa.string(), "Column it judges; NULL when it judges the whole delivery."),
+    "severity": (pa.string(), "stop, quarantine or warn."),
+    "category": (pa.string(), "Dimension of quality."),
+    "message_id": (pa.string(), "What is wrong, in Indonesian."),
+    "message_en": (pa.string(), "What is wrong, in English."),
+    "action_id": (pa.string(), "What to do, in Indonesian."),
+    "action_en": (pa.string(), "What to do, in English."),
+    "owner": (pa.string(), "Who has to act: sender, data_engineer or walidata."),
 }
 _IN_FORCE_COLUMNS = {
     "delivery_id": (pa.string(), "Delivery that counts."),
@@ -116,7 +130,12 @@ def sources_yaml(contracts: dict[str, Contract]) -> str:
         }
         for contract in contracts.values()
     ]
-    own = {"contracts": _CONTRACT_COLUMNS, "contract_parts": _PART_COLUMNS, "deliveries_in_force": _IN_FORCE_COLUMNS}
+    own = {
+        "contracts": _CONTRACT_COLUMNS,
+        "contract_parts": _PART_COLUMNS,
+        "contract_rules": _RULE_COLUMNS,
+        "deliveries_in_force": _IN_FORCE_COLUMNS,
+    }
     ledger_tables = [
         {
             "name": str(table.name),
@@ -190,7 +209,8 @@ def _ledger_table(led: Ledger, name: str, columns: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con: duckdb.DuckDBPyConnection) -> None:
+def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con: duckdb.DuckDBPyConnection) -> None:
+    """Create schema ``ledger`` in the connection's current catalogue and fill it with what the models may read."""
     tables: dict[str, pa.Table] = {}
     kinds: dict[str, Any] = {}
     for table in _exported_tables():
@@ -219,10 +239,20 @@ def _export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con
             for part in agencies.parts(s, contract)
         ],
     )
+    tables["contract_rules"] = made(
+        _RULE_COLUMNS,
+        [_rule_row(contract, rule) for contract in contracts.values() for rule in all_rules(contract)],
+    )
     tables["deliveries_in_force"] = made(_IN_FORCE_COLUMNS, _in_force(led, contracts))
     con.execute("CREATE SCHEMA ledger")
     for name, table in tables.items():
         _create_table(con, f'ledger."{name}"', table)
+
+
+def _rule_row(contract: Contract, rule: Rule) -> dict[str, Any]:
+    own = {"dataset": contract.dataset, "rule_code": rule.code, "column_name": judged_column(rule)}
+    words = {name: getattr(rule, name, None) or getattr(rule.extras, name, None) for name in _RULE_COLUMNS}
+    return words | own
 
 
 def _create_table(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
@@ -246,7 +276,7 @@ def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) 
         con.execute("CREATE SCHEMA lake")
         for contract in contracts.values():
             con.execute(f"CREATE VIEW lake.{contract.table} AS {lake.relation_sql(s, led, contract)}")
-        _export_ledger(s, led, contracts, con)
+        export_ledger(s, led, contracts, con)
         con.execute("CREATE SCHEMA linkage")
         con.execute(f"CREATE TABLE linkage.identity_links AS {linkage.relation_sql(s)}")
 
