@@ -20,9 +20,8 @@ from warehouse.agencies.media import looks_like_html, media_of
 from warehouse.errors import ConfigError
 
 _TIMEOUT_SECONDS = 20.0
-_CHUNK = 256 * 1024
-# Reads asked for ahead of the answers: hides the line's latency, bounds memory at 64 x 32 KiB.
-_READ_AHEAD = 64
+# Reads asked for in one go, before the first is answered: hides the line's latency, and bounds memory.
+_STRETCH = 8 * 1024 * 1024
 
 
 def fetch(job: Job) -> Fetched:
@@ -62,10 +61,24 @@ def _download(job: Job, session: paramiko.SFTPClient, remote: str, size: int, pa
     with session.open(remote, "rb", bufsize=0) as source, partial.open("ab") as target:
         received = target.tell()
         source.seek(received)
-        source.prefetch(size, max_concurrent_requests=_READ_AHEAD)
-        while received < size and (chunk := source.read(min(_CHUNK, size - received))):
+        while received < size:
+            _ask_ahead(source, received, min(received + _STRETCH, size))
+            chunk = source.read(min(_STRETCH, size - received))
+            if not chunk:
+                break
             received += target.write(chunk)
             job.say(f"{received / 1e6:.0f} / {size / 1e6:.0f} MB")
+
+
+def _ask_ahead(source: paramiko.SFTPFile, start: int, end: int) -> None:
+    """What ``SFTPFile.prefetch`` does, but on this thread.
+
+    Paramiko asks on a thread of its own and takes a moment without open questions for the end of the file; on a fast
+    line it then reads everything twice, the second time piece by piece (23 s instead of 1.5 s for 50 MB on loopback).
+    """
+    step = source.MAX_REQUEST_SIZE
+    source._prefetching, source._prefetch_done = True, False
+    source._prefetch_thread([(at, min(step, end - at)) for at in range(start, end, step)], None)
 
 
 @contextmanager
