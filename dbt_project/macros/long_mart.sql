@@ -65,20 +65,20 @@ select
     given.denominator,
     {{ 'coalesce(given.denominator_source, measure.denominator_source)' if 'denominator_source' in known
         else 'measure.denominator_source' }} as denominator_source,
-    coalesce(given.percentage, case when measure.kind = 'rate' and given.denominator > 0
-        then 100.0 * given.numerator / given.denominator end) as percentage,
+    coalesce(given.percentage, cast(case when measure.kind = 'rate' and given.denominator > 0
+        then 100.0 * given.numerator / given.denominator end as {{ type_double() }})) as percentage,
     given.statistic,
     {{ 'coalesce(given.unit, measure.unit)' if 'unit' in known else 'measure.unit' }} as unit,
     given.numerator_low,
     given.numerator_high,
     {%- for side in ['low', 'high'] %}
-    coalesce(given.percentage_{{ side }}, case when given.bounds_denominator > 0
-        then 100.0 * given.numerator_{{ side }} / given.bounds_denominator end) as percentage_{{ side }},
+    coalesce(given.percentage_{{ side }}, cast(case when given.bounds_denominator > 0
+        then 100.0 * given.numerator_{{ side }} / given.bounds_denominator end as {{ type_double() }})) as percentage_{{ side }},
     {%- endfor %}
-    coalesce(given.ci95_low, case when measure.interval_method = 'wilson'
-        then {{ wilson('given.numerator', 'given.denominator', '-') }} end) as ci95_low,
-    coalesce(given.ci95_high, case when measure.interval_method = 'wilson'
-        then {{ wilson('given.numerator', 'given.denominator', '+') }} end) as ci95_high,
+    {%- for side, sign in [('low', '-'), ('high', '+')] %}
+    coalesce(given.ci95_{{ side }}, cast(case when measure.interval_method = 'wilson'
+        then {{ wilson('given.numerator', 'given.denominator', sign) }} end as {{ type_double() }})) as ci95_{{ side }},
+    {%- endfor %}
     given.unknown_count,
     cast(null as {{ dbt.type_string() }}) as suppression_reason,
     coalesce(status.parts_received >= status.parts_expected, false)
@@ -146,6 +146,24 @@ case when {{ denominator }} > 0 and {{ numerator }} between 0 and {{ denominator
             1.0 * {{ numerator }} * ({{ denominator }} - {{ numerator }}) / {{ denominator }} + {{ z }} * {{ z }} / 4
         )
     ) / ({{ denominator }} + {{ z }} * {{ z }})) end
+{%- endmacro %}
+
+
+{# What a column is to a reader: its own word in the YAML (config.meta.role), else what its name says in K and V. #}
+{% macro column_role(column) -%}
+{%- set named = {
+    'key': ['area_level', 'kemendagri_code', 'period_kind', 'period_start', 'measure'],
+    'count': ['numerator', 'denominator', 'unknown_count', 'parts_received', 'parts_expected', 'population'],
+    'rate': ['percentage', 'statistic', 'value', 'gap_percentage'],
+    'bound': ['numerator_low', 'numerator_high', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'],
+    'suppression': ['suppression_reason'],
+    'date': ['as_of', 'source_release_date'],
+} -%}
+{%- set roles = namespace(found=column.config.meta.role or column.meta.role) -%}
+{%- for role, names in named.items() if not roles.found and column.name in names -%}
+    {%- set roles.found = role -%}
+{%- endfor -%}
+{{ return(roles.found or 'attribute') }}
 {%- endmacro %}
 
 

@@ -3,10 +3,17 @@ with combinations as (
     select inputs from {{ ref('dim_measure') }}
     union
     select dataset from {{ source('ledger', 'contracts') }}
+),
+
+members as (
+    select combinations.inputs, contract.dataset
+    from combinations
+    inner join {{ source('ledger', 'contracts') }} as contract
+        on {{ dbt.concat(["' '", "combinations.inputs", "' '"]) }} like {{ dbt.concat(["'% '", "contract.dataset", "' %'"]) }}
 )
 
 select
-    combinations.inputs,
+    members.inputs,
     status.period_kind,
     status.period_start,
     status.kemendagri_code,
@@ -15,7 +22,6 @@ select
     min(status.as_of) as as_of,
     max(cast(status.is_stale as int)) = 1 as is_stale,
     min(cast(status.is_final as int)) = 1 as is_final
-from combinations
-inner join {{ ref('input_status') }} as status
-    on {{ dbt.concat(["' '", "combinations.inputs", "' '"]) }} like {{ dbt.concat(["'% '", "status.dataset", "' %'"]) }}
-group by combinations.inputs, status.period_kind, status.period_start, status.kemendagri_code
+from members
+inner join {{ ref('input_status') }} as status on status.dataset = members.dataset
+group by members.inputs, status.period_kind, status.period_start, status.kemendagri_code

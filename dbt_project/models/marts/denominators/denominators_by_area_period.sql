@@ -1,0 +1,179 @@
+/*
+How many people each source says there are, side by side and never mixed. Bases that a published count and rate imply exist
+for areas that publish both.
+*/
+with per_kelurahan as (
+    {%- for population_group, column in [
+        ('all', 'population'), ('under_five', 'age_0_4'), ('age_15_64', 'age_15_64'), ('families', 'families'),
+    ] %}
+    select
+        {{ placed_kelurahan('kemendagri_code', 'null') }} as kemendagri_code,
+        'half_year' as period_kind,
+        period_start,
+        'dukcapil' as denominator_source,
+        '{{ population_group }}' as population_group,
+        {{ column }} as population,
+        cast(received_at as date) as source_release_date
+    from {{ ref('stg_dukcapil__population') }}
+    union all
+    {%- endfor %}
+    select
+        {{ placed_kelurahan('kemendagri_code', 'null') }}, 'year', period_start, 'target_file', 'under_five', children_target,
+        cast(null as date)
+    from {{ ref('stg_kemenkes__under_five_targets') }}
+    {%- for population_group, condition in [
+        ('all', 'true'),
+        ('age_15_64', 'age_years between 15 and 64'),
+        ('workers', 'age_years between 15 and 64 and is_working'),
+        ('pbpu', "age_years between 15 and 64 and is_working and worker_segment = 'BPU'"),
+    ] %}
+    union all
+    select
+        kemendagri_code, 'quarter', period_start, 'registry_dtsen', '{{ population_group }}',
+        sum(case when {{ condition }} then 1 else 0 end), cast(null as date)
+    from {{ ref('fct_registry_member') }}
+    where is_in_scope and ranking = 'dtsen'
+    group by kemendagri_code, period_start
+    {%- endfor %}
+    union all
+    select kemendagri_code, 'quarter', period_start, 'registry_dtsen', 'families', count(*), cast(null as date)
+    from {{ ref('fct_welfare') }}
+    where exclusion_reason is null and ranking = 'dtsen'
+    group by kemendagri_code, period_start
+    union all
+    select kemendagri_code, period_kind, period_start, 'eppgbm_registered', 'under_five', count(*), cast(null as date)
+    from {{ ref('child_period') }}
+    where period_kind = 'month' and not is_living_elsewhere
+    group by kemendagri_code, period_kind, period_start
+),
+
+counted as (
+    select
+        area_code as kemendagri_code,
+        period_kind,
+        period_start,
+        denominator_source,
+        population_group,
+        sum(population) as population,
+        false as is_derived,
+        cast(null as {{ dbt.type_string() }}) as derivation,
+        max(source_release_date) as source_release_date
+    from ({{ at_each_area_level('per_kelurahan') }}) as spread
+    group by area_code, period_kind, period_start, denominator_source, population_group
+),
+
+latest_figures as (
+    -- Of several titles for one figure, the newest.
+    select *
+    from {{ ref('fct_published_figure') }}
+    where is_latest and (kemendagri_code = '{{ var("city") }}' or kemendagri_code like '{{ var("city") }}.%')
+),
+
+published as (
+    select
+        kemendagri_code,
+        period_kind,
+        period_start,
+        source_system as denominator_source,
+        case indicator
+            when 'population' then 'all'
+            when 'under_five_population' then 'under_five'
+            when 'labour_force' then 'workers'
+            when 'pbpu_workers' then 'pbpu'
+        end as population_group,
+        value as population,
+        false as is_derived,
+        cast(null as {{ dbt.type_string() }}) as derivation,
+        source_release_date
+    from latest_figures
+    where (indicator in ('population', 'under_five_population') and source_system = 'dukcapil')
+        or (indicator in ('labour_force', 'pbpu_workers') and source_system = 'sakernas')
+),
+
+implied as (
+    {%- for source, count_indicator, factor, rate_indicator, source_system in [
+        ('bps_implied', 'poor_persons_thousand', 1000, 'p0', 'bps'),
+        ('jkn_implied', 'jkn_participants', 1, 'jkn_coverage', 'bpjs_kesehatan'),
+    ] %}
+    select
+        numerator.kemendagri_code,
+        numerator.period_kind,
+        numerator.period_start,
+        '{{ source }}' as denominator_source,
+        'all' as population_group,
+        {{ factor }} * numerator.value / (rate.value / 100) as population,
+        true as is_derived,
+        '{{ count_indicator }}{{ ' x 1000' if factor == 1000 }} / ({{ rate_indicator }} / 100)' as derivation,
+        case when numerator.source_release_date >= rate.source_release_date then numerator.source_release_date
+            else rate.source_release_date end as source_release_date
+    from latest_figures as numerator
+    inner join latest_figures as rate
+        on rate.kemendagri_code = numerator.kemendagri_code
+        and rate.period_kind = numerator.period_kind
+        and rate.period_start = numerator.period_start
+        and rate.source_system = numerator.source_system
+        and rate.indicator = '{{ rate_indicator }}'
+    where numerator.indicator = '{{ count_indicator }}'
+        and numerator.source_system = '{{ source_system }}'
+        and rate.value > 0
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+stated as (
+    select * from counted
+    union all
+    select * from published
+    union all
+    select * from implied
+),
+
+dated as (
+    select
+        stated.*,
+        coalesce(period.period_end, stated.period_start) as period_end
+    from stated
+    left join {{ ref('dim_period') }} as period
+        on period.period_kind = stated.period_kind and period.period_start = stated.period_start
+),
+
+paired as (
+    -- The registry's count of the same people at the same date or the last before it.
+    select
+        dated.*,
+        civil.population as dukcapil_population,
+        row_number() over (
+            partition by
+                dated.kemendagri_code, dated.period_kind, dated.period_start, dated.denominator_source, dated.population_group
+            order by civil.period_end desc, civil.period_start desc
+        ) as nearness
+    from dated
+    left join dated as civil
+        on civil.denominator_source = 'dukcapil'
+        and civil.kemendagri_code = dated.kemendagri_code
+        and civil.population_group = dated.population_group
+        and civil.period_end <= dated.period_end
+)
+
+select
+    region.area_level,
+    paired.kemendagri_code,
+    paired.period_kind,
+    paired.period_start,
+    paired.denominator_source,
+    paired.population_group,
+    region.bps_code,
+    region.name as area_name,
+    cast(round(paired.population) as bigint) as population,
+    paired.is_derived,
+    paired.derivation,
+    cast(round(paired.population - paired.dukcapil_population) as bigint) as gap_to_dukcapil,
+    100.0 * (paired.population - paired.dukcapil_population) / nullif(paired.dukcapil_population, 0) as gap_percentage,
+    paired.source_release_date,
+    cast(null as {{ dbt.type_string() }}) as suppression_reason,
+    cast(null as {{ dbt.type_string() }}) as release_id
+from paired
+inner join {{ ref('dim_region') }} as region on region.kemendagri_code = paired.kemendagri_code
+where paired.nearness = 1

@@ -1,0 +1,20 @@
+select
+    area_level,
+    kemendagri_code,
+    period_kind,
+    period_start,
+    indicator,
+    source_system,
+    source_release_date,
+    bps_code,
+    area_name,
+    province_name,
+    value,
+    unit,
+    ci95_low,
+    ci95_high,
+    is_latest,
+    source_title,
+    delivery_id,
+    cast(null as {{ dbt.type_string() }}) as release_id
+from {{ ref('fct_published_figure') }}

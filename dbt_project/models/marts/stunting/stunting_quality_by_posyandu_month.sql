@@ -1,0 +1,1 @@
+{{ quality_measures(['posyandu_key', 'puskesmas']) }}
