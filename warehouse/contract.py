@@ -59,6 +59,7 @@ class ColumnExtras(Strict):
     null_tokens: tuple[str, ...] = ("", "-")
     formats: tuple[str, ...] = Field(("%Y-%m-%d",), description="Date formats, tried in order")
     decimal: Literal["point", "comma", "either"] = "point"
+    optional: bool = Field(False, description="A file may lack this header; else its absence holds the delivery")
     since: str | None = None
     until: str | None = None
     derivation: str | None = Field(None, description="DuckDB expression over typed columns; the column is in no file")
@@ -129,6 +130,11 @@ class Column(Strict):
         return self.extras.derivation is not None
 
     @property
+    def is_header_needed(self) -> bool:
+        """A file without this column is not this dataset's: no version of the layout lacks it."""
+        return not (self.is_derived or self.extras.optional or self.extras.since or self.extras.until)
+
+    @property
     def headers(self) -> tuple[str, ...]:
         return ((self.header,) if self.header else ()) + self.extras.headers
 
@@ -151,6 +157,10 @@ class Contract(Strict):
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     extras: ContractExtras
+
+    def __hash__(self) -> int:
+        """Contracts are keys of caches; their dictionaries cannot be hashed."""
+        return hash((self.dataset, self.version))
 
     @property
     def agency(self) -> str:
