@@ -1,0 +1,144 @@
+"""The lake: what is in force is one typed relation, files are whole or absent, and what nobody names is swept."""
+
+import os
+from datetime import UTC, datetime
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from tests.gate_helpers import RECEIVED, column, contract, delivery_row
+from warehouse import lake, ledger, vault
+
+CONTRACT = contract([column("jk"), column("berat", "number"), column("tanggal", "date")])
+
+
+@pytest.fixture
+def led(settings) -> ledger.Ledger:
+    ledger.upgrade(settings.ledger)
+    return ledger.Ledger(settings.ledger)
+
+
+def deliver(s, led, content: str, part: str = "batuceper", received_at=RECEIVED, **values) -> vault.StoredFile:
+    row = delivery_row(CONTRACT, content, part) | {"received_at": received_at}
+    table = pa.table(
+        {name: pa.array([value]) for name, value in values.items()}
+        | {"source_part": pa.nulls(1, pa.string()), "source_row": pa.array([2], pa.int64())}
+    )
+    for name, kind in {"jk": pa.string(), "berat": pa.float64(), "tanggal": pa.date32()}.items():
+        if name not in values:
+            table = table.append_column(name, pa.nulls(1, kind))
+    rows, _ = vault.pseudonymise(s, CONTRACT, row, table)
+    verdict_id = ledger.new_id()
+    stored = lake.write(s, CONTRACT, row["delivery_id"], verdict_id, rows)
+    led.insert(ledger.deliveries, row)
+    led.insert(
+        ledger.verdicts,
+        {
+            "verdict_id": verdict_id,
+            "delivery_id": row["delivery_id"],
+            "contract_version": "1",
+            "judged_at": received_at,
+            "verdict": "accepted",
+            "checks_run": 1,
+            "rows_read": 1,
+            "rows_admitted": 1,
+            "rows_quarantined": 0,
+            "rows_refused": 0,
+        },
+    )
+    led.insert(
+        ledger.lake_files,
+        {
+            "path": stored.path,
+            "verdict_id": verdict_id,
+            "delivery_id": row["delivery_id"],
+            "kind": "lake",
+            "rows": stored.rows,
+            "sha256": stored.sha256,
+            "written_at": received_at,
+        },
+    )
+    return stored
+
+
+def relation(s, led, one=CONTRACT) -> list[dict]:
+    with duckdb.connect() as connection:
+        return connection.execute(lake.relation_sql(s, led, one)).to_arrow_table().to_pylist()
+
+
+def test_a_dataset_without_files_is_an_empty_typed_relation(settings, led):
+    with duckdb.connect() as connection:
+        found = connection.execute(lake.relation_sql(settings, led, CONTRACT)).to_arrow_table()
+    assert found.num_rows == 0
+    assert found.column_names == ["jk", "berat", "tanggal", *vault.LINEAGE]
+    assert (found.schema.field("berat").type, found.schema.field("tanggal").type) == (pa.float64(), pa.date32())
+
+
+def test_only_the_newest_accepted_delivery_of_a_part_is_read(settings, led):
+    deliver(settings, led, "a", berat=9.0)
+    deliver(settings, led, "b", berat=10.0, received_at=datetime(2026, 11, 6, tzinfo=UTC))
+    deliver(settings, led, "c", part="benda", berat=11.0)
+    assert sorted((row["part"], row["berat"]) for row in relation(settings, led)) == [
+        ("batuceper", 10.0),
+        ("benda", 11.0),
+    ]
+
+
+def test_a_column_that_older_files_lack_is_null_there(settings, led):
+    deliver(settings, led, "a", berat=9.0)
+    grown = contract([*CONTRACT.columns, column("lila", "number")])
+    assert [row["lila"] for row in relation(settings, led, grown)] == [None]
+
+
+def test_lineage_names_delivery_row_part_and_period(settings, led):
+    deliver(settings, led, "a", berat=9.0)
+    (row,) = relation(settings, led)
+    delivery = delivery_row(CONTRACT, "a")
+    assert (row["delivery_id"], row["source_row"], row["part"]) == (delivery["delivery_id"], 2, "batuceper")
+    assert (row["period_start"], row["received_at"]) == (delivery["period_start"], RECEIVED)
+
+
+def test_the_same_rows_give_the_same_bytes(settings, led):
+    table = pa.table({"berat": [1.0, 2.0]})
+    first = lake.write(settings, CONTRACT, "d", "v1", table)
+    second = lake.write(settings, CONTRACT, "d", "v2", table)
+    assert first.sha256 == second.sha256
+    assert first.path != second.path
+
+
+def test_a_failed_write_leaves_no_file(settings):
+    path = settings.lake_dir / "t" / "x.parquet"
+
+    def fail():
+        with vault.new_file(path) as draft:
+            draft.write_bytes(b"half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fail()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_home_with_a_quote_and_a_space_works(tmp_path):
+    from warehouse.settings import Settings
+
+    s = Settings(home=tmp_path / "it's here")
+    ledger.upgrade(s.ledger)
+    led = ledger.Ledger(s.ledger)
+    deliver(s, led, "a", berat=9.0)
+    assert [row["berat"] for row in relation(s, led)] == [9.0]
+
+
+def test_sweeping_removes_only_old_files_that_no_ledger_row_names(settings, led):
+    stored = deliver(settings, led, "a", berat=9.0)
+    old, new, links = (
+        settings.vault_dir / name for name in ("t/old.parquet", "t/.new.parquet.f00", "identity_links.parquet")
+    )
+    old.parent.mkdir(parents=True)
+    for path in (old, new, links):
+        path.write_bytes(b"x")
+    for path in (old, links, settings.home / stored.path):
+        os.utime(path, (0, 0))
+    assert lake.sweep(settings, led) == 1
+    assert [path.exists() for path in (old, new, links, settings.home / stored.path)] == [False, True, True, True]

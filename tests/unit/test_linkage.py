@@ -1,0 +1,182 @@
+"""Linkage by exact identifiers: who becomes one person, who does not, and that only keys come out."""
+
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from tests.gate_helpers import RECEIVED, column, contract, delivery_row
+from warehouse import keys, ledger, linkage, vault
+
+PERSON = {"classification": "direct_identifier", "use": "linkage"}
+CHILDREN = contract(
+    [
+        column("nik", **PERSON),
+        column("nama", **PERSON),
+        column("tgl_lahir", "date", **PERSON),
+        column("nama_ortu", **PERSON),
+        column("jk", classification="quasi_identifier"),
+    ]
+)
+MEMBERS = contract(
+    [
+        column("nik", **PERSON),
+        column("no_kk", **PERSON),
+        column("nama", **PERSON),
+        column("tanggal_lahir", "date", **PERSON),
+        column("id_jenis_kelamin", classification="quasi_identifier"),
+    ],
+    dataset="bps/social_registry_individuals",
+)
+FAMILIES = contract([column("no_kk", **PERSON)], dataset="bps/social_registry_families")
+SITI, BUDI = "3671014102200007", "3671010102900004"
+CARD, OTHER_CARD = "3671010203040005", "3671010203040006"
+CHILD = {"nama": "SITI KENARI", "tgl_lahir": date(2020, 2, 1), "jk": "P", "nama_ortu": "BUDI / ANI"}
+
+
+class World:
+    """Deliveries judged and stored; ``links`` by dataset and source row."""
+
+    def __init__(self, s, monkeypatch):
+        keys.make_sandbox_keys(s)
+        ledger.upgrade(s.ledger)
+        self.s, self.led = s, ledger.Ledger(s.ledger)
+        contracts = {c.dataset: c for c in (CHILDREN, MEMBERS, FAMILIES)}
+        monkeypatch.setattr(linkage, "load_contracts", lambda _folder: contracts)
+        self.names = {}
+
+    def deliver(self, one, rows: list[dict], content: str = "a", part: str = "all") -> None:
+        row = delivery_row(one, content, part)
+        types = {"string": pa.string(), "date": pa.date32()}
+        table = pa.table(
+            {c.name: pa.array([r.get(c.name) for r in rows], types[c.logical_type]) for c in one.columns}
+            | {"source_part": pa.nulls(len(rows), pa.string()), "source_row": pa.array(range(len(rows)), pa.int64())}
+        )
+        lake_rows, identities = vault.pseudonymise(self.s, one, row, table)
+        verdict_id = ledger.new_id()
+        stored = vault.store(self.s, one, row["delivery_id"], verdict_id, identities)
+        self.names |= {
+            key: f"{one.name}:{content}{number}" for number, key in enumerate(lake_rows["record_key"].to_pylist())
+        }
+        self.led.insert(ledger.deliveries, row)
+        self.led.insert(
+            ledger.verdicts,
+            {
+                "verdict_id": verdict_id,
+                "delivery_id": row["delivery_id"],
+                "contract_version": "1",
+                "judged_at": RECEIVED,
+                "verdict": "accepted",
+                "checks_run": 1,
+                "rows_read": 1,
+                "rows_admitted": 1,
+                "rows_quarantined": 0,
+                "rows_refused": 0,
+            },
+        )
+        self.led.insert(
+            ledger.lake_files,
+            {
+                "path": stored.path,
+                "verdict_id": verdict_id,
+                "delivery_id": row["delivery_id"],
+                "kind": "vault",
+                "rows": stored.rows,
+                "sha256": stored.sha256,
+                "written_at": RECEIVED,
+            },
+        )
+
+    def links(self) -> dict[str, dict]:
+        linkage.link(self.s, self.led)
+        with duckdb.connect() as connection:
+            found = connection.execute(linkage.relation_sql(self.s)).to_arrow_table().to_pylist()
+        return {self.names[row["record_key"]]: row for row in found}
+
+
+@pytest.fixture
+def world(settings, monkeypatch) -> World:
+    return World(settings, monkeypatch)
+
+
+def test_one_nik_is_one_person_in_every_dataset_and_brings_the_family_along(world):
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI}])
+    world.deliver(MEMBERS, [{"nik": SITI, "no_kk": CARD}, {"nik": BUDI, "no_kk": CARD}])
+    world.deliver(FAMILIES, [{"no_kk": CARD}])
+    links = world.links()
+    child, registered, father = (
+        links[f"{name}:a{n}"] for name, n in (("eppgbm", 0), *(("social_registry_individuals", n) for n in (0, 1)))
+    )
+    assert child["person_key"] == registered["person_key"] != father["person_key"]
+    assert child["family_key"] == father["family_key"] == links["social_registry_families:a0"]["family_key"]
+    assert links["social_registry_families:a0"]["person_key"] is None
+    assert (child["method"], child["weight"], child["model_version"]) == ("nik", 1.0, linkage.MODEL_VERSION)
+
+
+def test_a_child_without_nik_is_followed_by_its_description(world):
+    spelt = CHILD | {"nama": "siti  kenari", "nama_ortu": "Budi/Ani"}
+    world.deliver(CHILDREN, [CHILD, spelt, CHILD | {"nama_ortu": "BUDI / IDA"}, CHILD | {"jk": "L"}])
+    links = world.links()
+    first, same, other_parent, other_sex = (links[f"eppgbm:a{n}"]["person_key"] for n in range(4))
+    assert first == same
+    assert len({first, other_parent, other_sex}) == 3
+    assert links["eppgbm:a0"]["method"] == "description"
+
+
+def test_a_description_that_carries_one_nik_is_that_person(world):
+    world.deliver(CHILDREN, [CHILD, CHILD | {"nik": SITI}])
+    links = world.links()
+    assert links["eppgbm:a0"]["person_key"] == links["eppgbm:a1"]["person_key"]
+    assert links["eppgbm:a0"]["weight"] < links["eppgbm:a1"]["weight"]
+
+
+def test_a_description_that_carries_two_niks_is_neither_of_them(world):
+    world.deliver(CHILDREN, [CHILD, CHILD | {"nik": SITI}, CHILD | {"nik": BUDI}])
+    links = world.links()
+    assert len({links[f"eppgbm:a{n}"]["person_key"] for n in range(3)}) == 3
+
+
+def test_descriptions_link_within_one_dataset_only(world):
+    world.deliver(CHILDREN, [CHILD])
+    member = {"nama": CHILD["nama"], "tanggal_lahir": CHILD["tgl_lahir"], "id_jenis_kelamin": "P", "no_kk": CARD}
+    world.deliver(MEMBERS, [member])
+    links = world.links()
+    assert links["eppgbm:a0"]["person_key"] != links["social_registry_individuals:a0"]["person_key"]
+    assert links["eppgbm:a0"]["family_key"] is None
+
+
+@pytest.mark.parametrize("missing", ["nama", "tgl_lahir", "jk", "nama_ortu"])
+def test_half_a_description_names_nobody(world, missing):
+    world.deliver(CHILDREN, [CHILD | {missing: None}])
+    assert world.links() == {}
+
+
+def test_a_person_on_two_family_cards_lends_neither(world):
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI}])
+    world.deliver(MEMBERS, [{"nik": SITI, "no_kk": CARD}], content="a")
+    world.deliver(MEMBERS, [{"nik": SITI, "no_kk": OTHER_CARD}], content="b", part="other")
+    links = world.links()
+    assert links["eppgbm:a0"]["family_key"] is None
+    own = {links[f"social_registry_individuals:{c}0"]["family_key"] for c in "ab"}
+    assert len(own) == 2
+    assert None not in own
+
+
+def test_links_hold_keys_only_and_equal_inputs_give_equal_bytes(world):
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI}, CHILD])
+    world.links()
+    file = world.s.vault_dir / "identity_links.parquet"
+    first = file.read_bytes()
+    world.links()
+    assert file.read_bytes() == first
+    assert file.stat().st_mode & 0o777 == 0o600
+    for secret in (SITI, "KENARI", "2020-02-01"):
+        assert secret not in str(duckdb.read_parquet(str(file)).fetchall())
+
+
+def test_before_the_first_run_there_are_no_links(settings):
+    with duckdb.connect() as connection:
+        found = connection.execute(linkage.relation_sql(settings)).to_arrow_table()
+    assert found.num_rows == 0
+    assert found.schema.field("weight").type == pa.float64()

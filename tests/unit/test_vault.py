@@ -1,0 +1,141 @@
+"""The vault: pseudonyms equal RFC 2104, unusable numbers have none, identities leave the lake and stay encrypted."""
+
+import hmac
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.gate_helpers import column, contract, delivery_row
+from warehouse import keys, vault
+from warehouse.errors import ConfigError
+
+CONTRACT = contract(
+    [
+        column("nik", classification="direct_identifier", use="linkage"),
+        column("no_kk", classification="direct_identifier", use="linkage"),
+        column("nama", classification="direct_identifier", use="linkage"),
+        column("child_key", classification="direct_identifier", use="gate", lake=False, derivation="nik"),
+        column("jk", classification="quasi_identifier"),
+        column("rt", classification="quasi_identifier", use="linkage", lake=False),
+        column("kec", classification="quasi_identifier", use="gate", lake=False),
+        column("berat", "number", classification="health"),
+    ]
+)
+DELIVERY = delivery_row(CONTRACT, "a")
+NIK = "3671014102200007"
+
+
+def admitted(**given) -> pa.Table:
+    row = {column.name: pa.array([None], pa.string()) for column in CONTRACT.columns}
+    row |= {"nik": [NIK], "no_kk": ["3671010203040005"], "nama": ["SITI KENARI"], "jk": ["P"], "rt": ["003"]}
+    row |= {"berat": pa.array([9.5]), "source_part": pa.nulls(1, pa.string()), "source_row": pa.array([4], pa.int64())}
+    return pa.table(row | {name: pa.array([value], pa.string()) for name, value in given.items()})
+
+
+@pytest.fixture
+def s(settings):
+    keys.make_sandbox_keys(settings)
+    return settings
+
+
+@hypothesis_settings(deadline=None)
+@given(key=st.binary(min_size=32, max_size=32), message=st.text(st.characters(exclude_characters="\0", codec="utf-8")))
+def test_pseudonyms_are_hmac_sha256(key, message):
+    with duckdb.connect() as connection:
+        vault.define_pseudonym(connection, key)
+        (found,) = connection.execute("SELECT pseudonym('nik', $1)", [message]).fetchone()
+    expected = hmac.new(key, b"nik:" + message.encode(), "sha256").hexdigest()[:32]
+    assert found == f"{vault.key_id(key)}:{expected}"
+
+
+def test_one_number_as_nik_and_as_family_card_has_two_pseudonyms(s):
+    rows, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(no_kk=NIK))
+    (row,) = rows.to_pylist()
+    assert row["nik_key"] != row["kk_key"]
+
+
+@pytest.mark.parametrize(
+    "nik",
+    [
+        None,
+        "",
+        "-",
+        "02022**********",
+        "3,67E+15",
+        "3671",
+        "1" * 16,
+        "1234567890123456",
+        "3671014102200000",
+        "36710141022000071",
+    ],
+)
+def test_an_unusable_nik_has_no_pseudonym(s, nik):
+    rows, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))
+    assert rows["nik_key"].to_pylist() == identities["nik_key"].to_pylist() == [None]
+
+
+@pytest.mark.parametrize("nik", [f" {NIK} ", f"'{NIK}", "367101 410220 0007", "367101.410220.0007"])
+def test_spellings_of_one_nik_have_one_pseudonym(s, nik):
+    plain, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    spelt, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))
+    assert plain["nik_key"] == spelt["nik_key"]
+
+
+def test_identifiers_and_gate_columns_stay_out_of_the_lake(s):
+    rows, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    assert rows.column_names == ["jk", "berat", *vault.LINEAGE]
+    assert identities.column_names[:5] == ["nik", "no_kk", "nama", "jk", "rt"]
+    assert NIK not in str(rows.to_pylist())
+    assert "KENARI" not in str(rows.to_pylist())
+
+
+def test_record_keys_follow_from_the_place_of_the_row_alone(s, tmp_path):
+    first, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    again, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=None, nama="BUDI"))
+    other, _ = vault.pseudonymise(s, CONTRACT, delivery_row(CONTRACT, "b"), admitted())
+    assert first["record_key"] == again["record_key"] == identities["record_key"]
+    assert first["record_key"] != other["record_key"]
+
+
+def test_rows_about_nobody_need_no_keys_and_fill_no_vault(settings):
+    public = contract([column("nilai", "number")], dataset="portal/investment")
+    table = pa.table({"nilai": [1.0], "source_part": pa.nulls(1, pa.string()), "source_row": [2]})
+    rows, identities = vault.pseudonymise(settings, public, DELIVERY, table)
+    assert identities is None
+    assert rows.column_names == ["nilai", *vault.LINEAGE]
+
+
+def test_identities_are_stored_encrypted_and_come_back(s):
+    _, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    stored = vault.store(s, CONTRACT, DELIVERY["delivery_id"], "v1", identities)
+    path = s.home / stored.path
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o077 == 0
+    assert NIK.encode() not in path.read_bytes()
+    with pytest.raises((OSError, pa.ArrowInvalid)):
+        pq.read_table(path)
+    with vault.connect(s) as connection:
+        assert connection.execute(vault.relation_sql([path])).to_arrow_table().select(["nik"]).to_pylist() == [
+            {"nik": NIK}
+        ]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_files_of_different_contract_versions_are_read_by_name(s):
+    _, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    older = vault.store(s, CONTRACT, "old", "v1", identities.drop_columns(["rt"]))
+    newer = vault.store(s, CONTRACT, "new", "v2", identities)
+    with vault.connect(s) as connection:
+        sql = vault.relation_sql([s.home / older.path, s.home / newer.path])
+        assert [row["rt"] for row in connection.execute(sql).to_arrow_table().to_pylist()] == [None, "003"]
+
+
+def test_without_keys_nothing_is_written(settings):
+    with pytest.raises(ConfigError, match="KEYS_MISSING"):
+        vault.pseudonymise(settings, CONTRACT, DELIVERY, admitted())
+    assert not settings.vault_dir.exists()
