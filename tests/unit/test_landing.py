@@ -222,10 +222,18 @@ def test_destruction_that_was_killed_is_completed(s, led, tmp_path):
 
 
 def test_a_spool_is_private_and_gone_even_after_a_failure(s):
-    with pytest.raises(RuntimeError), landing.spool(s) as folder:
-        assert folder.stat().st_mode & 0o777 == 0o700
-        (folder / "clear.csv").write_bytes(NIK)
-        raise RuntimeError
+    seen = []
+
+    def fail() -> None:
+        with landing.spool(s) as folder:
+            seen.append((folder, folder.stat().st_mode & 0o777))
+            (folder / "clear.csv").write_bytes(NIK)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    ((folder, mode),) = seen
+    assert mode == 0o700
     assert not folder.exists()
 
 

@@ -4,7 +4,6 @@ Here: what every protocol needs. Not here: any protocol.
 """
 
 import json
-import logging
 import re
 import stat
 import time
@@ -21,7 +20,8 @@ from warehouse.errors import ConfigError, FetchError
 from warehouse.periods import Period
 from warehouse.settings import Settings
 
-log = logging.getLogger(__name__)
+# Retries go to the log, never to standard output, which belongs to whoever runs the command.
+stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
 
 Progress = Callable[[str], None]
 _SAY_EVERY_SECONDS = 2.0
