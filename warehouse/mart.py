@@ -1,0 +1,235 @@
+"""What dbt knows of the relations a release is made of, as typed objects: the only reader of dbt's manifest.
+
+A mart column is defined once, in the YAML beside its model; names, types, descriptions and roles are read from there.
+Not here: data, hiding small cells (disclosure), writing files (release).
+
+What a model's YAML may say under ``config.meta``, all optional:
+
+    columns:
+      - name: desil
+        config: {meta: {role: key, total: all}}        this value is the sum of the column's other values
+      - name: area_basis
+        config: {meta: {role: key, together: true}}    values count nearly the same people: hidden for one and all
+      - name: haz
+        config: {meta: {micro: true}}                  the column may go to the pseudonymised file
+
+Roles: key | count | rate | bound | suppression | date | attribute. A column without one gets it from its name where the
+one shape of marts fixes it, else from its type.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from warehouse.errors import ReleaseError
+
+Role = Literal["key", "count", "rate", "bound", "suppression", "date", "attribute"]
+
+DIMENSIONS = ("dim_measure", "dim_region", "dim_period")
+
+# The one shape of an area mart. What the YAML says wins.
+_SHAPE: dict[str, Role] = {
+    "area_level": "key",
+    "kemendagri_code": "key",
+    "period_kind": "key",
+    "period_start": "key",
+    "measure": "key",
+    "bps_code": "attribute",
+    "area_name": "attribute",
+    "numerator": "count",
+    "denominator": "count",
+    "denominator_source": "attribute",
+    "percentage": "rate",
+    "statistic": "rate",
+    "unit": "attribute",
+    "numerator_low": "bound",
+    "numerator_high": "bound",
+    "percentage_low": "bound",
+    "percentage_high": "bound",
+    "ci95_low": "bound",
+    "ci95_high": "bound",
+    "unknown_count": "count",
+    "suppression_reason": "suppression",
+    # Worked out from the counts, so that it bounds them.
+    "is_reliable": "bound",
+    "is_outside": "bound",
+    "as_of": "date",
+    "parts_received": "count",
+    "parts_expected": "count",
+    "release_id": "attribute",
+}
+_NUMERIC = {"bigint", "integer", "int", "hugeint", "double", "float", "smallint"}
+
+
+@dataclass(frozen=True)
+class MartColumn:
+    """One column as its model's YAML declares it."""
+
+    name: str
+    kind: str
+    role: Role
+    description: str
+    total: str | None = None
+    is_together: bool = False
+    is_micro: bool = False
+
+    @property
+    def is_hidden_with_cell(self) -> bool:
+        """Whether it is NULL in a hidden row: every number that is no key, and what bounds one."""
+        return self.role in {"count", "rate", "bound"} or (self.role != "key" and self.kind in _NUMERIC)
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A table of the build file. ``relation`` is its quoted schema and name there."""
+
+    name: str
+    relation: str
+    description: str
+    columns: tuple[MartColumn, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.role == "key")
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a row is one measure: then numerator and denominator decide whether it is hidden."""
+        return {"measure", "numerator"} <= {column.name for column in self.columns}
+
+    def ddl(self, table: str) -> str:
+        columns = ", ".join(f'"{column.name}" {column.kind}' for column in self.columns)
+        return f"CREATE TABLE {table} ({columns})"
+
+    def comments(self, table: str) -> Iterable[str]:
+        """Statements that write the descriptions into the file."""
+        yield f"COMMENT ON TABLE {table} IS {literal(self.description)}"
+        for column in self.columns:
+            yield f'COMMENT ON COLUMN {table}."{column.name}" IS {literal(column.description)}'
+
+
+@dataclass(frozen=True)
+class Query:
+    """A model as compiled SQL over ``relations`` (relation as the SQL names it -> model or source name)."""
+
+    name: str
+    description: str
+    sql: str
+    relations: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What dbt's manifest says of everything that may leave the build file."""
+
+    marts: tuple[Mart, ...]
+    wide: tuple[Query, ...]
+    dimensions: tuple[Mart, ...]
+    micro: tuple[Mart, ...]
+    ops: tuple[tuple[Mart, Query], ...]
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def manifest_path(home: Path) -> Path:
+    return home / "dbt" / "target" / "manifest.json"
+
+
+def read_catalogue(manifest: Path) -> Catalogue:
+    """Read dbt's manifest; raises ReleaseError when there is none or a mart declares no columns."""
+    try:
+        nodes = json.loads(manifest.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReleaseError(
+            "RELEASE_NO_MANIFEST",
+            "Manifes dbt tidak ada: belum ada pembangunan yang selesai.",
+            "dbt's manifest is missing: no build has finished yet.",
+            "Jalankan `warehouse build`.",
+            "Run `warehouse build`.",
+        ) from None
+    known = nodes["nodes"] | nodes.get("sources", {})
+    models = sorted(
+        (node for node in nodes["nodes"].values() if node["resource_type"] == "model"), key=lambda node: node["name"]
+    )
+    marts = [node for node in models if node["schema"] == "marts"]
+    tables = [node for node in marts if node["config"]["materialized"] != "view"]
+    facts = [node for node in models if node["schema"] == "conformed"]
+    return Catalogue(
+        marts=tuple(_mart(node) for node in tables if not _is_ops(node)),
+        wide=tuple(_query(node, known) for node in marts if node["config"]["materialized"] == "view"),
+        dimensions=tuple(_mart(node) for node in models if node["name"] in DIMENSIONS),
+        micro=tuple(_micro(node) for node in facts if any(_meta(c).get("micro") for c in node["columns"].values())),
+        ops=tuple((_mart(node), _query(node, known)) for node in tables if _is_ops(node)),
+    )
+
+
+def _is_ops(node: dict[str, Any]) -> bool:
+    return node["name"].startswith("ops_")
+
+
+def _meta(described: dict[str, Any]) -> dict[str, Any]:
+    return (described.get("config") or {}).get("meta") or described.get("meta") or {}
+
+
+def _role(column: dict[str, Any], kind: str) -> Role:
+    name = column["name"]
+    role = _meta(column).get("role") or _SHAPE.get(name)
+    if role is None:
+        role = {"double": "rate", "bigint": "count", "boolean": "attribute"}.get(kind, "key")
+    if role not in get_args(Role):
+        raise ReleaseError(
+            "MART_ROLE_UNKNOWN",
+            f"Kolom {name} memakai peran {role!r} yang tidak dikenal.",
+            f"Column {name} has the unknown role {role!r}.",
+            f"Pakai salah satu: {', '.join(get_args(Role))}.",
+            f"Use one of: {', '.join(get_args(Role))}.",
+        )
+    return role
+
+
+def _column(column: dict[str, Any]) -> MartColumn:
+    meta = _meta(column)
+    kind = (column.get("data_type") or "").lower()
+    return MartColumn(
+        name=column["name"],
+        kind=kind,
+        role=_role(column, kind),
+        description=(column.get("description") or "").strip(),
+        total=meta.get("total"),
+        is_together=bool(meta.get("together")),
+        is_micro=bool(meta.get("micro")),
+    )
+
+
+def _mart(node: dict[str, Any]) -> Mart:
+    columns = tuple(_column(column) for column in node["columns"].values())
+    if not columns or any(not column.kind for column in columns):
+        raise ReleaseError(
+            "MART_WITHOUT_CONTRACT",
+            f"Model {node['name']} tidak menyatakan kolom dan tipenya.",
+            f"Model {node['name']} does not declare its columns and their types.",
+            "Tulis kontraknya dalam YAML di samping model itu.",
+            "Write its contract in the YAML beside the model.",
+        )
+    relation = f'"{node["schema"]}"."{node.get("alias") or node["name"]}"'
+    return Mart(node["name"], relation, (node.get("description") or "").strip(), columns)
+
+
+def _micro(node: dict[str, Any]) -> Mart:
+    """The flagged columns only: the rest of the fact never leaves the build file."""
+    flagged = {name: column for name, column in node["columns"].items() if _meta(column).get("micro")}
+    return _mart(node | {"columns": flagged})
+
+
+def _query(node: dict[str, Any], known: dict[str, Any]) -> Query:
+    upstream = [known[name] for name in node["depends_on"]["nodes"]]
+    return Query(
+        name=node["name"],
+        description=(node.get("description") or "").strip(),
+        sql=(node.get("compiled_code") or "").strip(),
+        relations={relation["relation_name"]: relation["name"] for relation in upstream},
+    )
