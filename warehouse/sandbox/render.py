@@ -1,0 +1,54 @@
+"""Writes what each agency holds, as files under ``holdings/``, and the truth of who and what stands in every row.
+
+Here: the order, and two processes side by side. Not here: layouts (``render_*``), servers that hand the files out.
+"""
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from warehouse.sandbox import render_children, render_public, render_registry, render_work
+from warehouse.sandbox.city import City, redraw
+
+Progress = Callable[[str], None]
+_SMALL_CITY = 60_000
+# Longest first. Each writes files and truth of its own, so they may run side by side.
+_AGENCIES: dict[str, Callable[[City, Path, Progress], None]] = {
+    "dinkes": render_children.render,
+    "dinsos": render_registry.render,
+    "bpjstk and polres": render_work.render,
+    "dukcapil, bps, portal": render_public.render,
+}
+
+
+def _silent(text: str) -> None:
+    """Progress of a process nobody watches."""
+
+
+def _render_one(home: Path, agency: str) -> str:
+    _AGENCIES[agency](redraw(home), home, _silent)
+    return agency
+
+
+def render_holdings(home_sandbox: Path, *, progress: Progress | None = None, processes: int = 2) -> None:
+    """Write ``holdings/`` and ``city/truth_*`` for the city in ``home_sandbox/city``, replacing what was there.
+
+    The city is drawn again from the arguments in ``summary.json``: drawing takes a second, reading it back would too.
+    """
+    say = progress or _silent
+    for folder in ("holdings", "city/truth_links", "city/truth_corruptions"):
+        if (home_sandbox / folder).exists():
+            shutil.rmtree(home_sandbox / folder)
+    city = redraw(home_sandbox)
+    if processes == 1 or len(city.persons) < _SMALL_CITY:
+        for agency, render in _AGENCIES.items():
+            render(city, home_sandbox, say)
+            say(f"holdings of {agency} written")
+        return
+    del city
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        tasks = [pool.submit(_render_one, home_sandbox, agency) for agency in _AGENCIES]
+        for task in as_completed(tasks):
+            say(f"holdings of {task.result()} written")
