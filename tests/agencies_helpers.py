@@ -6,6 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from warehouse.agencies.job import Job
 from warehouse.contract import Contract, ContractExtras, FileShape, Server, ServerExtras
 from warehouse.periods import Period
@@ -122,3 +125,48 @@ EPPGBM = a_contract(
     parts="puskesmas",
 )
 ALL = (BPS, DUKCAPIL, BPJSTK, PORTAL, EPPGBM)
+
+
+def make_holdings(s: Settings) -> Path:
+    """Small holdings of every agency, in the layout of warehouse/sandbox/HOLDINGS.md; without a person in them."""
+    root = s.home / "sandbox" / "holdings"
+    for sender in ("dinkes", "dinsos", "polres"):
+        (root / "sftp" / sender).mkdir(parents=True)
+    eppgbm = root / "sftp" / "dinkes" / "eppgbm" / "2026-10"
+    eppgbm.mkdir(parents=True)
+    (eppgbm / "cibodas.csv").write_bytes(b"No;NIK\n" + b"1;x\n" * 200_000)
+    (eppgbm / "benda.xlsx").write_bytes(b"PK\x03\x04" + bytes(range(256)) * 100)
+
+    for name in ("bps", "dukcapil", "portal/files", "bpjstk/participants/2026-10"):
+        (root / "http" / name).mkdir(parents=True)
+    years = range(104, 126)
+    table = {
+        "last_update": "2026-01-01 00:00:00",
+        "subject": [{"val": 23, "label": "Kemiskinan"}],
+        "var": [{"val": 621, "label": "P0", "unit": "Persen"}],
+        "turvar": [{"val": 0, "label": "Tidak ada"}],
+        "labelvervar": "Kabupaten/Kota",
+        "vervar": [{"val": 3671, "label": "Kota Tangerang"}, {"val": 3600, "label": "BANTEN"}],
+        "turtahun": [{"val": 0, "label": "Tahun"}],
+        "tahun": [{"val": year, "label": str(1900 + year)} for year in years],
+        "values": [
+            {"vervar": area, "turvar": 0, "th": year, "turth": 0, "value": year / 20}
+            for year in years
+            for area in (3671, 3600)
+        ],
+    }
+    _write_json(root / "http" / "bps" / "621.json", table)
+    kec = [{"no_prop": 36, "no_kab": 71, "no_kec": number} for number in range(1, 14)]
+    kel = [{"no_prop": 36, "no_kab": 71, "no_kec": 1 + number % 13, "no_kel": 1001 + number} for number in range(104)]
+    _write_json(root / "http" / "dukcapil" / "kec.json", [*kec, {"no_prop": 36, "no_kab": 3, "no_kec": 1}])
+    _write_json(root / "http" / "dukcapil" / "kel.json", kel)
+    rows = pa.table({"no_kpj": [f"K{n:05d}" for n in range(1050)], "iuran": list(range(1050))})
+    pq.write_table(rows, root / "http" / "bpjstk" / "participants" / "2026-10" / "cikokol.parquet")
+    file = {"name": "Realisasi investasi 2026-Q3", "format": "CSV", "url": "{base}/files/investasi-2026-Q3.csv"}
+    _write_json(root / "http" / "portal" / "realisasi-investasi.json", {"name": "x", "resources": [file]})
+    (root / "http" / "portal" / "files" / "investasi-2026-Q3.csv").write_bytes(b"triwulan,nilai\n3,1\n" * 50)
+    return root
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content), encoding="utf-8")

@@ -88,12 +88,13 @@ def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
     client = paramiko.SSHClient()
     client.load_host_keys(str(job.secret_path("known_hosts")))
     client.set_missing_host_key_policy(_RefuseUnknownHost())
+    private_key = _private_key(job)
     try:
         client.connect(
             host,
             port,
             username=job.parameter("username"),
-            pkey=paramiko.PKey.from_path(job.secret_path("private_key")),
+            pkey=private_key,
             allow_agent=False,
             look_for_keys=False,
             timeout=_TIMEOUT_SECONDS,
@@ -113,6 +114,19 @@ def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
         raise job.error("FETCH_UNREACHABLE") from None
     finally:
         client.close()
+
+
+def _private_key(job: Job) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(job.secret_path("private_key"))
+    except (paramiko.SSHException, paramiko.UnknownKeyType, ValueError, TypeError):
+        raise ConfigError(
+            "SECRET_INVALID",
+            f"Kredensial private_key untuk {job.contract.dataset} bukan kunci SSH yang dapat dibaca.",
+            f"The credential private_key for {job.contract.dataset} is no SSH key that can be read.",
+            "Pasang kunci OpenSSH tanpa sandi yang sudah didaftarkan pada pengirim.",
+            "Install the OpenSSH key, without passphrase, that the sender has registered.",
+        ) from None
 
 
 class _UnknownHost(Exception):

@@ -1,0 +1,214 @@
+"""Fetching over SFTP from a real server on loopback: host keys, resumption, and files that are still being written."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import paramiko
+import pytest
+import stamina
+from agencies_helpers import ALL, EPPGBM, a_job, make_holdings
+
+from warehouse import agencies
+from warehouse.agencies import sftp
+from warehouse.errors import ConfigError, FetchError
+from warehouse.sandbox.faults import Fault
+from warehouse.sandbox.servers import Agencies, serve
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def s(settings: Settings) -> Settings:
+    make_holdings(settings)
+    return settings
+
+
+@pytest.fixture
+def folder(s: Settings):
+    return s.home / "sandbox" / "holdings" / "sftp" / "dinkes" / "eppgbm" / "2026-10"
+
+
+@pytest.fixture(autouse=True)
+def running(s: Settings) -> Iterator[Agencies]:
+    with serve(s, ALL) as agencies, stamina.set_testing(True, attempts=3):
+        yield agencies
+
+
+def fetch(s: Settings, part: str = "cibodas"):
+    job = a_job(s, EPPGBM, "2026-10", part)
+    return agencies.fetch(s, EPPGBM, part, job.period, job.spool)
+
+
+def session(s: Settings):
+    return sftp._session(a_job(s, EPPGBM, "2026-10"))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "media"), [("cibodas", "cibodas.csv", "csv"), ("benda", "benda.xlsx", "xlsx")]
+)
+def test_a_file_arrives_exactly_under_the_name_it_was_sent(s, folder, part, name, media):
+    fetched = fetch(s, part)
+    assert fetched.path.read_bytes() == (folder / name).read_bytes()
+    assert (fetched.path.name, fetched.media, fetched.attempts) == (name, media, 1)
+
+
+def test_the_newer_of_two_files_is_taken(s, folder):
+    (folder / "cibodas.xlsx").write_bytes(b"PK\x03\x04newer")
+    os.utime(folder / "cibodas.csv", (1, 1))
+    assert fetch(s).media == "xlsx"
+    os.utime(folder / "cibodas.xlsx", (0, 0))
+    assert fetch(s).media == "csv"
+
+
+@pytest.mark.parametrize("size", [0, 1, 32_768, 32_769, sftp._STRETCH, sftp._STRETCH + 1])
+def test_any_size_arrives(s, folder, size):
+    (folder / "cibodas.csv").write_bytes(os.urandom(size))
+    assert fetch(s).path.read_bytes() == (folder / "cibodas.csv").read_bytes()
+
+
+def test_a_part_without_a_file_is_not_there_yet(s):
+    with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
+        fetch(s, "neglasari")
+
+
+def test_a_changed_host_key_ends_the_fetch(s, running):
+    running.faults.set(Fault(agency="dinkes", kind="host_key"))
+    with pytest.raises(FetchError) as caught:
+        fetch(s)
+    assert caught.value.code == "FETCH_HOST_KEY"
+    assert not caught.value.may_retry
+
+
+def test_an_unknown_host_is_not_trusted(s):
+    (s.secrets / "dinkes_known_hosts").write_text("")
+    with pytest.raises(FetchError, match="FETCH_HOST_KEY"):
+        fetch(s)
+
+
+def test_another_key_is_refused(s):
+    (s.secrets / "dinkes_sftp_key").write_text(_another_key())
+    with pytest.raises(FetchError, match="FETCH_REFUSED"):
+        fetch(s)
+
+
+def test_a_key_that_is_none_is_a_fault_of_ours(s):
+    (s.secrets / "dinkes_sftp_key").write_text("no key")
+    with pytest.raises(ConfigError, match="SECRET_INVALID") as caught:
+        fetch(s)
+    assert "no key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("refused", "FETCH_REFUSED"), ("down", "FETCH_UNREACHABLE")])
+def test_a_faulty_server_is_named_for_what_it_does(s, running, kind, code):
+    running.faults.set(Fault(agency="dinkes", kind=kind))
+    with pytest.raises(FetchError) as caught:
+        fetch(s)
+    assert caught.value.code == code
+
+
+def test_a_server_that_comes_back_is_waited_for(s, running):
+    running.faults.set(Fault(agency="dinkes", kind="down", times=2))
+    assert fetch(s).attempts == 3
+
+
+def test_a_slow_server_runs_into_the_time_limit(s, running, monkeypatch):
+    monkeypatch.setattr(sftp, "_TIMEOUT_SECONDS", 0.2)
+    running.faults.set(Fault(agency="dinkes", kind="slow", seconds=1))
+    with pytest.raises(FetchError) as caught:
+        fetch(s)
+    assert caught.value.code in {"FETCH_TIMEOUT", "FETCH_UNREACHABLE"}
+
+
+def test_a_broken_transfer_goes_on_where_it_stopped(s, folder, running, monkeypatch):
+    (folder / "cibodas.csv").write_bytes(os.urandom(3 * sftp._STRETCH))
+    starts = []
+    download = sftp._download
+
+    def watched(job, session, remote, size, partial):
+        starts.append(partial.stat().st_size if partial.exists() else 0)
+        download(job, session, remote, size, partial)
+
+    monkeypatch.setattr(sftp, "_download", watched)
+    running.faults.set(Fault(agency="dinkes", kind="dropped", times=1))
+    fetched = fetch(s)
+    assert fetched.path.read_bytes() == (folder / "cibodas.csv").read_bytes()
+    assert fetched.attempts == 2
+    assert starts[0] == 0
+    assert starts[1] >= sftp._STRETCH
+
+
+def test_a_file_replaced_after_a_break_is_taken_anew(s, folder, running, monkeypatch):
+    (folder / "cibodas.csv").write_bytes(os.urandom(2 * sftp._STRETCH))
+    newest = sftp._newest
+    asked = []
+
+    def replaced_meanwhile(job, session):
+        asked.append(1)
+        if len(asked) == 2:
+            (folder / "cibodas.csv").write_bytes(b"x" * 2 * sftp._STRETCH)
+            os.utime(folder / "cibodas.csv", (1, 1))
+        return newest(job, session)
+
+    monkeypatch.setattr(sftp, "_newest", replaced_meanwhile)
+    running.faults.set(Fault(agency="dinkes", kind="dropped", times=1))
+    assert fetch(s).path.read_bytes() == b"x" * 2 * sftp._STRETCH
+
+
+def test_a_file_that_is_still_being_written_is_left(s, running):
+    running.faults.set(Fault(agency="dinkes", kind="growing"))
+    with pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+        fetch(s)
+
+
+def test_a_file_cut_by_its_sender_arrives_as_it_is(s, folder, running):
+    running.faults.set(Fault(agency="dinkes", kind="truncated"))
+    whole = (folder / "benda.xlsx").read_bytes()
+    assert fetch(s, "benda").path.read_bytes() == whole[: len(whole) // 2]
+
+
+def test_a_page_in_place_of_the_file_is_no_data(s, folder):
+    (folder / "cibodas.csv").write_bytes(b"<!DOCTYPE html><html>Login</html>")
+    with pytest.raises(FetchError, match="FETCH_NOT_DATA"):
+        fetch(s)
+
+
+def test_one_puskesmas_costs_a_fraction_of_a_second(s):
+    fetch(s, "benda")
+    started = time.monotonic()
+    for _ in range(5):
+        fetch(s, "benda")
+    assert (time.monotonic() - started) / 5 < 0.5
+
+
+def test_the_server_shows_its_folder_only_and_takes_nothing(s):
+    with session(s) as client:
+        assert client.listdir("/eppgbm/2026-10") == ["benda.xlsx", "cibodas.csv"]
+        assert client.listdir("/../../..") == ["eppgbm"]
+        with pytest.raises(FileNotFoundError):
+            client.stat("/../dinsos")
+        for write in (lambda: client.remove("/eppgbm/2026-10/benda.xlsx"), lambda: client.mkdir("/new")):
+            with pytest.raises(OSError, match="unsupported"):
+                write()
+    with pytest.raises(FetchError, match="FETCH_REFUSED"), session(s) as client:
+        client.open("/eppgbm/2026-10/benda.xlsx", "wb")
+
+
+def test_the_server_does_not_follow_a_link_out_of_its_folder(s, folder):
+    (folder / "out").symlink_to("/etc/hostname")
+    with pytest.raises(FetchError, match="FETCH_REFUSED"), session(s) as client:
+        client.stat("/eppgbm/2026-10/out")
+
+
+def test_the_server_takes_no_password_and_opens_no_shell(s, running):
+    host, port = "127.0.0.1", int(running.endpoints["kemenkes/eppgbm"]["location"].rpartition(":")[2])
+    transport = paramiko.Transport((host, port))
+    transport.start_client(timeout=10)
+    with pytest.raises(paramiko.BadAuthenticationType):
+        transport.auth_password("gudang", "password")
+    transport.close()
+
+
+def _another_key() -> str:
+    from warehouse.sandbox.sftp_agency import new_key
+
+    return new_key()[0]
