@@ -41,7 +41,7 @@ def test_good_rows_pass_every_rule(judged) -> None:
 
 
 def test_every_rule_has_a_delivery_that_trips_it(judged) -> None:
-    dataset, contract, judgements = judged
+    _, contract, judgements = judged
     codes = {rule.code for rule in all_rules(contract)} - samples.UNBREAKABLE.keys()
     assert codes == judgements.keys() - {"good"}
     silent = [
