@@ -7,12 +7,14 @@ Not here: what an answer means (each protocol's module).
 """
 
 import json
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,11 +53,17 @@ class Answer:
             raise job.error("FETCH_NOT_DATA", "no JSON") from None
 
 
+@cache
+def _trusted_authorities() -> ssl.SSLContext:
+    """Read once: it takes longer than a small fetch."""
+    return httpx.create_ssl_context()
+
+
 class _SecretTransport(httpx.HTTPTransport):
     """Puts secrets in the place of their placeholders just before a request leaves."""
 
     def __init__(self, secrets: Mapping[str, str]):
-        super().__init__()
+        super().__init__(verify=_trusted_authorities())
         self._secrets = secrets
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
