@@ -11,6 +11,7 @@ with links as (
 select
     participant.record_key,
     coalesce(links.person_key, participant.record_key) as person_key,
+    links.person_key is not null as is_linked,
     participant.period_start,
     participant.branch,
     participant.segment,

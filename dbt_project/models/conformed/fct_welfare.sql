@@ -42,19 +42,19 @@ layouts as (
 parameters as (
     select
         {%- for name in living_standards_indicators() %}
-        coalesce(max(case when parameter = 'weight' and indicator = '{{ name }}' then {{ dbt.safe_cast('value', type_double()) }} end), 0)
+        coalesce(max(case when parameter = 'weight' and indicator = '{{ name }}' then cast(value as {{ type_double() }}) end), 0)
             as weight_{{ name }},
         {%- endfor %}
-        max(case when parameter = 'poverty_cutoff' then {{ dbt.safe_cast('value', type_double()) }} end) as poverty_cutoff,
-        max(case when parameter = 'deprived_below' and indicator = 'crowding' then {{ dbt.safe_cast('value', type_double()) }} end)
+        max(case when parameter = 'poverty_cutoff' then cast(value as {{ type_double() }}) end) as poverty_cutoff,
+        max(case when parameter = 'deprived_below' and indicator = 'crowding' then cast(value as {{ type_double() }}) end)
             as floor_area_per_head,
-        max(case when parameter = 'deprived_below' and indicator = 'assets' then {{ dbt.safe_cast('value', type_double()) }} end)
+        max(case when parameter = 'deprived_below' and indicator = 'assets' then cast(value as {{ type_double() }}) end)
             as small_assets
     from {{ ref('living_standards') }}
 ),
 
 codes as (
-    select indicator, variable, code, {{ dbt.safe_cast('value', 'integer') }} as is_deprived
+    select indicator, variable, code, cast(nullif(value, '') as integer) as is_deprived
     from {{ ref('living_standards') }}
     where parameter = 'code'
 ),

@@ -14,9 +14,10 @@ months as (
 ),
 
 active as (
+    -- A record that nothing names cannot be followed from month to month: it would lapse every month.
     select distinct period_start, person_key, segment
     from {{ ref('fct_participation') }}
-    where is_active
+    where is_active and is_linked
 ),
 
 spells as (

@@ -3,6 +3,7 @@ Residence counts people the registry places here; branch counts cards where they
 every rate below has linked residents above and below the line.
 */
 {% set programmes = programmes() %}
+{% set job_group_segments = {'any': "('all', 'BPU')", 'JKK+JKM': "('BPU')"} %}
 with segments as (
     -- Which main jobs make up a segment's base. Status 5 mixes schemes: in the base or not, it gives the two bounds.
     select 'PU' as worker_segment, 'all' as segment, 'firm' as role
@@ -145,6 +146,9 @@ by_programme as (
         ) as possible_wide
     from bases
     left join unmatched on unmatched.period_start = bases.period_start and unmatched.segment = 'all'
+    -- Job groups tell PBPU apart; the other combinations would be many small cells that nobody asked for.
+    where bases.worker_group = 'all'
+        {%- if programme in job_group_segments %} or bases.segment in {{ job_group_segments[programme] }}{% endif %}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
