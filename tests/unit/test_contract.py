@@ -1,0 +1,215 @@
+"""Contracts: what the loader refuses, and what must hold over all of them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import samples
+from warehouse.contract import get_contract, load_contract, load_contracts
+from warehouse.errors import ConfigError
+from warehouse.settings import Settings
+
+SOURCES = Settings().contracts_dir
+CONTRACTS = list(samples.contracts().values())
+IDENTIFYING = {"nik", "no_kk", "nama", "nama_ortu", "tgl_lahir", "tanggal_lahir", "no_kpj"}
+
+
+@pytest.fixture
+def document() -> dict:
+    return yaml.safe_load((SOURCES / "kemenkes/eppgbm.odcs.yaml").read_text(encoding="utf-8"))
+
+
+def load(document: dict, folder: Path, place: str = "kemenkes/eppgbm"):
+    path = folder / f"{place}.odcs.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return load_contract(path)
+
+
+def refusal(document: dict, folder: Path) -> str:
+    with pytest.raises(ConfigError) as error:
+        load(document, folder)
+    assert error.value.code == "CONTRACT_INVALID"
+    assert "eppgbm.odcs.yaml" in error.value.message_en
+    return error.value.message_en
+
+
+def column(document: dict, name: str) -> dict:
+    return next(one for one in document["schema"][0]["properties"] if one["name"] == name)
+
+
+def rule(document: dict, code: str) -> dict:
+    return next(one for one in document["schema"][0]["quality"] if one["name"] == code)
+
+
+def without(items: list[dict], *names: str) -> list[dict]:
+    return [item for item in items if item["property"] not in names]
+
+
+def test_the_exemplar_loads(document: dict, tmp_path: Path) -> None:
+    contract = load(document, tmp_path)
+    assert (contract.dataset, contract.table) == ("kemenkes/eppgbm", "kemenkes__eppgbm")
+    assert contract.column("puskesmas").headers == ("Pukesmas", "Puskesmas")
+
+
+def test_misspelt_key_below_the_root_is_refused(document: dict, tmp_path: Path) -> None:
+    column(document, "berat")["logicaltype"] = "number"
+    assert "logicaltype" in refusal(document, tmp_path)
+
+
+def test_misspelt_property_of_ours_is_refused(document: dict, tmp_path: Path) -> None:
+    column(document, "berat")["customProperties"].append({"property": "code_sistem", "value": "kemendagri_code"})
+    assert "code_sistem" in refusal(document, tmp_path)
+
+
+def test_unclassified_column_is_refused(document: dict, tmp_path: Path) -> None:
+    del column(document, "berat")["classification"]
+    assert "classification" in refusal(document, tmp_path)
+
+
+def test_column_without_a_use_is_refused(document: dict, tmp_path: Path) -> None:
+    berat = column(document, "berat")
+    berat["customProperties"] = without(berat["customProperties"], "use")
+    assert "column 'berat' has no use" in refusal(document, tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["reason", "reason_date"])
+def test_threshold_without_a_dated_reason_is_refused(document: dict, tmp_path: Path, lost: str) -> None:
+    weight = rule(document, "EPPGBM-010")
+    weight["customProperties"] = without(weight["customProperties"], lost)
+    assert "EPPGBM-010 has a threshold without a dated reason" in refusal(document, tmp_path)
+
+
+def test_rule_code_twice_is_refused(document: dict, tmp_path: Path) -> None:
+    rule(document, "EPPGBM-011")["name"] = "EPPGBM-010"
+    assert "'EPPGBM-010' twice" in refusal(document, tmp_path)
+
+
+def test_rule_code_of_another_contract_is_refused(document: dict, tmp_path: Path) -> None:
+    load(document, tmp_path)
+    load(document | {"id": "kemenkes/other"}, tmp_path, "kemenkes/other")
+    with pytest.raises(ConfigError, match="already used by"):
+        load_contracts(tmp_path)
+
+
+def test_rule_on_a_column_that_is_not_there_is_refused(document: dict, tmp_path: Path) -> None:
+    rule(document, "EPPGBM-010")["implementation"]["kwargs"]["column"] = "bobot"
+    assert "names no rows column 'bobot'" in refusal(document, tmp_path)
+
+
+def test_profile_rule_may_name_the_period_before(document: dict, tmp_path: Path) -> None:
+    kwargs = rule(document, "EPPGBM-106")["implementation"]["kwargs"]
+    for name in ("change_rows", "previous_children", "unknown_columns"):
+        kwargs["column"] = name
+        load(document, tmp_path)
+    kwargs["column"] = "change_weather"
+    assert "change_weather" in refusal(document, tmp_path)
+
+
+def test_profile_rule_cannot_quarantine(document: dict, tmp_path: Path) -> None:
+    rule(document, "EPPGBM-106")["severity"] = "quarantine"
+    assert "severity is stop or warn" in refusal(document, tmp_path)
+
+
+def test_unknown_dataset_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="kemenkes/eppgbm"):
+        get_contract(SOURCES, "kemenkes/epgbm")
+
+
+def test_every_dataset_of_the_design_has_a_contract() -> None:
+    assert {contract.dataset for contract in CONTRACTS} == {
+        "bpjstk/participants",
+        "bps/indicators",
+        "bps/social_registry_families",
+        "bps/social_registry_individuals",
+        "dukcapil/population",
+        "kemenkes/eppgbm",
+        "kemenkes/under_five_targets",
+        "kemensos/assistance",
+        "polri/outreach",
+        "portal/digital_services",
+        "portal/domestic_products",
+        "portal/investment",
+        "portal/poverty_indicators",
+        "published/official_figures",
+    }
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.dataset)
+class TestEveryContract:
+    def test_identifying_columns_stay_out_of_the_lake(self, contract) -> None:
+        assert IDENTIFYING.isdisjoint(column.name for column in contract.lake_columns)
+
+    def test_days_that_give_a_birth_date_back_stay_out_of_the_lake(self, contract) -> None:
+        names = {column.name for column in contract.lake_columns}
+        assert not {"age_days", "tanggal_pengukuran"} <= names
+
+    def test_columns_of_regions_name_their_code_system(self, contract) -> None:
+        regions = (
+            "kemendagri_code",
+            "bps_code",
+            "kode_",
+            "kec",
+            "kecamatan",
+            "desa",
+            "kelurahan",
+            "kab_kota",
+            "vervar",
+        )
+        loose = [
+            column.name
+            for column in contract.columns
+            if column.name.startswith(regions) and not column.name.endswith("label") and not column.extras.code_system
+        ]
+        assert loose == []
+
+    def test_dropped_and_refused_headers_say_nothing_twice(self, contract) -> None:
+        from warehouse.parse.headers import vocabulary
+
+        words = vocabulary(contract)
+        ours = {spelling for _, spellings in words.columns for spelling in spellings}
+        twice = ours & words.ignored | ours & words.refused.keys() | words.ignored & words.refused.keys()
+        assert twice == set()
+
+    def test_spellings_are_of_one_column_each(self, contract) -> None:
+        from warehouse.parse.headers import vocabulary
+
+        spellings = [s for _, found in vocabulary(contract).columns for s in set(found)]
+        assert sorted(spellings) == sorted(set(spellings))
+
+    def test_words_are_in_both_languages_and_name_no_person(self, contract) -> None:
+        for one in contract.rules:
+            words = one.extras
+            assert all((words.message_id, words.message_en, words.action_id, words.action_en)), one.code
+            assert words.message_id != words.message_en
+            if one.extras.asset == "rows":
+                assert "{" not in words.message_id + words.message_en, one.code
+
+    def test_no_rule_caps_coverage_or_makes_the_nik_decide(self, contract) -> None:
+        for one in contract.rules:
+            if one.column == "is_nik_like_record":
+                assert one.severity == "warn"
+            assert not ("coverage" in (one.column or "") and one.kwargs.get("max_value") == 100)
+
+    def test_agreement_is_a_marked_placeholder_or_not_needed(self, contract) -> None:
+        text = (SOURCES / f"{contract.dataset}.odcs.yaml").read_text(encoding="utf-8")
+        assert ("placeholder of the sandbox" in text) == contract.extras.agreement_number.startswith("PKS/")
+
+
+def test_health_of_named_persons_is_dropped_while_reading() -> None:
+    individuals = samples.contracts()["bps/social_registry_individuals"]
+    assert {"id_kondisi_gizi", "id_penyakit_menahun", "id_disabilitas"} <= individuals.extras.ignored_headers.keys()
+
+
+def test_registry_columns_are_all_read_or_dropped_with_a_reason() -> None:
+    """Columns as typed in a public regional app, `sesuai LIST VARIABEL resmi` (tests/data/dtsen)."""
+    lines = (Path(__file__).parent.parent / "data/dtsen/columns.txt").read_text(encoding="utf-8").splitlines()
+    for level, dataset in (("family", "families"), ("individual", "individuals")):
+        contract = samples.contracts()[f"bps/social_registry_{dataset}"]
+        known = {
+            header for one in contract.file_columns for header in one.headers
+        } | contract.extras.ignored_headers.keys()
+        names = {line.split()[1] for line in lines if line.startswith(f"{level} ")}
+        assert len(names) > 30
+        assert names - known == set()
