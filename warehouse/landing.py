@@ -55,8 +55,8 @@ def land(
 ) -> Landed:
     """Keep the file at ``path`` as a delivery; the file itself is left alone.
 
-    Raises ConfigError when there is no landing key, LANDING_BROTLI for Parquet nobody here can read, and
-    LANDING_CHANGED when the file changes while it is being landed.
+    Raises ConfigError when there is no landing key, LANDING_BROTLI for Parquet nobody here can read, LANDING_CHANGED
+    when the file changes while it is being landed, and LANDING_NOT_WRITTEN when the disk takes no more.
     """
     recipient = keys.landing_recipient(s)
     _refuse_brotli(path)
@@ -90,6 +90,14 @@ def land(
             os.replace(draft.with_suffix(".manifest"), _manifest_of(stored))
             os.replace(draft, stored)
             _sync_folder(folder)
+        except OSError as error:
+            raise WarehouseError(
+                "LANDING_NOT_WRITTEN",
+                f"Kiriman tidak dapat disimpan di landing ({os.strerror(error.errno or 0)}).",
+                f"The delivery cannot be written to landing ({os.strerror(error.errno or 0)}).",
+                f"Periksa ruang dan izin di {s.landing_dir}, lalu ulangi.",
+                f"Check space and permissions of {s.landing_dir}, then repeat.",
+            ) from error
         finally:
             draft.unlink(missing_ok=True)
             draft.with_suffix(".manifest").unlink(missing_ok=True)

@@ -88,7 +88,7 @@ def extract(
             try:
                 fetched = agencies.fetch(s, contract, part, period, spool, progress)
                 landed = landing.land(s, led, contract, part, period, fetched.path, fetched.media, "agency")
-                fetched.path.unlink(missing_ok=True)
+                landing.shred(fetched.path)
                 outcome = {
                     "outcome": "landed" if landed.is_new else "unchanged",
                     "attempts": fetched.attempts,

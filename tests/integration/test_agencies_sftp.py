@@ -1,5 +1,6 @@
 """Fetching over SFTP from a real server on loopback: host keys, resumption, and files that are still being written."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from agencies_helpers import ALL, EPPGBM, a_job, make_holdings
 
 from warehouse import agencies
 from warehouse.agencies import sftp
-from warehouse.errors import ConfigError, FetchError
+from warehouse.errors import ConfigError, FetchError, WarehouseError
 from warehouse.sandbox.faults import Fault
 from warehouse.sandbox.servers import Agencies, serve
 from warehouse.settings import Settings
@@ -164,6 +165,15 @@ def test_a_file_cut_by_its_sender_arrives_as_it_is(s, folder, running):
     running.faults.set(Fault(agency="dinkes", kind="truncated"))
     whole = (folder / "benda.xlsx").read_bytes()
     assert fetch(s, "benda").path.read_bytes() == whole[: len(whole) // 2]
+
+
+def test_a_full_disk_is_ours_and_not_the_senders(s, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(sftp, "_download", full)
+    with pytest.raises(WarehouseError, match="SPOOL_NOT_WRITTEN"):
+        fetch(s)
 
 
 def test_a_page_in_place_of_the_file_is_no_data(s, folder):

@@ -1,5 +1,6 @@
 """Landing keeps bytes exactly, once, encrypted, and a kill between any two steps leaves nothing that counts."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -184,6 +185,17 @@ def test_a_file_that_changes_while_it_is_landed_is_refused(s, led, tmp_path, mon
     with pytest.raises(WarehouseError, match="LANDING_CHANGED"):
         landing.land(s, led, CONTRACT, "all", PERIOD, path, "csv", "hand")
     assert landed_files(s) == []
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(s, led, tmp_path, monkeypatch):
+    def full(_recipient, _file, _keys):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(landing.pyrage, "encrypt_io", full)
+    with pytest.raises(WarehouseError, match="LANDING_NOT_WRITTEN"):
+        put(s, led, tmp_path / "file", b"x")
+    assert landed_files(s) == []
+    assert led.rows(sa.select(ledger.deliveries)) == []
 
 
 def test_parquet_with_brotli_is_refused_and_other_parquet_kept(s, led, tmp_path):

@@ -8,13 +8,14 @@ Not here: keeping the bytes (landing), reading them (parse), judging them (gate)
 """
 
 import csv
+import os
 from pathlib import Path
 
 from warehouse.agencies import arcgis, bps_webapi, by_hand, ckan, sftp, splp
 from warehouse.agencies.job import Fetched, Job, Progress
 from warehouse.agencies.media import media_of
 from warehouse.contract import Contract
-from warehouse.errors import ConfigError
+from warehouse.errors import ConfigError, WarehouseError
 from warehouse.periods import Period
 from warehouse.settings import Settings
 
@@ -33,8 +34,21 @@ _PROTOCOLS = {
 def fetch(
     s: Settings, contract: Contract, part: str, period: Period, spool: Path, progress: Progress | None = None
 ) -> Fetched:
-    """Bring one delivery into ``spool``. Raises FetchError, or ConfigError when an address or credential is missing."""
-    return _PROTOCOLS[contract.server.extras.protocol](Job(s, contract, part, period, spool, progress))
+    """Bring one delivery into ``spool``.
+
+    Raises FetchError, ConfigError when an address or credential is missing or wrong, and SPOOL_NOT_WRITTEN when our own
+    disk takes no more.
+    """
+    try:
+        return _PROTOCOLS[contract.server.extras.protocol](Job(s, contract, part, period, spool, progress))
+    except OSError as error:
+        raise WarehouseError(
+            "SPOOL_NOT_WRITTEN",
+            f"Berkas sementara tidak dapat ditulis ({os.strerror(error.errno or 0)}).",
+            f"The temporary file cannot be written ({os.strerror(error.errno or 0)}).",
+            f"Periksa ruang dan izin di {s.tmp_dir}, lalu ulangi.",
+            f"Check space and permissions of {s.tmp_dir}, then repeat.",
+        ) from error
 
 
 def parts(s: Settings, contract: Contract) -> list[str]:

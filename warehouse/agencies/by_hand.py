@@ -14,5 +14,9 @@ def fetch(job: Job) -> Fetched:
         raise job.error("FETCH_NOT_AVAILABLE")
     newest = max(found, key=lambda path: path.stat().st_mtime)
     copy = job.spool / newest.name
+    before = newest.stat()
     shutil.copyfile(newest, copy)
+    after = newest.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise job.error("FETCH_INCOMPLETE")
     return Fetched(copy, media_of(copy), job.attempts, copy.stat().st_size)

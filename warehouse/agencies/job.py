@@ -3,6 +3,7 @@
 Here: what every protocol needs. Not here: any protocol.
 """
 
+import errno
 import json
 import re
 import stat
@@ -26,6 +27,9 @@ stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRet
 Progress = Callable[[str], None]
 _SAY_EVERY_SECONDS = 2.0
 _TEMPLATE = re.compile(r"\{(period|year|month|part)\}")
+
+# What an OSError says when our own disk is the trouble and not the line.
+LOCAL_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 # A wait longer than this is for the next night, not for this one.
 _LONGEST_WAIT_SECONDS = 120.0

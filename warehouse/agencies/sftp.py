@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import paramiko
 
-from warehouse.agencies.job import Fetched, Job
+from warehouse.agencies.job import LOCAL_DISK_ERRORS, Fetched, Job
 from warehouse.agencies.media import looks_like_html, media_of
 from warehouse.errors import ConfigError
 
@@ -110,7 +110,9 @@ def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
         raise job.error("FETCH_REFUSED") from None
     except TimeoutError:
         raise job.error("FETCH_TIMEOUT") from None
-    except (paramiko.SSHException, EOFError, OSError):
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        if getattr(error, "errno", None) in LOCAL_DISK_ERRORS:
+            raise
         raise job.error("FETCH_UNREACHABLE") from None
     finally:
         client.close()

@@ -131,9 +131,11 @@ class Web:
                 yield response
         except httpx.TimeoutException:
             raise self._job.error("FETCH_TIMEOUT") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise self._job.error("FETCH_NOT_DATA", "URL") from None
         except httpx.TransportError:
             raise self._job.error("FETCH_UNREACHABLE") from None
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except httpx.HTTPError:
             raise self._job.error("FETCH_NOT_DATA") from None
 
     def _refusal(self, response: httpx.Response) -> FetchError:
