@@ -264,7 +264,7 @@ def _extras(items: list | None) -> dict[str, Any]:
 def load_contract(path: Path) -> Contract:
     """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file and the faulty key."""
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         odcs = OpenDataContractStandard.model_validate(given)
         kept = odcs.model_dump(by_alias=True, exclude_none=True)
         if lost := _dropped_keys(given, kept):
