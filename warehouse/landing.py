@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyrage
 import sqlalchemy as sa
+from pyrage.x25519 import Recipient
 from sqlalchemy.exc import IntegrityError
 
 from warehouse import keys
@@ -248,7 +249,7 @@ def _hash_file(path: Path) -> tuple[str, int]:
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
 
 
-def _encrypt_file(source: Path, target: Path, recipient: keys.Recipient, expected_sha256: str) -> str:
+def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha256: str) -> str:
     """Encrypt ``source`` to ``target``, on disk when this returns; gives the hash of the encrypted bytes."""
     with source.open("rb") as clear, _new_file(target) as sealed:
         reader, writer = _Hashing(clear), _Hashing(sealed)
@@ -266,7 +267,7 @@ def _encrypt_file(source: Path, target: Path, recipient: keys.Recipient, expecte
     return writer.hexdigest()
 
 
-def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: keys.Recipient) -> None:
+def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Recipient) -> None:
     text = json.dumps(manifest, default=str, ensure_ascii=False, sort_keys=True)
     with _new_file(target) as file:
         file.write(pyrage.encrypt(text.encode(), [recipient]))

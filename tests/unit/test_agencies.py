@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 import stamina
-from agencies_helpers import BPS, EPPGBM, PORTAL, a_contract, a_job, pages_of, write_endpoints, write_secret
+from agencies_helpers import BPJSTK, BPS, EPPGBM, PORTAL, a_contract, a_job, pages_of, write_endpoints, write_secret
 from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse import agencies
-from warehouse.agencies import bps_webapi, by_hand, ckan, media_of
+from warehouse.agencies import bps_webapi, by_hand, ckan, media_of, splp
 from warehouse.agencies.pages import page_writer
 from warehouse.agencies.web import Web, _retry_after
 from warehouse.contract import Contract, load_contracts
@@ -218,6 +218,78 @@ def test_a_period_is_not_taken_for_another_that_contains_its_digits(s, answers, 
             ckan.fetch(a_job(s, contract, period))
     else:
         assert ckan.fetch(a_job(s, contract, period)).path.read_text() == expected
+
+
+# --- the service bus --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bus(s, answers):
+    """A bus that gives tokens and the given pages in turn."""
+    write_endpoints(s, bpjstk="http://bus.test")
+    write_secret(s, "bpjstk_client_id", "us")
+    write_secret(s, "bpjstk_client_secret", "secret")
+    answers["token"] = [httpx.Response(200, json={"access_token": "t", "expires_in": 300})]
+
+    def fetch(pages: list[dict], **parameters):
+        answers["participants"] = [httpx.Response(200, json=page) for page in pages]
+        contract = a_contract(
+            "bpjstk/participants",
+            "splp",
+            path="/v1/participants",
+            parameters=BPJSTK.server.extras.parameters | parameters,
+            secrets=BPJSTK.server.extras.secrets,
+        )
+        fetched = splp.fetch(a_job(s, contract, "2026-10", "cikokol"))
+        asked = [dict(r.url.params) for r in answers["requests"] if r.url.path.endswith("participants")]
+        return [json.loads(page) for page in pages_of(fetched.path)], asked
+
+    return fetch
+
+
+def test_a_service_that_pages_by_cursor_is_followed_to_its_end(bus):
+    pages = [
+        {"data": [1, 2], "total": 5, "next_cursor": "b"},
+        {"data": [3, 4], "total": 5, "next_cursor": "c"},
+        {"data": [5], "total": 5, "next_cursor": None},
+    ]
+    got, asked = bus(pages, cursor_parameter="after")
+    assert got == pages
+    assert [query.get("after") for query in asked] == [None, "b", "c"]
+    assert all("page" not in query for query in asked)
+
+
+def test_other_names_for_the_same_things_are_the_contracts_business(bus):
+    pages = [{"meta": {"jumlah": 2}, "isi": {"baris": [1]}}, {"meta": {"jumlah": 2}, "isi": {"baris": [2]}}]
+    names = {"records_path": "isi.baris", "total_path": "meta.jumlah", "page_parameter": "hal", "size_parameter": "n"}
+    got, asked = bus(pages, **names)
+    assert got == pages
+    assert asked[1] == {"branch": "cikokol", "period": "2026-10", "hal": "2", "n": "100"}
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [{"data": [1], "total": 3}, {"data": [2], "total": 4}],
+        [{"data": [1], "total": 3}, {"data": [2, 3, 4], "total": 3}],
+        [{"data": [1], "total": 3}, {"data": [], "total": 3}],
+    ],
+    ids=["total moves", "more than total", "fewer than total"],
+)
+def test_pages_that_do_not_add_up_are_no_delivery(bus, pages):
+    with pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+        bus(pages)
+
+
+def test_a_cursor_that_ends_early_is_no_delivery(bus):
+    with pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+        bus([{"data": [1], "total": 3, "next_cursor": None}], cursor_parameter="after")
+
+
+@pytest.mark.parametrize("page", [[], {"data": [1]}, {"data": {}, "total": 1}, {"rows": [1], "total": 1}])
+def test_a_page_without_rows_or_total_is_no_data(bus, page):
+    with pytest.raises(FetchError, match="FETCH_NOT_DATA"):
+        bus([page])
 
 
 # --- what every fetch needs -------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ _TEXTS = {
 class TryAgain(FetchError):
     """A failure after which the agency named the moment to ask again."""
 
-    wait_seconds: float | None = None
+    wait_seconds = 0.0
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,8 @@ class Job:
         texts = [text.format(who=who) for text in _TEXTS[code]]
         if detail:
             texts[0], texts[1] = f"{texts[0]} ({detail})", f"{texts[1]} ({detail})"
+        if wait_seconds is None:
+            return FetchError(code, *texts)
         error = TryAgain(code, *texts)
         error.wait_seconds = wait_seconds
         return error
@@ -215,10 +217,9 @@ class Job:
 def _wait_before_retry(error: Exception) -> bool | float:
     if not isinstance(error, FetchError) or not error.may_retry:
         return False
-    wait = getattr(error, "wait_seconds", None)
-    if wait is None:
+    if not isinstance(error, TryAgain):
         return True
-    return wait + uniform(0, 1) if wait <= _LONGEST_WAIT_SECONDS else False
+    return error.wait_seconds + uniform(0, 1) if error.wait_seconds <= _LONGEST_WAIT_SECONDS else False
 
 
 def _endpoints(path: Path) -> dict[str, dict[str, Any]]:

@@ -39,9 +39,9 @@ def _pages(job: Job, session: "_Session") -> Iterator[Answer]:
     total, received, number, cursor = None, 0, 0, None
     while total is None or received < total:
         number += 1
-        place = {by_cursor: cursor} if by_cursor else {job.parameter("page_parameter", "page"): number}
-        if by_cursor and cursor is None:
-            place = {}
+        place = {job.parameter("page_parameter", "page"): number}
+        if by_cursor:
+            place = {by_cursor: cursor} if cursor else {}
         answer = session.get({**query, **place, job.parameter("size_parameter", "page_size"): size})
         body = answer.json(job)
         records = _dig(body, job.parameter("records_path", "data"))
