@@ -6,6 +6,7 @@ A run waits for as long as it takes without holding a worker, so no night waits 
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetAlias, Param, task
 from shared import OWNER, REFRESH, dataset_asset
@@ -21,8 +22,8 @@ sender, then open **Required Actions** and choose *Approve* (admit; rows that a 
 
 A newer delivery that is accepted closes the question by itself.
 
-**Bila gagal / on failure:** `admit` or `reject` red: the log says why (no reason, or a delivery that cannot be read).
-The question comes back after the next night; to have it at once, clear the run.
+**Bila gagal / on failure:** `record` red: the log says why (no reason, or a delivery that cannot be read). The question
+comes back after the next night; to have it at once, clear the run.
 """
 
 BODY = """
@@ -36,20 +37,20 @@ BODY = """
 *Approve* = terima / admit. *Reject* = tolak / reject.
 """
 
-REASON_CODES = ["SENDER_CONFIRMED", "KNOWN_CHANGE", "THRESHOLD_TOO_TIGHT", "WRONG_FILE", "CORRECTION_COMING", "OTHER"]
+REASON_KINDS = ["SENDER_CONFIRMED", "KNOWN_CHANGE", "THRESHOLD_TOO_TIGHT", "WRONG_FILE", "CORRECTION_COMING", "OTHER"]
 
 FORM = {
+    # Airflow validates the form before anyone has filled it in: an empty reason passes here and is refused by `record`.
     "reason": Param(
         "",
         type="string",
-        minLength=10,
         maxLength=1000,
         # A run of eight digits is more than a count needs and enough to name a person.
-        pattern=r"^(?![\s\S]*\d{8})[\s\S]*\S[\s\S]*$",
+        pattern=r"^(?![\s\S]*\d{8})",
         title="Alasan / reason",
         description="Sekurangnya sepuluh huruf, tanpa NIK / at least ten letters, no identity numbers",
     ),
-    "reason_code": Param("OTHER", type="string", enum=REASON_CODES, title="Jenis alasan / kind of reason"),
+    "reason_kind": Param("OTHER", type="string", enum=REASON_KINDS, title="Jenis alasan / kind of reason"),
     "role": Param("walidata", type="string", enum=["walidata", "data_engineer"], title="Sebagai / deciding as"),
 }
 
@@ -62,42 +63,27 @@ def still_held(*, dag_run) -> bool:
     return any(row["delivery_id"] == dag_run.conf["delivery_id"] for row in night.held())
 
 
-def decide(kind: str, delivery_id: str, answer: dict) -> dict:
-    """Record one answer; an answer without a reason is refused."""
+@task(trigger_rule="none_failed", outlets=[AssetAlias("decided")], execution_timeout=timedelta(hours=1))
+def record(*, dag_run, ti, outlet_events) -> dict:
+    """Carry out the answer and keep it with reason and name; an answer without a reason is refused."""
     from warehouse import night
-    from warehouse.errors import ConfigError
 
-    form = answer["params_input"]
-    user = answer["responded_by_user"]
-    if not user:
-        raise ConfigError(
-            "DECIDER_UNKNOWN",
-            "Keputusan tanpa nama pemutus tidak diterima.",
-            "A decision without a person's name is not accepted.",
-            "Masuk ke Airflow dengan akun sendiri.",
-            "Sign in to Airflow with an account of your own.",
-        )
+    answer = ti.xcom_pull(task_ids="approve")
+    form, delivery_id = answer["params_input"], dag_run.conf["delivery_id"]
+    is_admitted = answer["chosen_options"] == [ApprovalOperator.APPROVE]
     night.decide(
-        delivery_id, kind, form.get("reason", ""), form.get("reason_code", "OTHER"), user["name"], form.get("role", "")
+        delivery_id,
+        "admit" if is_admitted else "reject",
+        form.get("reason", ""),
+        form.get("reason_kind", "OTHER"),
+        answer["responded_by_user"]["name"],
+        form.get("role", "walidata"),
     )
-    return {"delivery_id": delivery_id, "decision": kind}
-
-
-@task(outlets=[AssetAlias("admitted"), REFRESH], execution_timeout=timedelta(hours=1))
-def admit(*, dag_run, ti, outlet_events) -> dict:
-    """Admit the delivery and have the marts built again."""
-    decided = decide("admit", dag_run.conf["delivery_id"], ti.xcom_pull(task_ids="approve"))
-    extra = {"night": get_settings().today().isoformat(), "outcome": "admitted"}
-    outlet_events[AssetAlias("admitted")].add(dataset_asset(dag_run.conf["dataset"]), extra=extra)
-    outlet_events[REFRESH].extra = extra
-    return decided
-
-
-# The approval skips what follows it directly when the answer is Reject.
-@task(trigger_rule="all_skipped", execution_timeout=timedelta(minutes=10))
-def reject(*, dag_run, ti) -> dict:
-    """Reject the delivery for good."""
-    return decide("reject", dag_run.conf["delivery_id"], ti.xcom_pull(task_ids="approve"))
+    if is_admitted:
+        extra = {"night": get_settings().today().isoformat(), "outcome": "admitted"}
+        for asset in (dataset_asset(dag_run.conf["dataset"]), REFRESH):
+            outlet_events[AssetAlias("decided")].add(asset, extra=extra)
+    return {"delivery_id": delivery_id, "is_admitted": is_admitted}
 
 
 with DAG(
@@ -118,4 +104,6 @@ with DAG(
         params=FORM,
         response_timeout=timedelta(days=90),
     )
-    still_held() >> approve >> admit() >> reject()
+    # The approval skips what follows it directly when the answer is Reject; both answers are to be recorded.
+    approved = EmptyOperator(task_id="approved")
+    still_held() >> approve >> approved >> record()

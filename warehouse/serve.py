@@ -246,7 +246,7 @@ def start(
     for folder in (airflow_home(s) / "plugins", logs_dir(s)):
         folder.mkdir(parents=True, exist_ok=True)
     airflow_home(s).chmod(0o700)
-    running = Running(s, f"http://{HOST}:{port or _free_port()}", lock=_lock(s))
+    running = Running(s, f"http://{HOST}:{_free_port(port or 0)}", lock=_lock(s))
     try:
         _write_configuration(s, running.url, parallelism, retry_seconds)
         _migrate(s, say)
@@ -265,9 +265,20 @@ def start(
     return running
 
 
-def _free_port() -> int:
+def _free_port(wanted: int = 0) -> int:
+    """``wanted``, or any port that nothing listens on; another Airflow there would answer in ours' name."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise ServeError(
+                "PORT_TAKEN",
+                f"Port {wanted} sudah dipakai.",
+                f"Port {wanted} is already in use.",
+                "Hentikan program yang memakainya.",
+                "Stop the program that uses it.",
+            ) from error
         return probe.getsockname()[1]
 
 

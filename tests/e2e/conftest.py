@@ -1,0 +1,16 @@
+"""One Airflow on the stage for all DAG tests: it takes half a minute to start."""
+
+from collections.abc import Iterator
+
+import pytest
+import stage
+
+from warehouse import serve
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serve.Running]:
+    """A running Airflow in a folder with a space in its name."""
+    s = stage.build(tmp_path_factory.mktemp("a stage"))
+    with serve.start(s, retry_seconds=1) as running:
+        yield running

@@ -1,0 +1,76 @@
+"""Plays ``warehouse.night`` on the stage: the same names and signatures, no data. Every call is written down."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from warehouse.errors import ConfigError, FetchError
+from warehouse.settings import get_settings
+
+
+@dataclass
+class IngestOutcome:
+    dataset: str
+    outcome: str = "unchanged"
+    accepted: int = 0
+
+    def as_dict(self):
+        return asdict(self)
+
+
+def _file(name):
+    return get_settings().home / name
+
+
+def _read(name, default):
+    return json.loads(_file(name).read_text()) if _file(name).exists() else default
+
+
+def _note(step, **said):
+    # One write per line: tasks run side by side.
+    handle = os.open(_file("calls.jsonl"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, (json.dumps({"step": step, **said}) + "\n").encode())
+    os.close(handle)
+
+
+def extract_open(dataset, logical_date, *, backfill=False, is_last_try=True, s=None):
+    _note("extract", dataset=dataset, day=str(logical_date), backfill=backfill, is_last_try=is_last_try)
+    how = _read("script.json", {}).get(dataset.replace("/", "_"), "ok")
+    if how == "down":
+        raise FetchError("FETCH_UNREACHABLE", "Tidak terjangkau.", "Unreachable.")
+    if how == "refused":
+        raise FetchError("FETCH_REFUSED", "Ditolak.", "Refused.")
+    if how == "crash":
+        raise RuntimeError("a fault of ours")
+    return IngestOutcome(dataset)
+
+
+def judge_landed(result, *, s=None):
+    _note("judge", dataset=result.dataset)
+    return IngestOutcome(result.dataset, "admitted", 1)
+
+
+def marts(logical_date, *, s=None, progress=None):
+    _note("marts", day=str(logical_date))
+    return {"outcome": "released", "seconds": 0.1}
+
+
+def held(*, s=None):
+    return _read("held.json", [])
+
+
+def lately_decided(days=30, *, s=None):
+    return _read("decided.json", [])
+
+
+def decide(delivery_id, kind, reason, reason_code, decided_by, role, *, s=None):
+    if len(reason.strip()) < 10:
+        raise ConfigError("REASON_MISSING", "Tanpa alasan.", "No reason.")
+    _note("decide", id=delivery_id, kind=kind, reason=reason, reason_code=reason_code, by=decided_by, role=role)
+    _file("held.json").write_text(json.dumps([row for row in held() if row["delivery_id"] != delivery_id]))
+    return {"delivery_id": delivery_id}
+
+
+def maintenance(*, s=None):
+    _note("maintenance")
+    return {"destroyed": 0}

@@ -1,0 +1,133 @@
+"""The DAGs under a real scheduler, with nights played by the stage's double."""
+
+import time
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import stage
+
+from warehouse import serve
+from warehouse.periods import JAKARTA
+
+pytestmark = pytest.mark.e2e
+NIGHT = date(2026, 11, 22)
+
+
+def until(check: Callable[[], Any], seconds: float, what: str) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < end, f"{what} not seen within {seconds} s"
+        time.sleep(0.5)
+    return found
+
+
+def run_state(client: httpx.Client, dag_id: str, run_id: str) -> str:
+    return client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"]
+
+
+def task_states(client: httpx.Client, dag_id: str, run_id: str) -> dict[str, str]:
+    found = client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status().json()
+    return {row["task_id"]: row["state"] for row in found["task_instances"]}
+
+
+def runs(client: httpx.Client, dag_id: str) -> list[dict[str, Any]]:
+    return client.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"limit": 100}).raise_for_status().json()["dag_runs"]
+
+
+def trigger(client: httpx.Client, dag_id: str, **conf: Any) -> str:
+    answer = client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+    return answer.raise_for_status().json()["dag_run_id"]
+
+
+def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_marts(airflow: serve.Running) -> None:
+    s = airflow.s
+    stage.script(s, kemenkes_eppgbm="down", polri_outreach="refused")
+    rows, marts = serve.follow_night(airflow, stage.DATASETS, NIGHT)
+
+    assert {row["dataset"]: row["outcome"] for row in rows} == {
+        "bps/indicators": "admitted",
+        "kemenkes/eppgbm": "failed",
+        "polri/outreach": "failed",
+    }
+    assert marts["outcome"] == "released"
+    assert [call["day"] for call in stage.calls(s, "marts")] == [NIGHT.isoformat()]
+    tries = [call["is_last_try"] for call in stage.calls(s, "extract") if call["dataset"] == "kemenkes/eppgbm"]
+    assert tries == [False, False, True], "an agency that is down is asked again, and then the night goes on"
+    refused = [call for call in stage.calls(s, "extract") if call["dataset"] == "polri/outreach"]
+    assert len(refused) == 1, "what was refused is not asked for again"
+    with serve.sign_in(airflow) as client:
+        assert [run["run_type"] for run in runs(client, "marts")] == ["asset_triggered"]
+        (down,) = runs(client, "ingest__kemenkes__eppgbm")
+        assert down["state"] == "failed", "a night that got nothing must not look well"
+        assert task_states(client, "ingest__kemenkes__eppgbm", down["dag_run_id"]) == {
+            "extract": "failed",
+            "judge": "upstream_failed",
+            "report": "success",
+        }
+        events = client.get("/api/v2/assets/events").json()["asset_events"]
+        outcomes = {event["source_dag_id"]: event["extra"]["outcome"] for event in events}
+        assert outcomes["ingest__bps__indicators"] == "admitted"
+        assert outcomes["ingest__polri__outreach"] == "failed"
+
+
+def test_backfill_asks_for_each_day_as_a_backfill(airflow: serve.Running) -> None:
+    s = airflow.s
+    stage.script(s)
+    before = len(stage.calls(s, "extract"))
+    days = ("--from-date", "2026-01-09", "--to-date", "2026-01-11", "--max-active-runs", "1")
+    stage.airflow(s, "backfill", "create", "--dag-id", "ingest__bps__indicators", *days)
+    with serve.sign_in(airflow) as client:
+
+        def backfilled() -> list[dict[str, Any]]:
+            found = [run for run in runs(client, "ingest__bps__indicators") if run["run_type"] == "backfill"]
+            return found if found and all(run["state"] == "success" for run in found) else []
+
+        until(backfilled, 90, "the end of the backfill")
+    calls = stage.calls(s, "extract")[before:]
+    # Midnight of the last day comes before that day's run.
+    assert [(call["day"], call["backfill"]) for call in calls] == [("2026-01-09", True), ("2026-01-10", True)]
+
+
+def test_a_crash_of_ours_is_not_retried_and_the_night_still_ends(airflow: serve.Running) -> None:
+    s = airflow.s
+    stage.script(s, bps_indicators="crash")
+    before = len(stage.calls(s, "extract"))
+    with serve.sign_in(airflow) as client:
+        run_id = trigger(client, "ingest__bps__indicators", day=NIGHT.isoformat())
+        until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "failed", 60, "the end of the run")
+        assert task_states(client, "ingest__bps__indicators", run_id)["report"] == "success"
+    assert len(stage.calls(s, "extract")) == before + 1
+    stage.script(s)
+
+
+def test_maintenance_cleans_airflow_s_own_rows_too(airflow: serve.Running) -> None:
+    with serve.sign_in(airflow) as client:
+        run_id = trigger(client, "maintenance")
+        until(lambda: run_state(client, "maintenance", run_id) in serve.ENDED, 120, "the end of maintenance")
+        assert set(task_states(client, "maintenance", run_id).values()) == {"success"}
+    assert stage.calls(airflow.s, "maintenance")
+
+
+def test_the_deadline_starts_the_marts_and_leaves_no_asset_for_tomorrow(
+    airflow: serve.Running,
+) -> None:
+    with serve.sign_in(airflow) as client:
+        # One dataset has ended, the others never do.
+        run_id = trigger(client, "ingest__bps__indicators", day=NIGHT.isoformat())
+        until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "success", 60, "the one dataset")
+        before = {run["dag_run_id"] for run in runs(client, "marts")}
+        deadline = (datetime.now(JAKARTA) + timedelta(minutes=2)).replace(second=0, microsecond=0)
+        stage.set_deadline(airflow.s, deadline)
+
+        def new(run_type: str) -> list[dict[str, Any]]:
+            found = [run for run in runs(client, "marts") if run["dag_run_id"] not in before]
+            return [run for run in found if run["run_type"] == run_type and run["state"] == "success"]
+
+        (scheduled,) = until(lambda: new("scheduled"), 240, "the run at the deadline")
+        assert datetime.fromisoformat(scheduled["run_after"]) == deadline
+        until(lambda: new("asset_triggered"), 60, "the run that empties the queue")
+        queued = client.get("/api/v2/dags/marts/assets/queuedEvents")
+        assert queued.status_code == httpx.codes.NOT_FOUND or not queued.json()["queued_events"]

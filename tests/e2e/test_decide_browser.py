@@ -1,0 +1,104 @@
+"""A person decides on held deliveries in Airflow's own interface, in a real browser."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import stage
+from playwright.sync_api import Page, expect, sync_playwright
+from test_dags import run_state, runs, task_states, trigger, until
+
+from warehouse import serve
+
+pytestmark = pytest.mark.e2e
+ADMITTED, REJECTED, SUPERSEDED = "a" * 32, "b" * 32, "c" * 32
+REASON = "Puskesmas mengonfirmasi jumlah barisnya"
+
+
+@pytest.fixture
+def page(airflow: serve.Running) -> Iterator[Page]:
+    """A browser in which the monitor has signed in."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(airflow.url)
+        page.fill("input[name=username]", "monitor")
+        page.fill("input[name=password]", json.loads(serve.passwords_file(airflow.s).read_text())["monitor"])
+        page.click("button[type=submit]")
+        page.wait_for_url(f"{airflow.url}/")
+        yield page
+        browser.close()
+
+
+def ask(airflow: serve.Running, *delivery_ids: str, decided: tuple[str, ...] = ()) -> None:
+    """Hold these deliveries and let the marts ask about them."""
+    stage.hold(airflow.s, *delivery_ids, decided=decided)
+    with serve.sign_in(airflow) as client:
+        run_id = trigger(client, "marts", day="2026-11-22")
+        until(lambda: run_state(client, "marts", run_id) == "success", 90, "the end of the marts run")
+
+
+def waits(client, delivery_id: str) -> bool:
+    return task_states(client, "decide", f"held__{delivery_id}").get("approve") == "awaiting_input"
+
+
+def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page: Page) -> None:
+    s = airflow.s
+    ask(airflow, ADMITTED, REJECTED)
+    with serve.sign_in(airflow) as client:
+        until(lambda: waits(client, ADMITTED) and waits(client, REJECTED), 60, "both questions")
+        before = {run["dag_run_id"] for run in runs(client, "marts")}
+
+        page.goto(f"{airflow.url}/required_actions")
+        expect(page.get_by_text("Ditahan / held: kemenkes/eppgbm batuceper")).to_have_count(2)
+        for delivery_id, button in ((ADMITTED, "Approve"), (REJECTED, "Reject")):
+            page.goto(f"{airflow.url}/dags/decide/runs/held__{delivery_id}/tasks/approve/required_actions")
+            expect(page.get_by_text("Baris tinggal separuh bulan lalu.")).to_be_visible()
+            expect(page.get_by_role("button", name=button)).to_be_disabled()  # not without a reason
+            page.fill("input[name=element_reason]", REASON)
+            page.get_by_role("button", name=button).click()
+        until(lambda: len(stage.calls(s, "decide")) == 2, 60, "both decisions")
+
+        kinds = {call["id"]: call["kind"] for call in stage.calls(s, "decide")}
+        assert kinds == {ADMITTED: "admit", REJECTED: "reject"}
+        assert {(call["reason"], call["by"], call["role"]) for call in stage.calls(s, "decide")} == {
+            (REASON, "monitor", "walidata")
+        }
+        ended = [f"held__{delivery_id}" for delivery_id in (ADMITTED, REJECTED)]
+        until(lambda: {run_state(client, "decide", run_id) for run_id in ended} == {"success"}, 30, "both ends")
+
+        def asset_run() -> list[str]:
+            found = [run for run in runs(client, "marts") if run["dag_run_id"] not in before]
+            return [run["dag_run_id"] for run in found if run["run_type"] == "asset_triggered"]
+
+        assert len(until(asset_run, 30, "the marts after the admission")) == 1
+        events = client.get("/api/v2/assets/events", params={"source_dag_id": "decide"}).json()["asset_events"]
+        assert {event["name"] for event in events} == {"kemenkes/eppgbm", "marts/refresh"}
+
+
+def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: serve.Running) -> None:
+    delivery_id = "d" * 32
+    ask(airflow, delivery_id)
+    path = f"/api/v2/dags/decide/dagRuns/held__{delivery_id}/taskInstances/approve/-1/hitlDetails"
+    with serve.sign_in(airflow, "monitor") as client:
+        until(lambda: waits(client, delivery_id), 60, "the question")
+        client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}}).raise_for_status()
+        until(lambda: run_state(client, "decide", f"held__{delivery_id}") == "failed", 60, "the refusal")
+        assert delivery_id not in {call["id"] for call in stage.calls(airflow.s, "decide")}
+        ask(airflow, delivery_id)
+        until(lambda: waits(client, delivery_id), 60, "the question again")
+
+
+def test_a_newer_delivery_closes_the_question(airflow: serve.Running) -> None:
+    ask(airflow, SUPERSEDED)
+    with serve.sign_in(airflow) as client:
+        until(lambda: waits(client, SUPERSEDED), 60, "the question")
+        ask(airflow, decided=(SUPERSEDED,))
+        until(lambda: run_state(client, "decide", f"held__{SUPERSEDED}") == "success", 60, "the closing")
+        assert task_states(client, "decide", f"held__{SUPERSEDED}")["approve"] == "skipped"
+        pending = client.get("/api/v2/dags/~/dagRuns/~/hitlDetails", params={"state": "awaiting_input"}).json()
+        asked = {detail["task_instance"]["dag_run_id"] for detail in pending["hitl_details"]}
+        assert f"held__{SUPERSEDED}" not in asked
