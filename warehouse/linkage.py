@@ -31,40 +31,50 @@ _COLUMNS = {
 
 # Names are compared by their letters. Weights say how far a method can be trusted, not a probability: an equal NIK is
 # proof, an equal description within one dataset is as good as a clerk's, one without a NIK can merge namesakes.
+# Keys are computed once for each person and family, not for each of their records: a keyed hash costs ten joins.
 _LINK = f"""
 CREATE TEMP TABLE described AS
 SELECT record_key, dataset, nik_key, kk_key,
        -- The operator gives NULL where a part is missing: half a description describes nobody.
-       dataset || '|' || letters || '|' || birth_date || '|' || sex || '|' || parents AS description
+       CASE WHEN parents IS NOT NULL AND birth_date IS NOT NULL
+            THEN dataset || '|' || nullif(regexp_replace(upper(name), '[^A-Z]', '', 'g'), '') || '|' || birth_date
+                 || '|' || sex || '|' || parents
+       END AS description
 FROM (
-    SELECT *, nullif(regexp_replace(upper(name), '[^A-Z]', '', 'g'), '') AS letters,
-           coalesce(nullif(regexp_replace(upper(parent_name), '[^A-Z/]', '', 'g'), ''), kk_key) AS parents
+    SELECT *, coalesce(nullif(regexp_replace(upper(parent_name), '[^A-Z/]', '', 'g'), ''), kk_key) AS parents
     FROM identities
 );
 
-CREATE TEMP TABLE people AS
-WITH carried AS (
-    SELECT description, min(nik_key) AS only_nik_key FROM described WHERE description IS NOT NULL
-    GROUP BY description HAVING count(DISTINCT nik_key) = 1
-)
-SELECT record_key, dataset, kk_key,
-       CASE WHEN nik_key IS NOT NULL THEN pseudonym('person', nik_key)
-            WHEN only_nik_key IS NOT NULL THEN pseudonym('person', only_nik_key)
-            ELSE pseudonym('person', description) END AS person_key,
-       CASE WHEN nik_key IS NOT NULL THEN 'nik' WHEN description IS NOT NULL THEN 'description' END AS method,
-       CASE WHEN nik_key IS NOT NULL THEN 1.0 WHEN only_nik_key IS NOT NULL THEN 0.95
-            WHEN description IS NOT NULL THEN 0.9 END AS weight
-FROM described LEFT JOIN carried USING (description);
+CREATE TEMP TABLE carried AS
+SELECT description, min(nik_key) AS only_nik_key
+FROM described
+WHERE description IN (SELECT description FROM described WHERE nik_key IS NULL AND description IS NOT NULL)
+GROUP BY description HAVING count(DISTINCT nik_key) = 1;
 
-CREATE TEMP TABLE links AS
-WITH cards AS (
-    SELECT person_key, min(kk_key) AS only_kk_key FROM people WHERE person_key IS NOT NULL
-    GROUP BY person_key HAVING count(DISTINCT kk_key) = 1
-)
-SELECT record_key, dataset, person_key, pseudonym('family', coalesce(kk_key, only_kk_key)) AS family_key,
-       coalesce(method, 'family_card') AS method, coalesce(weight, 1.0) AS weight, '{MODEL_VERSION}' AS model_version
-FROM people LEFT JOIN cards USING (person_key)
-WHERE person_key IS NOT NULL OR kk_key IS NOT NULL
+CREATE TEMP TABLE named AS
+SELECT record_key, dataset, kk_key,
+       coalesce(nik_key, only_nik_key, description) AS person,
+       CASE WHEN nik_key IS NOT NULL THEN 'nik' WHEN description IS NOT NULL THEN 'description' ELSE 'family_card' END
+         AS method,
+       CASE WHEN nik_key IS NOT NULL THEN 1.0 WHEN only_nik_key IS NOT NULL THEN 0.95
+            WHEN description IS NOT NULL THEN 0.9 ELSE 1.0 END AS weight
+FROM described LEFT JOIN carried USING (description)
+WHERE nik_key IS NOT NULL OR kk_key IS NOT NULL OR description IS NOT NULL;
+
+CREATE TEMP TABLE people AS
+SELECT person, pseudonym('person', person) AS person_key,
+       CASE WHEN min(kk_key) = max(kk_key) THEN min(kk_key) END AS only_kk_key
+FROM named WHERE person IS NOT NULL GROUP BY person;
+
+CREATE TEMP TABLE families AS
+SELECT kk_key AS family, pseudonym('family', kk_key) AS family_key
+FROM (SELECT DISTINCT kk_key FROM named WHERE kk_key IS NOT NULL);
+
+CREATE TEMP VIEW links AS
+SELECT record_key, dataset, person_key, family_key, method, weight, '{MODEL_VERSION}' AS model_version
+FROM named
+LEFT JOIN people USING (person)
+LEFT JOIN families ON family = coalesce(kk_key, only_kk_key)
 """
 
 
@@ -75,9 +85,8 @@ def link(s: Settings, led: Ledger) -> int:
         connection.execute(f"CREATE TEMP VIEW identities AS {_identities_sql(s, led, load_contracts(s.contracts_dir))}")
         connection.execute(_LINK)
         with vault.new_file(_links_file(s)) as draft:
-            ordered = "FROM links ORDER BY dataset, record_key"
-            connection.execute(f"COPY ({ordered}) TO '{sql_path(draft)}' (FORMAT parquet, COMPRESSION zstd)")
-        (count,) = connection.execute("SELECT count(*) FROM links").fetchone()
+            connection.execute(f"COPY (FROM links) TO '{sql_path(draft)}' (FORMAT parquet, COMPRESSION zstd)")
+        (count,) = connection.execute("SELECT count(*) FROM named").fetchone()
     return count
 
 
