@@ -13,8 +13,10 @@ What a model's YAML may say under ``config.meta``, all optional:
       - name: haz
         config: {meta: {micro: true}}                  the column may go to the pseudonymised file
 
+and for a whole model ``config: {meta: {restricted: true}}``: it goes to the restricted file, never to the marts' own.
+
 Roles: key | count | rate | bound | suppression | date | attribute. A column without one gets it from its name where the
-one shape of marts fixes it, else from its type.
+one shape of marts fixes it, else from its type; text without a role is an attribute, so a mart's own keys state theirs.
 """
 
 import json
@@ -60,7 +62,9 @@ _SHAPE: dict[str, Role] = {
     "parts_expected": "count",
     "release_id": "attribute",
 }
-_NUMERIC = {"bigint", "integer", "int", "hugeint", "double", "float", "smallint"}
+_NUMERIC = {"bigint", "double"}
+_KINDS = {"string": "varchar", "text": "varchar", "int": "bigint", "integer": "bigint", "float": "double"}
+_ROLES_OF_KINDS: dict[str, Role] = {"double": "rate", "bigint": "count", "date": "date"}
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,17 @@ class Mart:
 
     def comments(self, table: str) -> Iterable[str]:
         """Statements that write the descriptions into the file."""
-        yield f"COMMENT ON TABLE {table} IS {literal(self.description)}"
-        for column in self.columns:
-            yield f'COMMENT ON COLUMN {table}."{column.name}" IS {literal(column.description)}'
+        return comments(table, self.description, {column.name: column.description for column in self.columns})
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A reference table, released whole: it holds no count and nobody's data."""
+
+    name: str
+    relation: str
+    description: str
+    columns: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -126,9 +138,17 @@ class Catalogue:
 
     marts: tuple[Mart, ...]
     wide: tuple[Query, ...]
-    dimensions: tuple[Mart, ...]
+    dimensions: tuple[Dimension, ...]
     micro: tuple[Mart, ...]
+    restricted: tuple[Mart, ...]
     ops: tuple[tuple[Mart, Query], ...]
+
+
+def comments(table: str, description: str, columns: dict[str, str]) -> Iterable[str]:
+    """Statements that describe a table and its columns."""
+    yield f"COMMENT ON TABLE {table} IS {literal(description)}"
+    for name, text in columns.items():
+        yield f'COMMENT ON COLUMN {table}."{name}" IS {literal(text)}'
 
 
 def literal(text: str) -> str:
@@ -159,10 +179,11 @@ def read_catalogue(manifest: Path) -> Catalogue:
     tables = [node for node in marts if node["config"]["materialized"] != "view"]
     facts = [node for node in models if node["schema"] == "conformed"]
     return Catalogue(
-        marts=tuple(_mart(node) for node in tables if not _is_ops(node)),
+        marts=tuple(_mart(node) for node in tables if not _is_ops(node) and not _is_restricted(node)),
         wide=tuple(_query(node, known) for node in marts if node["config"]["materialized"] == "view"),
-        dimensions=tuple(_mart(node) for node in models if node["name"] in DIMENSIONS),
+        dimensions=tuple(_dimension(node) for node in models if node["name"] in DIMENSIONS),
         micro=tuple(_micro(node) for node in facts if any(_meta(c).get("micro") for c in node["columns"].values())),
+        restricted=tuple(_mart(node) for node in tables if _is_restricted(node)),
         ops=tuple((_mart(node), _query(node, known)) for node in tables if _is_ops(node)),
     )
 
@@ -171,15 +192,18 @@ def _is_ops(node: dict[str, Any]) -> bool:
     return node["name"].startswith("ops_")
 
 
+def _is_restricted(node: dict[str, Any]) -> bool:
+    """Declared so, or by posyandu: too few people stand behind one for any analyst's file."""
+    return bool(_meta(node).get("restricted")) or any(name.startswith("posyandu") for name in node["columns"])
+
+
 def _meta(described: dict[str, Any]) -> dict[str, Any]:
     return (described.get("config") or {}).get("meta") or described.get("meta") or {}
 
 
 def _role(column: dict[str, Any], kind: str) -> Role:
     name = column["name"]
-    role = _meta(column).get("role") or _SHAPE.get(name)
-    if role is None:
-        role = {"double": "rate", "bigint": "count", "boolean": "attribute"}.get(kind, "key")
+    role = _meta(column).get("role") or _SHAPE.get(name) or _ROLES_OF_KINDS.get(kind, "attribute")
     if role not in get_args(Role):
         raise ReleaseError(
             "MART_ROLE_UNKNOWN",
@@ -193,7 +217,8 @@ def _role(column: dict[str, Any], kind: str) -> Role:
 
 def _column(column: dict[str, Any]) -> MartColumn:
     meta = _meta(column)
-    kind = (column.get("data_type") or "").lower()
+    given = (column.get("data_type") or "").lower()
+    kind = _KINDS.get(given, given)
     return MartColumn(
         name=column["name"],
         kind=kind,
@@ -215,8 +240,16 @@ def _mart(node: dict[str, Any]) -> Mart:
             "Tulis kontraknya dalam YAML di samping model itu.",
             "Write its contract in the YAML beside the model.",
         )
-    relation = f'"{node["schema"]}"."{node.get("alias") or node["name"]}"'
-    return Mart(node["name"], relation, (node.get("description") or "").strip(), columns)
+    return Mart(node["name"], _relation(node), (node.get("description") or "").strip(), columns)
+
+
+def _relation(node: dict[str, Any]) -> str:
+    return f'"{node["schema"]}"."{node.get("alias") or node["name"]}"'
+
+
+def _dimension(node: dict[str, Any]) -> Dimension:
+    described = {name: (column.get("description") or "").strip() for name, column in node["columns"].items()}
+    return Dimension(node["name"], _relation(node), (node.get("description") or "").strip(), described)
 
 
 def _micro(node: dict[str, Any]) -> Mart:

@@ -33,6 +33,14 @@ class Settings(BaseSettings):
     now: datetime | None = Field(default=None, description="Fixes the clock (tests, sandbox); else the system's")
     duckdb_memory: str = Field(default="8GB", description="Memory limit of each DuckDB connection we open")
     duckdb_threads: int = Field(default=2, description="Threads of each DuckDB connection we open")
+    disclosure_threshold: int = Field(
+        default=5,
+        ge=2,
+        description="Counts from 1 to one below this are hidden: one of four who knows the other three could be named",
+    )
+    disclosure_small_base: int = Field(
+        default=10, ge=2, description="Below this denominator shares of 0% and 100% are hidden: they speak of all"
+    )
     report_url: str | None = Field(default=None, description="Address monitors open the report site at")
 
     def model_post_init(self, _context) -> None:

@@ -1,0 +1,51 @@
+"""``warehouse sql``: a SELECT on the marts of a release, read-only and with nothing else in reach.
+
+Marts of the release and ``ops_*`` of last night stand side by side under their bare names. Not here: the pseudonymised
+facts (micro), output formats (cli).
+"""
+
+from pathlib import Path
+
+from warehouse import duck
+from warehouse.errors import ReleaseError
+from warehouse.mart import literal
+from warehouse.query import Answer, lock, select
+from warehouse.settings import Settings
+
+
+def marts_file(s: Settings, release_id: str | None = None) -> Path:
+    """The marts of a kept release, by default the current one; raises ReleaseError RELEASE_UNKNOWN or RELEASE_NONE."""
+    if release_id is None:
+        if not s.current.exists():
+            raise ReleaseError(
+                "RELEASE_NONE",
+                "Belum ada rilis yang berlaku.",
+                "No release is current yet.",
+                "Jalankan `warehouse night` atau tanyakan teknisi data.",
+                "Run `warehouse night`, or ask the data engineer.",
+            )
+        return s.current.resolve() / "marts.duckdb"
+    folder = s.releases_dir / release_id
+    if folder.parent != s.releases_dir or release_id.startswith(".") or not folder.is_dir():
+        raise ReleaseError(
+            "RELEASE_UNKNOWN",
+            f"Rilis {release_id!r} tidak disimpan di sini.",
+            f"Release {release_id!r} is not kept here.",
+            "Lihat `warehouse releases list`.",
+            "See `warehouse releases list`.",
+        )
+    return folder / "marts.duckdb"
+
+
+def query(s: Settings, sql: str, release_id: str | None = None) -> Answer:
+    """Column names and rows of one SELECT on a release."""
+    marts = marts_file(s, release_id)
+    with duck.connect(s) as connection:
+        connection.execute(f"ATTACH {literal(str(marts))} AS marts (READ_ONLY)")
+        path = ["marts.main"]
+        if s.ops_file.exists():
+            connection.execute(f"ATTACH {literal(str(s.ops_file))} AS ops (READ_ONLY)")
+            path.append("ops.main")
+        connection.execute(f"SET search_path = '{','.join(path)}'")
+        lock(connection)
+        return select(connection, sql)

@@ -1,0 +1,73 @@
+"""``warehouse micro``: the pseudonymised facts of the current release, opened by name, for a purpose, for a while.
+
+Here: the log of openings and the locked connection. Not here: what the file holds (release).
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+
+from warehouse import duck, ledger
+from warehouse.errors import ConfigError, ReleaseError
+from warehouse.ledger import Ledger
+from warehouse.query import Answer, lock, select
+from warehouse.release.content import attach_micro
+from warehouse.release.state import MICRO_FILE, current_id
+from warehouse.settings import Settings
+
+MOST_HOURS = 72
+_PURPOSE_LENGTH = 10
+
+
+def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) -> duckdb.DuckDBPyConnection:
+    """A locked, read-only, in-memory connection on the current release's pseudonymised file.
+
+    The opening is on record before a byte is decrypted. Raises ConfigError MICRO_REFUSED, ReleaseError MICRO_NONE.
+    """
+    if not person.strip() or len(purpose.strip()) < _PURPOSE_LENGTH or not 1 <= hours <= MOST_HOURS:
+        raise ConfigError(
+            "MICRO_REFUSED",
+            f"Data mikro dibuka dengan nama, tujuan (sekurangnya sepuluh huruf) dan waktu 1–{MOST_HOURS} jam.",
+            f"Micro data open with a name, a purpose (at least ten letters) and 1–{MOST_HOURS} hours.",
+            "Lengkapi --person, --purpose dan --hours.",
+            "Complete --person, --purpose and --hours.",
+        )
+    release_id = current_id(s)
+    path = _micro_file(s, release_id)
+    now = s.utc_now()
+    led.insert(
+        ledger.micro_openings,
+        {
+            "opening_id": ledger.new_id(),
+            "release_id": release_id,
+            "person": person.strip(),
+            "purpose": purpose.strip(),
+            "opened_at": now,
+            "expires_at": now + timedelta(hours=hours),
+        },
+    )
+    connection = duck.connect(s, sees_identifiers=True)
+    attach_micro(connection, s, path, path.parent.name, read_only=True)
+    connection.execute("USE micro")
+    lock(connection)
+    return connection
+
+
+def query(s: Settings, led: Ledger, person: str, purpose: str, hours: int, sql: str) -> Answer:
+    """Column names and rows of one SELECT on the pseudonymised facts; the opening is logged."""
+    with open_for(s, led, person, purpose, hours) as connection:
+        return select(connection, sql)
+
+
+def _micro_file(s: Settings, release_id: str | None) -> Path:
+    path = s.releases_dir / release_id / MICRO_FILE if release_id else None
+    if path is None or not path.is_file():
+        raise ReleaseError(
+            "MICRO_NONE",
+            "Rilis yang berlaku tidak mempunyai berkas mikro.",
+            "The current release has no micro file.",
+            "Berkas itu hanya ada pada rilis terbaru: jalankan `warehouse releases unpin` atau satu malam.",
+            "Only the newest release has one: run `warehouse releases unpin`, or a night.",
+        )
+    return path

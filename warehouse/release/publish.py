@@ -1,0 +1,284 @@
+"""One release: from a finished build to files that readers see, or the reason why not.
+
+The order is what makes it safe to kill: a draft folder, its files verified and scanned, one rename, the ledger's rows,
+one rename of ``current``. Not here: what the files hold (content), which are kept (state).
+"""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import sqlalchemy as sa
+
+from warehouse import gate, ledger
+from warehouse.build import BuildResult
+from warehouse.disclosure import Policy
+from warehouse.errors import ReleaseError
+from warehouse.ledger import Ledger
+from warehouse.mart import Catalogue, manifest_path, read_catalogue
+from warehouse.release import changes, content, register, state
+from warehouse.scan import Finding, scan, scan_catalogue
+from warehouse.settings import Settings
+
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ReleaseResult:
+    """What became of a build. unchanged: the newest release says the same; pinned: made, readers keep another."""
+
+    release_id: str
+    outcome: Literal["released", "unchanged", "pinned"]
+    seconds: float
+    cells_published: int = 0
+    cells_hidden: int = 0
+
+
+def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
+    """Release a build when its data, or what is held or stale, differ from the newest release.
+
+    Raises ReleaseError when a mart rule stops it, the files cannot be verified, or the leak scan finds something; the
+    last release stays current.
+    """
+    began = time.monotonic()
+    with state.only_releaser(s):
+        state.sweep(s, led)
+        catalogue = read_catalogue(manifest_path(s.home))
+        last = state.newest(led)
+        with content.reading_build(s) as con:
+            inputs = _inputs(con, led)
+            fingerprint = _fingerprint(s, build.content_hash, catalogue, inputs)
+            if last and _manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
+                state.point_current(s, led)
+                return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
+            rules = _judge_marts(s, catalogue)
+            created_at = _created_at(s, last)
+            release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
+            draft = s.releases_dir / f".draft-{release_id}"
+            draft.mkdir(mode=0o700)
+            made = _fill(s, led, con, catalogue, draft, release_id, created_at)
+        if last:
+            older = s.releases_dir / last["release_id"] / content.MARTS_FILE
+            found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
+            _write_json(draft / changes.CHANGES_FILE, found)
+        row = _ledger_row(led, build, last, release_id, created_at)
+        about = row | {"fingerprint": fingerprint, "policy": asdict(_policy(s)), "mart_rules": rules} | made | inputs
+        _finish(s, draft, release_id, about)
+        _record(led, row, made["marts"])
+        state.point_current(s, led)
+        is_pinned = state.pin(led) is not None
+    return ReleaseResult(
+        release_id,
+        "pinned" if is_pinned else "released",
+        round(time.monotonic() - began, 2),
+        sum(mart["published"] for mart in made["marts"]),
+        sum(mart["hidden"] for mart in made["marts"]),
+    )
+
+
+def is_published(s: Settings, led: Ledger) -> bool:
+    """Whether the newest release already says what the build at hand and tonight's held and stale inputs would."""
+    last = state.newest(led)
+    builds = led.rows(
+        sa.select(ledger.builds)
+        .where(ledger.builds.c.outcome == "built")
+        .order_by(ledger.builds.c.started_at.desc())
+        .limit(1)
+    )
+    if not last or not builds or not s.build_file.exists():
+        return False
+    with content.reading_build(s) as con:
+        inputs = _inputs(con, led)
+    fingerprint = _fingerprint(s, builds[0]["content_hash"], read_catalogue(manifest_path(s.home)), inputs)
+    return _manifest(s, last["release_id"]).get("fingerprint") == fingerprint
+
+
+def _policy(s: Settings) -> Policy:
+    return Policy(s.disclosure_threshold, s.disclosure_small_base)
+
+
+def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
+    """What the build read and what it had to do without: the deliveries in force, the held and the stale."""
+    in_force = con.execute(
+        "SELECT f.dataset, f.part, CAST(f.period_start AS VARCHAR) AS period_start, f.delivery_id, v.verdict"
+        f" FROM {content.BUILD}.ledger.deliveries_in_force AS f"
+        f" LEFT JOIN {content.BUILD}.ledger.verdicts AS v ON v.verdict_id = f.verdict_id ORDER BY ALL"
+    )
+    names = [column[0] for column in in_force.description]
+    deliveries = [dict(zip(names, row, strict=True)) for row in in_force.fetchall()]
+    held = led.rows("select dataset, part, period_start, delivery_id, reason_code from held_deliveries")
+    stale = con.execute(
+        f"SELECT dataset, part FROM {content.BUILD}.marts.ops_freshness WHERE is_stale ORDER BY ALL"
+        if _has_freshness(con)
+        else "SELECT NULL, NULL WHERE false"
+    ).fetchall()
+    return {
+        "deliveries": deliveries,
+        "held": sorted(
+            ({key: str(value) for key, value in row.items()} for row in held), key=lambda row: row["delivery_id"]
+        ),
+        "stale": [list(row) for row in stale],
+    }
+
+
+def _has_freshness(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(
+        con.execute(
+            "SELECT 1 FROM duckdb_tables()"
+            " WHERE database_name = ? AND schema_name = 'marts' AND table_name = 'ops_freshness'",
+            [content.BUILD],
+        ).fetchone()
+    )
+
+
+def _fingerprint(s: Settings, content_hash: str, catalogue: Catalogue, inputs: dict[str, Any]) -> str:
+    """Equal when a release would say the same: data, marts' shape and words, hiding rule, held and stale inputs."""
+    text = json.dumps(
+        [
+            content_hash,
+            repr(catalogue.marts),
+            repr(catalogue.micro),
+            asdict(_policy(s)),
+            inputs["held"],
+            inputs["stale"],
+        ]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _created_at(s: Settings, last: dict[str, Any] | None) -> datetime:
+    """Now, but always after the release before, so that ids sort also when the clock stands still."""
+    now = s.utc_now().replace(microsecond=0)
+    return max(now, last["created_at"] + timedelta(seconds=1)) if last else now
+
+
+def _manifest(s: Settings, release_id: str) -> dict[str, Any]:
+    try:
+        return json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def _judge_marts(s: Settings, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Run the rules of every mart that has some; a failed stop rule holds the whole release."""
+    judged = [mart.name for mart in catalogue.marts] + [mart.name for mart, _ in catalogue.ops]
+    outcomes = []
+    for mart in judged:
+        if (s.mart_rules_dir / f"{mart}.yaml").is_file():
+            outcomes += [{"mart": mart} | asdict(outcome) for outcome in gate.judge_mart(s, s.build_file, mart)]
+    stopped = sorted(
+        outcome["rule_code"] for outcome in outcomes if outcome["severity"] == "stop" and outcome["outcome"] != "pass"
+    )
+    if stopped:
+        codes = ", ".join(stopped)
+        raise ReleaseError(
+            "RELEASE_MART_RULE",
+            f"Aturan mart tidak terpenuhi: {codes}",
+            f"Mart rules do not hold: {codes}",
+            "Baca aturan itu di expectations/marts; rilis terakhir tetap berlaku.",
+            "Read those rules in expectations/marts; the last release stays current.",
+        )
+    return outcomes
+
+
+def _fill(
+    s: Settings,
+    led: Ledger,
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    draft: Path,
+    release_id: str,
+    created_at: datetime,
+) -> dict[str, Any]:
+    """Make and verify the draft's files; returns what they hold, by table."""
+    contents = content.suppress_marts(con, catalogue, release_id, _policy(s))
+    cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
+    beside = content.write_marts(con, catalogue, contents, draft, cells)
+    micro = content.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
+    _hold_on_leak(scan(path for path in draft.rglob("*") if path.is_file() and path.name != state.MICRO_FILE))
+    _hold_on_leak(scan_catalogue(con, "micro"))
+    return {
+        "marts": [asdict(item) | {"hidden": item.hidden} for item in contents.values()],
+        "beside": [{"name": item.name, "row_count": item.row_count} for item in beside],
+        "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
+    }
+
+
+def _hold_on_leak(findings: list[Finding]) -> None:
+    if findings:
+        places = ", ".join(sorted({f"{f.file}{'.' + f.column if f.column else ''} ({f.count})" for f in findings}))
+        raise ReleaseError(
+            "RELEASE_LEAK",
+            f"Pindai kebocoran menemukan bentuk NIK atau nomor KK di: {places}",
+            f"The leak scan found the shape of a NIK or family card number in: {places}",
+            "Cari kolom yang membawanya dan hapus dari mart; rilis terakhir tetap berlaku.",
+            "Find the column that carries it and take it out of the mart; the last release stays current.",
+        )
+
+
+def _ledger_row(
+    led: Ledger, build: BuildResult, last: dict[str, Any] | None, release_id: str, created_at: datetime
+) -> dict[str, Any]:
+    (built,) = led.rows(sa.select(ledger.builds).where(ledger.builds.c.build_id == build.build_id))
+    return {
+        "release_id": release_id,
+        "build_id": build.build_id,
+        "previous_release_id": last["release_id"] if last else None,
+        "created_at": created_at,
+        "code_version": built["code_version"],
+        "disclosure": "on",
+        "scan_verdict": "clean",
+    }
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+
+
+def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) -> None:
+    """Write the manifest, make everything durable and read-only, and give the folder its name."""
+    files = sorted(path for path in draft.rglob("*") if path.is_file())
+    hashes = [
+        {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files
+    ]
+    _write_json(draft / MANIFEST_FILE, about | {"files": hashes})
+    for path in (*files, draft / MANIFEST_FILE):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        path.chmod(0o444)
+    for folder in (draft / "parquet", draft):
+        state.sync_folder(folder)
+        folder.chmod(0o555)
+    draft.rename(s.releases_dir / release_id)
+    state.sync_folder(s.releases_dir)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record(led: Ledger, row: dict[str, Any], marts: list[dict[str, Any]]) -> None:
+    with led.write() as connection:
+        connection.execute(ledger.releases.insert(), row)
+        if marts:
+            connection.execute(
+                ledger.release_marts.insert(),
+                [
+                    {
+                        "release_id": row["release_id"],
+                        "mart": mart["name"],
+                        "row_count": mart["row_count"],
+                        "content_hash": mart["content_hash"],
+                        "cells_published": mart["published"],
+                        "cells_hidden": mart["hidden"],
+                    }
+                    for mart in marts
+                ],
+            )

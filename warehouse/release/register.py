@@ -1,0 +1,118 @@
+"""The register of published cells: what every cell said, release by release. Primary data, backed up.
+
+One Parquet file per release with only the cells that are new, changed or gone; their union is ``released_cells``. A
+cell is a mart's key; marts in the long shape give numerator, denominator, percentage and statistic, others give each of
+their numbers as a measure of its own. Not here: which cells are hidden (disclosure).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import sqlalchemy as sa
+
+from warehouse import ledger
+from warehouse.ledger import Ledger
+from warehouse.mart import Mart, literal
+from warehouse.release.content import suppressed
+from warehouse.settings import Settings
+
+_AREA_PERIOD = {
+    "area_level": "VARCHAR",
+    "kemendagri_code": "VARCHAR",
+    "period_kind": "VARCHAR",
+    "period_start": "DATE",
+}
+_KEY = {"mart": "VARCHAR"} | _AREA_PERIOD | {"measure": "VARCHAR", "further_keys": "VARCHAR"}
+_VALUE = {
+    "numerator": "BIGINT",
+    "denominator": "BIGINT",
+    "percentage": "DOUBLE",
+    "statistic": "DOUBLE",
+    "suppression_reason": "VARCHAR",
+}
+_REGISTER = {"release_id": "VARCHAR", "released_at": "TIMESTAMPTZ"} | _KEY | _VALUE | {"is_withdrawn": "BOOLEAN"}
+
+
+def register_file(s: Settings, release_id: str) -> Path:
+    return s.register_dir / f"{release_id}.parquet"
+
+
+def _selects(mart: Mart) -> Iterator[str]:
+    """SELECTs of a published mart's cells in the columns of key and value."""
+    columns = {column.name: f'"{column.name}"' for column in mart.columns}
+    further = [
+        key for key in mart.keys if key not in {*_AREA_PERIOD, "measure"} or (key == "measure" and not mart.is_long)
+    ]
+    packed = ", ".join(f'"{key}" := CAST("{key}" AS VARCHAR)' for key in further)
+    common = columns | {"mart": literal(mart.name)}
+    if further:
+        common["further_keys"] = f"to_json(struct_pack({packed}))"
+    if mart.is_long:
+        yield _select(mart, common)
+        return
+    for column in mart.columns:
+        if column.role in {"count", "rate"} and not column.name.startswith("parts_"):
+            value = "numerator" if column.kind == "bigint" else "statistic"
+            yield _select(mart, common | {"measure": literal(column.name), value: f'"{column.name}"'})
+
+
+def _select(mart: Mart, expressions: Mapping[str, str]) -> str:
+    chosen = ", ".join(
+        f"CAST({expressions.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in (_KEY | _VALUE).items()
+    )
+    return f"SELECT {chosen} FROM {suppressed(mart.name)}"
+
+
+def extend(
+    s: Settings,
+    led: Ledger,
+    con: duckdb.DuckDBPyConnection,
+    marts: Iterable[Mart],
+    release_id: str,
+    released_at: datetime,
+) -> str:
+    """Write the register's file of this release and return the name of the working table that is the whole register.
+
+    The file counts once the ledger names the release; a file without one is overwritten or swept.
+    """
+    s.register_dir.mkdir(parents=True, exist_ok=True)
+    known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(ledger.releases.c.release_id))]
+    files = ", ".join(literal(str(path)) for path in known if path.exists())
+    columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTER.items())
+    con.execute(f"CREATE OR REPLACE TEMP TABLE register ({columns})")
+    if files:
+        con.execute(f"INSERT INTO register BY NAME FROM read_parquet([{files}])")
+    selects = [select for mart in marts for select in _selects(mart)]
+    empty = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in (_KEY | _VALUE).items())
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE cells_now AS {' UNION ALL '.join(selects) or f'SELECT {empty} WHERE false'}"
+    )
+    key, value = ", ".join(_KEY), ", ".join(_VALUE)
+    same = " AND ".join(f"now.{name} IS NOT DISTINCT FROM said.{name}" for name in _KEY)
+    differs = " OR ".join(f"now.{name} IS DISTINCT FROM said.{name}" for name in _VALUE)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE said_last AS
+        SELECT {key}, {value} FROM register
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY release_id DESC) = 1 AND NOT is_withdrawn
+        """
+    )
+    stamp = f"{literal(release_id)} AS release_id, {literal(released_at.isoformat())}::TIMESTAMPTZ AS released_at"
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE changed AS
+        SELECT {stamp}, now.*, false AS is_withdrawn FROM cells_now AS now LEFT JOIN said_last AS said ON {same}
+        WHERE said.mart IS NULL OR {differs}
+        UNION ALL BY NAME
+        SELECT {stamp}, {", ".join(f"said.{name}" for name in _KEY)}, true AS is_withdrawn
+        FROM said_last AS said ANTI JOIN cells_now AS now ON {same}
+        """
+    )
+    file = register_file(s, release_id)
+    draft = file.with_suffix(".draft")
+    con.execute(f"COPY changed TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)")
+    draft.replace(file)
+    con.execute("INSERT INTO register BY NAME FROM changed")
+    return "register"

@@ -1,0 +1,240 @@
+"""Which releases there are, which one readers see, which are kept; rollback and unpin.
+
+Here: folders, the ``current`` link and the ledger's rows on them. Not here: what a release holds (content).
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from warehouse import ledger
+from warehouse.errors import ConfigError, ReleaseError
+from warehouse.ledger import Ledger
+from warehouse.periods import JAKARTA
+from warehouse.settings import Settings
+
+KEPT = 14
+MICRO_FILE = "micro.duckdb"
+_REASON_LENGTH = 10
+
+
+@contextmanager
+def only_releaser(s: Settings) -> Iterator[None]:
+    """Hold the lock under which releases are made, switched and removed; waits for another holder."""
+    s.releases_dir.mkdir(parents=True, exist_ok=True)
+    with (s.releases_dir / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def kept(led: Ledger) -> list[dict[str, Any]]:
+    """Ledger rows of the releases that are kept, newest first."""
+    table = ledger.releases
+    return led.rows(sa.select(table).where(table.c.removed_at.is_(None)).order_by(table.c.created_at.desc()))
+
+
+def newest(led: Ledger) -> dict[str, Any] | None:
+    return next(iter(kept(led)), None)
+
+
+def _last_decision(led: Ledger) -> dict[str, Any] | None:
+    rows = led.rows(sa.select(ledger.pins).order_by(ledger.pins.c.decided_at.desc()).limit(1))
+    return rows[0] if rows else None
+
+
+def pin(led: Ledger) -> dict[str, Any] | None:
+    """The pin in effect, or None."""
+    last = _last_decision(led)
+    return last if last and last["release_id"] else None
+
+
+def current_id(s: Settings) -> str | None:
+    """The release readers see."""
+    return s.current.readlink().name if s.current.is_symlink() else None
+
+
+def point_current(s: Settings, led: Ledger) -> None:
+    """Make the pinned release current, else the newest. One rename: readers see the old or the new, never neither."""
+    pinned, last = pin(led), newest(led)
+    wanted = pinned["release_id"] if pinned else last and last["release_id"]
+    if wanted is None or wanted == current_id(s):
+        return
+    link = s.home / f".current-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path(s.releases_dir.name) / wanted)
+    os.replace(link, s.current)
+    sync_folder(s.home)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a release's folder, which is read-only."""
+    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def sweep(s: Settings, led: Ledger) -> int:
+    """Remove what no kept release owns: drafts, folders and register files of releases that never came to be."""
+    known = {row["release_id"]: row["removed_at"] for row in led.rows(sa.select(ledger.releases))}
+    folders = [path for path in s.releases_dir.glob("*") if path.is_dir()]
+    orphans = [path for path in folders if path.name not in known or known[path.name] is not None]
+    for folder in orphans:
+        remove_folder(folder)
+    # A removed release's cells were published all the same: its register file stays.
+    registers = [path for path in s.register_dir.glob("*") if path.name.partition(".")[0] not in known]
+    for path in registers:
+        path.unlink()
+    return len(orphans) + len(registers)
+
+
+def retain(s: Settings, led: Ledger) -> int:
+    """Keep the last releases, each month's last and whatever is current or pinned; returns how many were removed.
+
+    The pseudonymised file stays with the current and the newest release only.
+    """
+    with only_releaser(s):
+        rows = kept(led)
+        months: dict[str, str] = {}
+        for row in rows:
+            months.setdefault(f"{row['created_at'].astimezone(JAKARTA):%Y-%m}", row["release_id"])
+        pinned = pin(led)
+        held_on_to = {row["release_id"] for row in rows[:KEPT]} | set(months.values()) | {current_id(s)}
+        held_on_to |= {pinned["release_id"]} if pinned else set()
+        gone = [row["release_id"] for row in rows if row["release_id"] not in held_on_to]
+        if gone:
+            with led.write() as connection:
+                connection.execute(
+                    ledger.releases.update().where(ledger.releases.c.release_id.in_(gone)),
+                    {"removed_at": s.utc_now()},
+                )
+        sweep(s, led)
+        in_use = {current_id(s), rows[0]["release_id"] if rows else None}
+        for row in rows:
+            micro = s.releases_dir / row["release_id"] / MICRO_FILE
+            if row["release_id"] not in in_use and micro.exists():
+                micro.parent.chmod(0o755)
+                micro.unlink()
+                micro.parent.chmod(0o555)
+        return len(gone)
+
+
+def listing(s: Settings, led: Ledger) -> list[dict[str, Any]]:
+    """Kept releases, newest first, with what they hold and which is current."""
+    pinned, current = pin(led), current_id(s)
+    sums = {
+        row["release_id"]: row
+        for row in led.rows(
+            "select release_id, sum(row_count) as row_count, sum(cells_published) as cells_published,"
+            " sum(cells_hidden) as cells_hidden from release_marts group by release_id"
+        )
+    }
+    return [
+        {
+            "release_id": row["release_id"],
+            "created_at": row["created_at"],
+            "is_current": row["release_id"] == current,
+            "is_pinned": bool(pinned) and pinned["release_id"] == row["release_id"],
+            "previous_release_id": row["previous_release_id"],
+            "row_count": int(sums.get(row["release_id"], {}).get("row_count") or 0),
+            "cells_published": int(sums.get(row["release_id"], {}).get("cells_published") or 0),
+            "cells_hidden": int(sums.get(row["release_id"], {}).get("cells_hidden") or 0),
+            "disclosure": row["disclosure"],
+            "scan_verdict": row["scan_verdict"],
+            "code_version": row["code_version"],
+        }
+        for row in kept(led)
+    ]
+
+
+def current_state(s: Settings, led: Ledger) -> dict[str, Any] | None:
+    """The release readers see; whether it is pinned, since when and why; and the newest one there is."""
+    current = current_id(s)
+    rows = {row["release_id"]: row for row in kept(led)}
+    if current not in rows:
+        return None
+    pinned = pin(led)
+    return {
+        "release_id": current,
+        "created_at": rows[current]["created_at"],
+        "is_pinned": pinned is not None,
+        "pinned_since": pinned["decided_at"] if pinned else None,
+        "pinned_by": pinned["decided_by"] if pinned else None,
+        "pinned_reason": pinned["reason"] if pinned else None,
+        "newest_release_id": next(iter(rows)),
+    }
+
+
+def rollback(s: Settings, led: Ledger, release_id: str, reason: str, by: str) -> None:
+    """Make a kept release current and pin it there, until ``unpin``. Raises ReleaseError RELEASE_UNKNOWN."""
+    _demand_reason(reason)
+    with only_releaser(s):
+        known = {row["release_id"] for row in kept(led)}
+        if release_id not in known or not (s.releases_dir / release_id).is_dir():
+            raise ReleaseError(
+                "RELEASE_UNKNOWN",
+                f"Rilis {release_id!r} tidak disimpan di sini.",
+                f"Release {release_id!r} is not kept here.",
+                "Lihat `warehouse releases list`.",
+                "See `warehouse releases list`.",
+            )
+        _record_pin(s, led, release_id, reason, by)
+        point_current(s, led)
+
+
+def unpin(s: Settings, led: Ledger, reason: str, by: str) -> None:
+    """Let the newest release be current again. Raises ReleaseError NOT_PINNED."""
+    _demand_reason(reason)
+    with only_releaser(s):
+        if pin(led) is None:
+            raise ReleaseError(
+                "NOT_PINNED",
+                "Tidak ada rilis yang disematkan.",
+                "No release is pinned.",
+                "Tidak ada yang perlu dilakukan.",
+                "There is nothing to do.",
+            )
+        _record_pin(s, led, None, reason, by)
+        point_current(s, led)
+
+
+def _record_pin(s: Settings, led: Ledger, release_id: str | None, reason: str, by: str) -> None:
+    last = _last_decision(led)
+    # Decisions are told apart by their time, also under a clock that stands still.
+    earliest = last["decided_at"] + timedelta(milliseconds=1) if last else s.utc_now()
+    led.insert(
+        ledger.pins,
+        {
+            "pin_id": ledger.new_id(),
+            "release_id": release_id,
+            "reason": reason.strip(),
+            "decided_by": by,
+            "decided_at": max(earliest, s.utc_now()),
+        },
+    )
+
+
+def _demand_reason(reason: str) -> None:
+    if len(reason.strip()) < _REASON_LENGTH:
+        raise ConfigError(
+            "REASON_MISSING",
+            "Keputusan tanpa alasan tidak diterima.",
+            "A decision without a reason is not accepted.",
+            "Tulis alasan sekurangnya sepuluh huruf.",
+            "Write a reason of at least ten letters.",
+        )
