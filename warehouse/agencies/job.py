@@ -5,6 +5,7 @@ Here: what every protocol needs. Not here: any protocol.
 
 import errno
 import json
+import logging
 import re
 import stat
 import time
@@ -21,8 +22,7 @@ from warehouse.errors import ConfigError, FetchError
 from warehouse.periods import Period
 from warehouse.settings import Settings
 
-# Retries go to the log, never to standard output, which belongs to whoever runs the command.
-stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 _SAY_EVERY_SECONDS = 2.0
@@ -212,6 +212,15 @@ class Job:
         if self.progress and time.monotonic() - self._said_at >= _SAY_EVERY_SECONDS:
             self._said_at = time.monotonic()
             self.progress(f"{self.contract.dataset} {self.period.label} {self.part}: {text}")
+
+
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    code = getattr(details.caused_by, "code", type(details.caused_by).__name__)
+    log.warning("attempt %d: %s; asking again in %.1f s", details.retry_num, code, details.wait_for)
+
+
+# The library's own hook writes to standard output, which belongs to whoever runs the command.
+stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
 
 def _wait_before_retry(error: Exception) -> bool | float:
