@@ -28,9 +28,18 @@ def deliver(led: ledger.Ledger, content: str, received_at: datetime = NOON, part
     led.insert(
         ledger.deliveries,
         {
-            "delivery_id": identifier, "dataset": "kemenkes/eppgbm", "part": part, "period_kind": "month",
-            "period_start": OCTOBER.start, "received_at": received_at, "content_sha256": content, "bytes": 1,
-            "media": "csv", "origin": "agency", "stored_path": "x", "stored_sha256": "x",
+            "delivery_id": identifier,
+            "dataset": "kemenkes/eppgbm",
+            "part": part,
+            "period_kind": "month",
+            "period_start": OCTOBER.start,
+            "received_at": received_at,
+            "content_sha256": content,
+            "bytes": 1,
+            "media": "csv",
+            "origin": "agency",
+            "stored_path": "x",
+            "stored_sha256": "x",
         },
     )
     return identifier
@@ -41,8 +50,15 @@ def judge(led: ledger.Ledger, delivery: str, verdict: str, judged_at: datetime =
     led.insert(
         ledger.verdicts,
         {
-            "verdict_id": identifier, "delivery_id": delivery, "contract_version": "1", "judged_at": judged_at,
-            "verdict": verdict, "checks_run": 1, "rows_read": 1, "rows_admitted": 1, "rows_quarantined": 0,
+            "verdict_id": identifier,
+            "delivery_id": delivery,
+            "contract_version": "1",
+            "judged_at": judged_at,
+            "verdict": verdict,
+            "checks_run": 1,
+            "rows_read": 1,
+            "rows_admitted": 1,
+            "rows_quarantined": 0,
             "rows_refused": 0,
         },
     )
@@ -53,9 +69,15 @@ def decide(led: ledger.Ledger, delivery: str, verdict: str, kind: str, decided_a
     led.insert(
         ledger.decisions,
         {
-            "decision_id": ledger.new_id(), "kind": kind, "delivery_id": delivery, "verdict_id": verdict,
-            "reason": "checked with the sender", "reason_code": "confirmed", "decided_by": "x",
-            "decided_by_role": "monitor", "decided_at": decided_at,
+            "decision_id": ledger.new_id(),
+            "kind": kind,
+            "delivery_id": delivery,
+            "verdict_id": verdict,
+            "reason": "checked with the sender",
+            "reason_code": "confirmed",
+            "decided_by": "x",
+            "decided_by_role": "monitor",
+            "decided_at": decided_at,
         },
     )
 
