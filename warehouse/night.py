@@ -183,7 +183,7 @@ def _judge_group(
     for row in group:
         try:
             parsed[row["delivery_id"]] = parse(contract, landing.read(s, row), row["media"])
-        except (UnreadableDelivery, WarehouseError) as error:
+        except UnreadableDelivery as error:
             verdicts.append(_record_unreadable(led, contract, row, error))
     context = {
         row["delivery_id"]: gate.DeliveryContext(
@@ -621,7 +621,7 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
 
     outcome = "failed"
     try:
-        if build.is_up_to_date(s, led, logical_date):
+        if build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
             outcome = "unchanged"
         else:
             stage("link", lambda: linkage.link(s, led))

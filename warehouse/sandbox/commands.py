@@ -55,7 +55,7 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
     say(f"Building the city ({scale}) ...")
     started = time.monotonic()
     share = scale if scale == "default" else float(scale)
-    city.build_city(s.home / "sandbox", scale=share, tonight=s.today(), months=HISTORY_MONTHS + 1)
+    city.build_city(s.home / "sandbox", scale=share, tonight=s.today(), months=HISTORY_MONTHS + 1, progress=say)
     render.render_holdings(s.home / "sandbox", progress=say)
     _city_file(s).write_text(json.dumps(wanted))
     say(f"City built in {time.monotonic() - started:.0f} s")
