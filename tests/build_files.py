@@ -51,8 +51,8 @@ def admit(led: Ledger, given: Given) -> str:
         ledger.deliveries,
         common | {
             "dataset": given.dataset, "part": given.part, "period_kind": period.kind, "period_start": period.start,
-            "received_at": given.received_at, "content_sha256": "0" * 64, "bytes": 1, "media": "csv", "origin": "agency",
-            "stored_path": "landing/x", "stored_sha256": "0" * 64,
+            "received_at": given.received_at, "content_sha256": "0" * 64, "bytes": 1, "media": "csv",
+            "origin": "agency", "stored_path": "landing/x", "stored_sha256": "0" * 64,
         },
     )  # fmt: skip
     led.insert(
@@ -77,8 +77,8 @@ def make(settings: Settings, givens: list[Given], links: list[dict[str, Any]] = 
         start = Period.parse(given.period).start
         for number, row in enumerate(given.rows, start=1):
             lineage = {
-                "record_key": f"{delivery}-{number}", "delivery_id": delivery, "source_row": number + 1, "part": given.part,
-                "period_start": start, "received_at": given.received_at,
+                "record_key": f"{delivery}-{number}", "delivery_id": delivery, "source_row": number + 1,
+                "part": given.part, "period_start": start, "received_at": given.received_at,
             }  # fmt: skip
             rows[given.dataset].append(lineage | row)
     file = settings.build_file
@@ -88,7 +88,7 @@ def make(settings: Settings, givens: list[Given], links: list[dict[str, Any]] = 
         for dataset, contract in contracts.items():
             incoming = pa.Table.from_pylist(rows[dataset], schema=lake_schema(contract))
             build._create_table(con, f"lake.{contract.table}", incoming)
-        build._export_ledger(settings, led, contracts, con)
+        build.export_ledger(settings, led, contracts, con)
         con.execute("CREATE SCHEMA linkage")
         kinds = pa.schema([(name, LAKE_TYPES[kind]) for name, (kind, _) in build._LINK_COLUMNS.items()])
         build._create_table(con, "linkage.identity_links", pa.Table.from_pylist(list(links), schema=kinds))

@@ -1,9 +1,9 @@
 """One build of the warehouse file: what is in force goes in, dbt runs once, the marts come out.
 
-Here: the lock that makes this the only writer, the fresh file, the views and tables dbt reads, the dbt subprocess, hashes
-and the ``builds`` row. Not here: SQL of models (``dbt_project``), judging marts (gate), releasing them (release).
+Here: the lock that makes this the only writer, the fresh file, what dbt reads in it, the dbt subprocess, hashes, and
+the ``builds`` row. Not here: SQL of models (``dbt_project``), judging marts (gate), releasing them (release).
 
-``python -m warehouse.build sources`` writes dbt's description of what it reads, from the contracts and the ledger's tables.
+``python -m warehouse.build sources`` writes dbt's description of what it reads, from contracts and ledger.
 """
 
 import fcntl
@@ -111,7 +111,7 @@ class BuildResult:
     failures: list[str] = field(default_factory=list)
 
 
-# --- what dbt reads ------------------------------------------------------------------------------------------------------
+# --- what dbt reads -----------------------------------------------------------------------------------------
 
 
 def sources_yaml(contracts: dict[str, Contract]) -> str:
@@ -269,8 +269,6 @@ def _in_force(led: Ledger, contracts: dict[str, Contract]) -> list[dict[str, Any
 
 def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) -> None:
     """Create the build file with all that dbt reads; dbt itself adds the rest."""
-    file.touch(mode=0o600)
-    file.unlink()
     with duck.connect(s, file) as con:
         file.chmod(0o600)
         con.execute("CREATE SCHEMA lake")
@@ -281,7 +279,7 @@ def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) 
         con.execute(f"CREATE TABLE linkage.identity_links AS {linkage.relation_sql(s)}")
 
 
-# --- the subprocess ------------------------------------------------------------------------------------------------------
+# --- the subprocess -----------------------------------------------------------------------------------------
 
 _NODE_DONE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP|NO-OP)")
 
@@ -314,7 +312,12 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress) -> list[s
     command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test")
     shown = -1
     with subprocess.Popen(
-        command, cwd=s.dbt_dir, env=dbt_environment(s, file), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=s.dbt_dir,
+        env=dbt_environment(s, file),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         for line in process.stdout:
             if done := _NODE_DONE.search(line):
@@ -334,7 +337,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress) -> list[s
     return failed or ["dbt"]
 
 
-# --- hashes --------------------------------------------------------------------------------------------------------------
+# --- hashes -------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -350,7 +353,9 @@ def code_version(project_dir: Path) -> str:
 
 def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:
     """Hash over all a build depends on: deliveries and verdicts in force, code, linkage, and the day it looks from."""
-    in_force = sorted((row["delivery_id"], row["verdict_id"]) for row in _in_force(led, load_contracts(s.contracts_dir)))
+    in_force = sorted(
+        (row["delivery_id"], row["verdict_id"]) for row in _in_force(led, load_contracts(s.contracts_dir))
+    )
     text = json.dumps([in_force, code_version(s.project_dir), as_of.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -364,15 +369,13 @@ def content_hash(con: duckdb.DuckDBPyConnection) -> str:
     ).fetchall()
     for (name,) in names:
         # md5 keeps its value between engine versions; a sum of halves does not depend on the order of rows.
-        row = con.execute(
-            f"SELECT count(*), sum(md5_number_lower(CAST(t AS VARCHAR))::HUGEINT), sum(md5_number_upper(CAST(t AS VARCHAR))::HUGEINT)"
-            f' FROM marts."{name}" AS t'
-        ).fetchone()
+        halves = ", ".join(f"sum(md5_number_{half}(CAST(t AS VARCHAR))::HUGEINT)" for half in ("lower", "upper"))
+        row = con.execute(f'SELECT count(*), {halves} FROM marts."{name}" AS t').fetchone()
         digest.update(f"{name} {row}\n".encode())
     return digest.hexdigest()
 
 
-# --- the build -----------------------------------------------------------------------------------------------------------
+# --- the build ----------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -439,7 +442,6 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             if not failures:
                 with duck.connect(s, file) as con:
                     content = content_hash(con)
-                    con.execute("CHECKPOINT")
                 os.replace(file, s.build_file)
                 outcome = "built"
         finally:
@@ -448,7 +450,12 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             with led.write() as connection:
                 connection.execute(
                     ledger.builds.update().where(ledger.builds.c.build_id == build_id),
-                    {"ended_at": s.utc_now(), "outcome": outcome, "content_hash": content, "detail": "; ".join(failures)},
+                    {
+                        "ended_at": s.utc_now(),
+                        "outcome": outcome,
+                        "content_hash": content,
+                        "detail": "; ".join(failures),
+                    },
                 )
     if failures:
         names = ", ".join(failures)

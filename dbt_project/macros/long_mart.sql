@@ -20,7 +20,9 @@ provides   which further columns `relation` has; the rest become NULL:
              ci95_low/high        DOUBLE, a published or computed interval; demands rollup=false
              percentage           DOUBLE, published without its counts; demands rollup=false
              denominator_source,  TEXT, where a row's differ from its measure's in dim_measure (a survey figure beside ours);
-             inputs, unit         demand rollup=false
+             unit                 demand rollup=false
+             as_of                DATE of a published figure, for which no delivery is awaited: never stale, always final;
+                                  demands rollup=false
              unknown_count        BIGINT, people or families whose answer is unknown
              is_window_complete   BOOLEAN, false keeps is_final false; combined over the rows below by AND
 rollup     true: rows are per kelurahan (or unplaced: 36.71.KK.0000, 36.71.00.0000) and are summed to kecamatan and kota.
@@ -38,7 +40,8 @@ conformed.input_status for the measure's inputs. is_window_complete is not part 
 {% macro long_mart(mart, relation, keys=[], provides=[], rollup=true, unknown_share=none) %}
 {%- set unknown_share = var('reliable_unknown_share') if unknown_share is none else unknown_share -%}
 {%- set sums = ['numerator', 'denominator', 'numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count'] -%}
-{%- set overrides = ['denominator_source', 'inputs', 'unit'] -%}
+{%- set overrides = ['denominator_source', 'unit', 'as_of'] -%}
+{%- set is_awaited = 'as_of' not in provides -%}
 {%- set asis = ['statistic', 'percentage', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'] -%}
 {%- set known = ['numerator', 'denominator'] + provides -%}
 {%- for column in provides if column not in sums + asis + overrides + ['is_window_complete'] -%}
@@ -81,17 +84,25 @@ select
     {%- endfor %}
     given.unknown_count,
     cast(null as {{ dbt.type_string() }}) as suppression_reason,
-    coalesce(status.parts_received >= status.parts_expected, false)
+    {{ 'coalesce(status.parts_received >= status.parts_expected, false)' if is_awaited else 'true' }}
         and (measure.kind <> 'rate' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }}
             or (given.denominator is null and given.percentage is not null))
         and coalesce(given.unknown_count, 0)
             <= {{ unknown_share }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
         as is_reliable,
+    {%- if is_awaited %}
     status.as_of,
     coalesce(status.is_stale, true) as is_stale,
     coalesce(status.is_final, false) and coalesce(given.is_window_complete, true) as is_final,
     coalesce(status.parts_received, 0) as parts_received,
     coalesce(status.parts_expected, 0) as parts_expected,
+    {%- else %}
+    given.as_of,
+    false as is_stale,
+    true as is_final,
+    cast(1 as bigint) as parts_received,
+    cast(1 as bigint) as parts_expected,
+    {%- endif %}
     cast(null as {{ dbt.type_string() }}) as release_id
 from (
     select
@@ -121,11 +132,13 @@ from (
 ) as given
 inner join {{ ref('dim_region') }} as region on region.kemendagri_code = given.kemendagri_code
 inner join {{ ref('dim_measure') }} as measure on measure.mart = '{{ mart }}' and measure.measure = given.measure
+{%- if is_awaited %}
 left join {{ ref('measure_input_status') }} as status
-    on status.inputs = {{ 'coalesce(given.inputs, measure.inputs)' if 'inputs' in known else 'measure.inputs' }}
+    on status.inputs = measure.inputs
     and status.kemendagri_code = given.kemendagri_code
     and status.period_kind = given.period_kind
     and status.period_start = given.period_start
+{%- endif %}
 {% endmacro %}
 
 

@@ -1,7 +1,7 @@
 {#
 WHO Child Growth Standards 2006 in SQL, with the rules of WHO's own programs (igrowup, anthro).
 
-    who_zscores(relation)   one row per row of `relation`, which has
+    who_zscores(relation, below_days=none)   one row per row of `relation`, which has
         record_key
         sex              1 boy, 2 girl
         age_days         age at measurement; NULL when unknown
@@ -16,13 +16,14 @@ The rules, in the order they act:
   * below 731 days the standard is of length, from then on of height; a child measured the other way is corrected by 0.7 cm;
   * under nine months "standing" is taken for an error and ignored, so nothing is added;
   * a blank way of measuring is taken as the standard's own; without an age, lying or below 87 cm means length;
-  * from 60 completed months (30.4375 days each) no z-score is given;
+  * from 60 completed months (30.4375 days each) no z-score is given (`below_days` moves the end, for WHO's own survey);
   * weight-for-length 45-110 cm, weight-for-height 65-120 cm, interpolated linearly between rows of 0.1 cm;
   * height-for-age is plain LMS; beyond 3 SD the indices of weight go on in steps of the distance between 2 and 3 SD;
   * z-scores are rounded to two decimals before flags are set and before anyone compares them with a cut-off.
 #}
 
-{% macro who_zscores(relation) %}
+{% macro who_zscores(relation, below_days=none) %}
+{%- set measured = who_measured(relation, below_days or who_sixty_months_days()) -%}
 select
     scored.record_key,
     scored.size_cm,
@@ -46,7 +47,7 @@ from (
         {{ round_half_away(lms_z('child.weight_kg', 'wfa.l', 'wfa.m', 'wfa.s', true), 2) }} as waz,
         {{ round_half_away(lms_z('child.weight_kg', 'wfs.l', 'wfs.m', 'wfs.s', true), 2) }} as whz,
         {{ round_half_away(lms_z('child.bmi', 'bfa.l', 'bfa.m', 'bfa.s', true), 2) }} as baz
-    from ({{ who_measured(relation) }}) as child
+    from ({{ measured }}) as child
     left join {{ ref('who2006_lhfa') }} as lhfa
         on lhfa.sex = child.sex and lhfa.age_days = child.standard_age_days
     left join {{ ref('who2006_wfa') }} as wfa
@@ -60,12 +61,12 @@ from (
             row_below.{{ value }} + child.beyond_row * (row_below.next_{{ value }} - row_below.{{ value }}) as {{ value }}
             {{- ',' if not loop.last }}
             {%- endfor %}
-        from ({{ who_measured(relation) }}) as child
+        from ({{ measured }}) as child
         inner join {{ ref('who_weight_for_size') }} as row_below
             on row_below.standard = case when child.is_length then 'length' else 'height' end
             and row_below.sex = child.sex
             and row_below.size_tenths = child.row_below
-        where child.is_under_60_months
+        where child.has_standard
             and child.size_cm <= case when child.is_length then 110 else 120 end
     ) as wfs on wfs.record_key = child.record_key
 ) as scored
@@ -73,14 +74,14 @@ from (
 
 
 {# Length or height as the standard wants it, the body mass index, and where in the tables to look. #}
-{% macro who_measured(relation) -%}
+{% macro who_measured(relation, below_days) -%}
 select
     sized.record_key,
     sized.sex,
     sized.size_cm,
     sized.is_length,
-    sized.is_under_60_months,
-    case when sized.is_under_60_months then sized.age_days end as standard_age_days,
+    sized.has_standard,
+    case when sized.has_standard then sized.age_days end as standard_age_days,
     sized.usable_weight_kg as weight_kg,
     sized.usable_weight_kg / (sized.size_cm / 100.0 * sized.size_cm / 100.0) as bmi,
     cast(floor(sized.size_cm * 10) as integer) as row_below,
@@ -91,7 +92,7 @@ from (
         believed.sex,
         believed.age_days,
         believed.is_length,
-        coalesce(believed.age_days < {{ who_sixty_months_days() }}, true) as is_under_60_months,
+        coalesce(believed.age_days < {{ below_days }}, true) as has_standard,
         case when not coalesce(believed.has_oedema, false) then believed.weight_kg end as usable_weight_kg,
         believed.height_cm + case
             when believed.age_days is null or believed.believed_how is null then 0.0

@@ -82,7 +82,8 @@ select
     case when is_measured and is_haz_valid then haz_category end as haz_category,
     case when is_measured and is_waz_valid then waz_category end as waz_category,
     case when is_measured and is_whz_valid then whz_category end as whz_category,
-    case when is_measured then exported_haz_category end as exported_haz_category
+    case when is_measured then exported_haz_category end as exported_haz_category,
+    case when is_measured and is_haz_valid then abs(haz - exported_haz) end as haz_difference
 from chosen
 where choice = 1
     and age_days_then < {{ who_sixty_months_days() }}

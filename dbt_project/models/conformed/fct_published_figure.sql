@@ -136,15 +136,27 @@ placed as (
     where dated.period_start is not null
 ),
 
--- The same figure in the same vintage can arrive twice; the copy that arrived first stands.
+ordered as (
+    select
+        *,
+        lag(value) over figure as value_before
+    from placed
+    window figure as (
+        partition by indicator, area_identity, period_kind, period_start, source_system, source_title
+        order by source_release_date, received_at, source_row
+    )
+),
+
+-- The same value again is no new vintage: the copy that arrived first stands for it.
 vintages as (
     select
         *,
         row_number() over (
-            partition by indicator, area_identity, period_kind, period_start, source_system, source_title, source_release_date
-            order by received_at, delivery_id, source_row
-        ) as copy
-    from placed
+            partition by indicator, area_identity, period_kind, period_start, source_system
+            order by source_release_date desc, received_at desc, source_title desc, source_row desc
+        ) as newest_first
+    from ordered
+    where value_before is null or value <> value_before
 )
 
 select
@@ -162,13 +174,9 @@ select
     unit,
     ci95_low,
     ci95_high,
-    row_number() over (
-        partition by indicator, area_identity, period_kind, period_start, source_system
-        order by source_release_date desc, received_at desc, source_title, source_row desc
-    ) = 1 as is_latest,
+    newest_first = 1 as is_latest,
     source_title,
     received_at,
     delivery_id,
     source_row
 from vintages
-where copy = 1

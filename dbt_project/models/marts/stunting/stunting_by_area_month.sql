@@ -2,6 +2,26 @@
 Two ways to say where a child belongs (residence, service place) times three age groups. Survey figures stand beside under
 their own source_system, at the city only, and are never chained with ours.
 */
+{%- set counts = {
+    'registered': "true",
+    'weighed': "is_weighed",
+    'height_measured': "is_height_measured",
+    'haz_valid': "is_haz_valid",
+    'haz_flagged': "is_haz_flagged",
+    'waz_valid': "is_waz_valid",
+    'whz_valid': "is_whz_valid",
+    'stunted': "haz_category in ('severely_stunted', 'stunted')",
+    'severely_stunted': "haz_category = 'severely_stunted'",
+    'wasted': "whz_category in ('severely_wasted', 'wasted')",
+    'severely_wasted': "whz_category = 'severely_wasted'",
+    'overweight': "whz_category in ('overweight', 'obese')",
+    'underweight': "waz_category in ('severely_underweight', 'underweight')",
+    'labelled': "haz_category is not null and exported_haz_category is not null",
+    'label_agreed': "haz_category = exported_haz_category",
+    'scored_by_both': "haz_difference is not null",
+    'score_agreed': "round(haz_difference, 2) <= 0.05",
+    'living_elsewhere': "is_served_elsewhere",
+} %}
 with children as (
     select
         child.*,
@@ -32,22 +52,9 @@ counted as (
         area_basis,
         shown_age_group as age_group,
         area_code as kemendagri_code,
-        count(*) as registered,
-        sum(cast(is_weighed as int)) as weighed,
-        sum(cast(is_height_measured as int)) as height_measured,
-        sum(cast(is_haz_valid as int)) as haz_valid,
-        sum(cast(is_haz_flagged as int)) as haz_flagged,
-        sum(cast(is_waz_valid as int)) as waz_valid,
-        sum(cast(is_whz_valid as int)) as whz_valid,
-        sum(case when haz_category in ('severely_stunted', 'stunted') then 1 else 0 end) as stunted,
-        sum(case when haz_category = 'severely_stunted' then 1 else 0 end) as severely_stunted,
-        sum(case when whz_category in ('severely_wasted', 'wasted') then 1 else 0 end) as wasted,
-        sum(case when whz_category = 'severely_wasted' then 1 else 0 end) as severely_wasted,
-        sum(case when whz_category in ('overweight', 'obese') then 1 else 0 end) as overweight,
-        sum(case when waz_category in ('severely_underweight', 'underweight') then 1 else 0 end) as underweight,
-        sum(case when haz_category is not null and exported_haz_category is not null then 1 else 0 end) as labelled,
-        sum(case when haz_category = exported_haz_category then 1 else 0 end) as label_agreed,
-        sum(cast(is_served_elsewhere as int)) as living_elsewhere
+        {%- for name, condition in counts.items() %}
+        sum(case when {{ condition }} then 1 else 0 end) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from shown
     group by period_kind, period_start, area_basis, shown_age_group, area_code
 ),
@@ -82,6 +89,19 @@ targets as (
         )
 ),
 
+complete as (
+    -- Every kelurahan has its row, also where no child was seen: nothing measured is a finding.
+    select * from counted
+    union all
+    select
+        periods.period_kind, periods.period_start, 'residence', age_group.name, region.kemendagri_code
+        {%- for name in counts %}, 0{% endfor %}
+    from periods
+    cross join (select 'all' as name union all select '0_23' union all select '24_59') as age_group
+    cross join {{ ref('dim_region') }} as region
+    where region.area_level = 'kelurahan' and region.is_in_city and not region.is_unplaced
+),
+
 measured as (
     {%- for measure, numerator, denominator, unmeasured in [
         ('children_registered', 'registered', none, none),
@@ -96,6 +116,7 @@ measured as (
         ('overweight', 'overweight', 'whz_valid', 'registered - whz_valid'),
         ('underweight', 'underweight', 'waz_valid', 'registered - waz_valid'),
         ('label_agreement', 'label_agreed', 'labelled', none),
+        ('zscore_agreement', 'score_agreed', 'scored_by_both', none),
         ('living_elsewhere', 'living_elsewhere', 'registered', none),
     ] %}
     select
@@ -107,7 +128,7 @@ measured as (
         {{ numerator ~ ' + ' ~ unmeasured if unmeasured else 'cast(null as bigint)' }} as numerator_high,
         {{ 'registered' if unmeasured else 'cast(null as bigint)' }} as bounds_denominator,
         {{ unmeasured or 'cast(null as bigint)' }} as unknown_count
-    from counted
+    from complete
     union all
     {%- endfor %}
     select
@@ -153,7 +174,7 @@ surveyed as (
         ci95_low,
         ci95_high,
         'survey_sample' as denominator_source,
-        'published/official_figures' as inputs
+        source_release_date as as_of
     from {{ ref('fct_published_figure') }}
     where indicator in ('stunting', 'wasting', 'underweight', 'overweight')
         and source_system in ('ssgi', 'ski', 'ssgbi')
@@ -167,4 +188,4 @@ surveyed as (
     ['numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count', 'is_window_complete'], unknown_share=0.4) }}
 union all
 {{ long_mart('stunting_by_area_month', 'surveyed', keys,
-    ['percentage', 'ci95_low', 'ci95_high', 'denominator_source', 'inputs'], rollup=false) }}
+    ['percentage', 'ci95_low', 'ci95_high', 'denominator_source', 'as_of'], rollup=false) }}

