@@ -664,6 +664,10 @@ def csv_bytes(table: list[list[str]], delimiter: str = ",", encoding: str = "utf
     return text.getvalue().encode(encoding)
 
 
+class Formula(str):
+    """A cell that a workbook holds as a formula; any other text is text, even when it begins with ``=``."""
+
+
 def xlsx_bytes(*sheets: list[list]) -> bytes:
     """A workbook with these sheets; text stays text, numbers and dates are what a spreadsheet makes of them."""
     buffer = io.BytesIO()
@@ -672,7 +676,7 @@ def xlsx_bytes(*sheets: list[list]) -> bytes:
             sheet = book.add_worksheet()
             for row, cells in enumerate(table):
                 for column, cell in enumerate(cells):
-                    write = sheet.write_string if isinstance(cell, str) and not cell.startswith("=") else sheet.write
+                    write = sheet.write_string if type(cell) is str else sheet.write
                     write(row, column, cell)
     return buffer.getvalue()
 

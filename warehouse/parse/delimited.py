@@ -126,7 +126,11 @@ def _records(
         source_part=pa.nulls(len(rows), pa.string()),
         source_row=pa.array(rows),
         unknown_headers=found.unknown,
-        refused=[RefusedRow(None, int(row), FIELD_COUNT) for row in refused_at],
+        refused=[
+            RefusedRow(None, number - lines_above + records_above, FIELD_COUNT)
+            for number, text in sorted(bad)
+            if text.strip(f' "\t\r\n{delimiter}')
+        ],
         encoding=encoding,
     )
 
@@ -162,8 +166,8 @@ def _arrow(
             ),
         )
     except pa.ArrowInvalid as error:
-        # Arrow takes a file without a record below the header for an empty one.
-        if "Empty CSV" in str(error):
+        # What Arrow says when nothing stands below the header, with and without a line end after it.
+        if "Empty CSV" in str(error) or "Could not skip" in str(error):
             return pa.table({label: pa.array([], pa.string()) for label in wanted}), []
         # A record longer than a block: a quotation mark that swallows the rest.
         raise unreadable("PARSE_OPEN_QUOTE", "?") from None

@@ -1,5 +1,6 @@
 """Which shape a delivery has, and the steps all shapes share: trimming, null tokens, absent columns."""
 
+import codecs
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -39,7 +40,7 @@ def parse(contract: Contract, data: bytes, media: str) -> Parsed:
 
     ``media`` is csv, xlsx, json or pages (a tar of JSON answers). Raises UnreadableDelivery with a PARSE_ code.
     """
-    if not data[:_HEAD].strip() and not data.strip():
+    if not data[:_HEAD].removeprefix(codecs.BOM_UTF8).strip() and not data.removeprefix(codecs.BOM_UTF8).strip():
         raise unreadable("PARSE_EMPTY")
     if data.startswith(_OLE):
         raise unreadable("PARSE_NOT_XLSX")

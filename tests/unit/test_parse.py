@@ -1,0 +1,575 @@
+"""Parsing: real inputs, every kind of bad input, and the same cells and places back from any allowed file."""
+
+import contextlib
+import csv
+import io
+import json
+import zipfile
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests import samples
+from tests.samples import as_file, csv_bytes, good_rows, grid, pages_bytes, xlsx_bytes
+from warehouse.agencies.media import media_of
+from warehouse.contract import Contract, FileShape
+from warehouse.errors import UnreadableDelivery
+from warehouse.parse import Parsed, RefusedRow, parse, workbook
+
+DATA = Path(__file__).parent.parent / "data"
+CONTRACTS = samples.contracts()
+EPPGBM = CONTRACTS["kemenkes/eppgbm"]
+OUTREACH = CONTRACTS["polri/outreach"]
+TARGETS = CONTRACTS["kemenkes/under_five_targets"]
+FAMILIES = CONTRACTS["bps/social_registry_families"]
+
+
+def refusal(contract: Contract, data: bytes, media: str = "csv") -> UnreadableDelivery:
+    with pytest.raises(UnreadableDelivery) as error:
+        parse(contract, data, media)
+    return error.value
+
+
+def eppgbm_table() -> list[list[str]]:
+    return grid(EPPGBM, good_rows("kemenkes/eppgbm"))
+
+
+def renamed(table: list[list], old: str, new: str) -> list[list]:
+    return [[new if cell == old else cell for cell in table[0]], *table[1:]]
+
+
+def places(parsed: Parsed) -> list[int]:
+    return parsed.table["source_row"].to_pylist()
+
+
+# --- every shape ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape"),
+    [
+        (name, shape.name)
+        for name, one in CONTRACTS.items()
+        for shape in one.extras.shapes
+        if shape.media != "bps_export"
+    ],
+)
+def test_every_shape_of_every_contract_gives_its_rows_back(dataset: str, shape: str, tmp_path: Path) -> None:
+    contract, rows = CONTRACTS[dataset], good_rows(dataset)
+    data, media = as_file(dataset, rows, shape)
+    path = tmp_path / "spool"
+    path.write_bytes(data)
+    parsed = parse(contract, data, media)
+    expected = [{column.name: row.get(column.name) for column in contract.file_columns} for row in rows]
+    found = parsed.table.drop_columns(["source_part", "source_row"]).to_pylist()
+    if dataset == "bps/indicators":
+        expected = [row | {"cells_expected": str(len(rows))} for row in expected]
+    assert media_of(path) == media
+    assert (parsed.shape, parsed.rows_read, parsed.refused, parsed.unknown_headers) == (shape, len(rows), [], [])
+    assert found == expected
+
+
+# --- real inputs ------------------------------------------------------------------------------------------------------
+
+
+def test_bps_website_export_knows_the_regency_from_the_city() -> None:
+    data = (DATA / "bps_export/bps_export_p0_kabkota_SLICE_banten_bali.csv").read_bytes()
+    parsed = parse(CONTRACTS["published/official_figures"], data, "csv")
+    rows = {(row["nama_wilayah"], row["periode"]): row for row in parsed.table.to_pylist()}
+    assert parsed.rows_read == 19 * 22 == len(rows)
+    assert rows["Kabupaten Tangerang", "2024"]["nilai"] == "6.55"
+    city = rows["Kota Tangerang", "2024"]
+    assert (city["nilai"], city["provinsi"], city["source_row"]) == ("5.43", "BANTEN", 8)
+    assert city["indikator"] == "Persentase Penduduk Miskin (P0) Menurut Kabupaten/Kota"
+    assert (city["satuan"], city["sistem_sumber"]) == ("Persen", "BPS")
+    assert rows["Kota Serang", "2004"]["nilai"] is None
+    assert rows["Kota Denpasar", "2025"]["provinsi"] == "BALI"
+
+
+def test_bps_website_export_with_a_short_row_refuses_that_row_alone() -> None:
+    lines = (DATA / "bps_export/bps_export_p0_kabkota_SLICE_banten_bali.csv").read_text(encoding="utf-8").splitlines()
+    lines[7] = lines[7].rsplit(",", 1)[0]
+    text = "\n".join([*lines, "", "Sumber: BPS"])
+    parsed = parse(CONTRACTS["published/official_figures"], text.encode(), "csv")
+    assert parsed.refused == [RefusedRow(None, 8, "PARSE_FIELD_COUNT")]
+    assert parsed.rows_read == 18 * 22 + 1
+
+
+def test_provincial_portal_keeps_the_year_field_as_wrong_as_it_is() -> None:
+    data = (DATA / "bantenprov/bantenprov_ik-kabupaten-kota-010.json").read_bytes()
+    parsed = parse(CONTRACTS["portal/poverty_indicators"], data, "json")
+    rows = parsed.table.to_pylist()
+    assert parsed.rows_read == 80
+    assert {row["yyyy"] for row in rows} == {"2011"}
+    assert {row["title"][-4:] for row in rows} == {"2014", "2015"}
+    line = rows[4]
+    assert (line["nama_wilayah"], line["value"], line["source_row"]) == ("Kota Tangerang", "421554", 5)
+
+
+BPS_BODIES = {
+    "data_0000_1804": None,
+    "data_list_not_available": "PARSE_EMPTY",
+    "data_null_too_large": "PARSE_NULL_ANSWER",
+    "error_bad_key": "PARSE_NOT_DATA",
+    "error_data_missing_th": "PARSE_NOT_DATA",
+    "error_data_prov_max_2_th": "PARSE_NOT_DATA",
+    "error_data_too_many_th": "PARSE_NOT_DATA",
+    "error_waf_block_TRIMMED": "PARSE_HTML",
+    "indicators_0000_p2": "PARSE_NOT_DATA",
+    "th_0000_1804": "PARSE_NOT_DATA",
+    "var_0000_p1_TRIMMED": "PARSE_NOT_DATA",
+}
+
+
+@pytest.mark.parametrize(("name", "code"), BPS_BODIES.items())
+def test_recorded_bps_bodies_are_parsed_or_refused(name: str, code: str | None) -> None:
+    """All come with HTTP 200 but the firewall's page; only one is a table."""
+    recorded = json.loads((DATA / f"bps_webapi/{name}.json").read_text(encoding="utf-8"))["body"]
+    body = recorded.encode() if isinstance(recorded, str) else json.dumps(recorded).encode()
+    contract = CONTRACTS["bps/indicators"]
+    if code:
+        assert refusal(contract, body, "json").code == code
+        return
+    parsed = parse(contract, pages_bytes(body), "pages")
+    figures = {(row["vervar_label"], row["tahun"]): row["value"] for row in parsed.table.to_pylist()}
+    assert len(figures) == parsed.rows_read == 9
+    assert figures["Meninggal dan Hilang", "2017"] == "440"
+    assert set(parsed.table["cells_expected"].to_pylist()) == {"9"}
+
+
+def test_recorded_bps_fixtures_are_all_here() -> None:
+    assert {path.stem for path in (DATA / "bps_webapi").glob("*.json")} == BPS_BODIES.keys()
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "ckan").glob("*.json")), ids=lambda path: path.stem)
+def test_recorded_portal_envelopes_are_not_taken_for_data(path: Path) -> None:
+    assert refusal(CONTRACTS["portal/investment"], path.read_bytes(), "json").code == "PARSE_NOT_DATA"
+
+
+# --- BPS tables -------------------------------------------------------------------------------------------------------
+
+
+def bps_answer(regions: list[str], figures: dict[str, float], variable: str = "621") -> bytes:
+    item = {"val": "0", "label": "Tahun"}
+    body = {
+        "status": "OK",
+        "data-availability": "available",
+        "last_update": "2026-01-01",
+        "var": [{"val": int(variable), "label": "P0", "unit": "Persen"}],
+        "turvar": [item],
+        "vervar": [{"val": region, "label": region} for region in regions],
+        "tahun": [{"val": 125, "label": "2025"}],
+        "turtahun": [item],
+        "datacontent": figures,
+    }
+    return pages_bytes(body)
+
+
+def test_figure_of_a_region_that_no_list_names_is_refused_not_lost() -> None:
+    data = bps_answer(["3671", "3672"], {"367162101250": 5.19, "949962101250": 30.1})
+    parsed = parse(CONTRACTS["bps/indicators"], data, "pages")
+    assert parsed.table["vervar"].to_pylist() == ["3671"]
+    assert parsed.refused == [RefusedRow(None, 2, "PARSE_UNKNOWN_KEY")]
+    assert parsed.table["cells_expected"].to_pylist() == ["2"]
+
+
+def test_key_that_two_places_share_is_refused() -> None:
+    """Region 36 with variable 621 and region 366 with variable 21 write the same key: nobody can tell them apart."""
+    lists = {"turvar": [{"val": 0}], "tahun": [{"val": 125, "label": "2025"}], "turtahun": [{"val": 0}]}
+    body = {
+        "status": "OK",
+        "data-availability": "available",
+        "var": [{"val": 621}, {"val": 21}],
+        "vervar": [{"val": 36}, {"val": 366}],
+        **lists,
+        "datacontent": {"3662101250": 1.0, "36662101250": 2.0},
+    }
+    parsed = parse(CONTRACTS["bps/indicators"], pages_bytes(body), "pages")
+    assert parsed.refused == [RefusedRow(None, 1, "PARSE_UNKNOWN_KEY")]
+    assert parsed.table["vervar"].to_pylist() == ["366"]
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_empty_files() -> None:
+    header_only = csv_bytes(eppgbm_table()[:1], ";")
+    for data in (b"", b" \r\n\t ", b"\xef\xbb\xbf\r\n", header_only, header_only.rstrip(), header_only + b"\r\n;;\r\n"):
+        assert refusal(EPPGBM, data).code == "PARSE_EMPTY", data[:20]
+    assert refusal(EPPGBM, xlsx_bytes([[]]), "xlsx").code == "PARSE_EMPTY"
+    assert refusal(EPPGBM, xlsx_bytes(eppgbm_table()[:1]), "xlsx").code == "PARSE_EMPTY"
+    assert refusal(CONTRACTS["dukcapil/population"], pages_bytes({"features": []}), "pages").code == "PARSE_EMPTY"
+
+
+def test_nil_report_is_a_report_where_the_contract_allows_it() -> None:
+    header = grid(OUTREACH, good_rows("polri/outreach"))[:1]
+    for data, media in ((xlsx_bytes([["Laporan"], *header]), "xlsx"), (csv_bytes(header, ";"), "csv")):
+        parsed = parse(OUTREACH, data, media)
+        assert (parsed.rows_read, parsed.table.num_rows, parsed.unknown_headers) == (0, 0, [])
+
+
+def test_truncated_workbook_at_any_length() -> None:
+    data, _ = as_file("kemenkes/eppgbm", good_rows("kemenkes/eppgbm"), "sigizi_xlsx")
+    for length in (4, 100, len(data) // 2, len(data) - 1):
+        assert refusal(EPPGBM, data[:length], "xlsx").code == "PARSE_TRUNCATED", length
+
+
+def test_damaged_workbook() -> None:
+    data, _ = as_file("kemenkes/eppgbm", good_rows("kemenkes/eppgbm"), "sigizi_xlsx")
+    damaged = bytearray(data)
+    damaged[len(data) // 3] ^= 0xFF
+    with pytest.raises(UnreadableDelivery, match=r"PARSE_(TRUNCATED|NOT_XLSX)"):
+        parse(EPPGBM, bytes(damaged), "xlsx")
+
+
+def test_archive_that_is_no_workbook() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("surat.txt", "x")
+    assert refusal(EPPGBM, buffer.getvalue(), "xlsx").code == "PARSE_NOT_XLSX"
+
+
+def test_old_or_locked_workbook_is_told_apart_from_text() -> None:
+    assert refusal(EPPGBM, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600).code == "PARSE_NOT_XLSX"
+
+
+def test_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * 5_000_000)
+    monkeypatch.setattr(workbook, "LARGEST_UNPACKED", 1_000_000)
+    assert len(buffer.getvalue()) < 10_000
+    assert refusal(EPPGBM, buffer.getvalue(), "xlsx").code == "PARSE_TOO_LARGE"
+
+
+def test_another_datasets_file_is_named() -> None:
+    data, media = as_file("kemensos/assistance", good_rows("kemensos/assistance"))
+    error = refusal(CONTRACTS["bps/social_registry_individuals"], data, media)
+    assert error.code == "PARSE_WRONG_DATASET"
+    assert "kemensos/assistance" in error.message_en
+
+
+@pytest.mark.parametrize("media", ["csv", "xlsx"])
+def test_missing_columns_are_named_by_header(media: str) -> None:
+    table = renamed(renamed(eppgbm_table(), "Berat", "Bobot"), "Pukesmas", "Faskes")
+    data = csv_bytes(table, ";") if media == "csv" else xlsx_bytes([["Laporan"], *table])
+    error = refusal(EPPGBM, data, media)
+    assert error.code == "PARSE_MISSING_COLUMNS"
+    assert "Pukesmas, Berat" in error.message_en
+    assert "Bobot" not in str(error)
+
+
+def test_renamed_header_that_the_contract_knows_is_read() -> None:
+    table = renamed(renamed(eppgbm_table(), "Pukesmas", "PUSKESMAS"), "Tgl Lahir", " tanggal_lahir ")
+    parsed = parse(EPPGBM, csv_bytes(table, ";"), "csv")
+    assert set(parsed.table["puskesmas"].to_pylist()) == {"Cikokol"}
+    assert parsed.table["tgl_lahir"].null_count == 0
+
+
+def test_unknown_column_is_reported_and_not_kept() -> None:
+    table = [[*row, cell] for row, cell in zip(eppgbm_table(), ["Gol  Darah 08123", *["O"] * 8], strict=True)]
+    parsed = parse(EPPGBM, csv_bytes(table, ";"), "csv")
+    assert parsed.unknown_headers == ["Gol Darah #####"]
+    assert parsed.rows_read == 8
+    assert "O" not in str(parsed.table.to_pydict())
+
+
+def test_known_columns_without_a_use_are_dropped_in_silence() -> None:
+    table = [
+        [*row, *cells] for row, cells in zip(eppgbm_table(), [["LiLA", "Alamat"], *[["14", "Jl. X"]] * 8], strict=True)
+    ]
+    parsed = parse(EPPGBM, csv_bytes(table, ";"), "csv")
+    assert parsed.unknown_headers == []
+    assert "Jl. X" not in str(parsed.table.to_pydict())
+
+
+def test_optional_columns_may_be_absent_and_are_listed() -> None:
+    table = [
+        [cell for cell, name in zip(row, eppgbm_table()[0], strict=True) if name != "Cara Ukur"]
+        for row in eppgbm_table()
+    ]
+    parsed = parse(EPPGBM, csv_bytes(table, ";"), "csv")
+    assert parsed.missing_headers == ["Cara Ukur"]
+    assert parsed.table["cara_ukur"].null_count == 8
+
+
+@pytest.mark.parametrize("header", ["Nama Peserta", "NO. HP", "tanda tangan", "nik"])
+def test_personal_column_refuses_the_outreach_sheet(header: str) -> None:
+    table = [
+        [*row, cell]
+        for row, cell in zip(grid(OUTREACH, good_rows("polri/outreach")), [header, *["x"] * 4], strict=True)
+    ]
+    assert refusal(OUTREACH, xlsx_bytes(table), "xlsx").code == "PARSE_REFUSED_COLUMN"
+    assert refusal(OUTREACH, csv_bytes(table, ";")).code == "PARSE_REFUSED_COLUMN"
+    clean = grid(OUTREACH, good_rows("polri/outreach"))
+    assert refusal(OUTREACH, xlsx_bytes(clean, table), "xlsx").code == "PARSE_REFUSED_COLUMN"
+
+
+def test_doubled_header_is_refused_and_named() -> None:
+    table = [[*row, row[table_index]] for row in eppgbm_table() for table_index in [eppgbm_table()[0].index("Berat")]]
+    error = refusal(EPPGBM, csv_bytes(table, ";"))
+    assert error.code == "PARSE_DUPLICATE_COLUMN"
+    assert "Berat" in error.message_en
+
+
+def test_agencys_own_header_wins_over_an_alias_beside_it() -> None:
+    table = [[*row, cell] for row, cell in zip(eppgbm_table(), ["BB", *["99"] * 8], strict=True)]
+    parsed = parse(EPPGBM, csv_bytes(table, ";"), "csv")
+    assert "99" not in parsed.table["berat"].to_pylist()
+    assert parsed.unknown_headers == ["BB"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_wide_encodings_are_refused(encoding: str) -> None:
+    assert refusal(EPPGBM, csv_bytes(eppgbm_table(), ";", encoding)).code == "PARSE_ENCODING"
+
+
+def test_bytes_that_no_agreed_encoding_has() -> None:
+    data = csv_bytes(eppgbm_table(), ";").replace(b"Anak A", b"An\x81k A")
+    assert refusal(EPPGBM, data).code == "PARSE_ENCODING"
+    nul = csv_bytes(eppgbm_table(), ";").replace(b"Anak A", b"An\x00k A")
+    assert refusal(EPPGBM, nul).code == "PARSE_ENCODING"
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>502</p>", b"\xef\xbb\xbf \n<HTML><body>login</body>", b"<head>x"])
+def test_web_page_instead_of_data(page: bytes) -> None:
+    for contract, media in ((EPPGBM, "csv"), (CONTRACTS["bps/indicators"], "json")):
+        assert refusal(contract, page, media).code == "PARSE_HTML"
+
+
+def test_separator_that_was_not_agreed_is_named_as_the_cause() -> None:
+    error = refusal(EPPGBM, csv_bytes(eppgbm_table(), "\t"))
+    assert error.code == "PARSE_DELIMITER"
+
+
+def test_kind_of_file_that_was_not_agreed() -> None:
+    assert refusal(EPPGBM, b'[{"NIK": "1"}]', "json").code == "PARSE_WRONG_FORMAT"
+    data, _ = as_file("kemenkes/eppgbm", good_rows("kemenkes/eppgbm"))
+    assert refusal(CONTRACTS["dukcapil/population"], data, "xlsx").code == "PARSE_WRONG_FORMAT"
+
+
+def test_records_that_cannot_be_split_are_refused_one_by_one_with_their_place() -> None:
+    lines = csv_bytes(eppgbm_table(), ";").decode().splitlines()
+    lines = ["Laporan e-PPGBM", "", *lines[:3], lines[3] + ";x", "", lines[4].rsplit(";", 1)[0], *lines[5:]]
+    parsed = parse(EPPGBM, "\r\n".join(lines).encode(), "csv")
+    assert parsed.refused == [RefusedRow(None, 6, "PARSE_FIELD_COUNT"), RefusedRow(None, 8, "PARSE_FIELD_COUNT")]
+    assert places(parsed) == [4, 5, 9, 10, 11, 12]
+    assert parsed.rows_read == 8
+
+
+def test_quoted_line_breaks_count_as_one_record() -> None:
+    table = eppgbm_table()
+    table[2][table[0].index("Posyandu")] = 'Melati\n"dua"; baru'
+    parsed = parse(EPPGBM, csv_bytes([["Laporan\nOktober"], *table], ";"), "csv")
+    assert places(parsed) == list(range(3, 11))
+    assert parsed.table["posyandu"][1].as_py() == 'Melati\n"dua"; baru'
+
+
+@pytest.mark.parametrize("column", ["Posyandu", "ZS BB/TB"])
+def test_quotation_mark_that_is_never_closed(column: str) -> None:
+    """In a last column it would leave a record of the right length with the rest of the file in one cell."""
+    table = eppgbm_table()
+    table[3][table[0].index(column)] = "BUKA"
+    error = refusal(EPPGBM, csv_bytes(table, ";").replace(b"BUKA", b'"x'))
+    assert error.code == "PARSE_OPEN_QUOTE"
+    assert "record 4" in error.message_en
+
+
+def test_broken_answers() -> None:
+    population = CONTRACTS["dukcapil/population"]
+    good = {"features": [{"attributes": {"no_prop": 36}}]}
+    assert refusal(population, pages_bytes(good, b'{"features": [{"attr'), "pages").code == "PARSE_NOT_JSON"
+    assert refusal(population, b"[" * 100_000, "json").code == "PARSE_NOT_JSON"
+    assert refusal(population, pages_bytes({"error": {"code": 400}}), "pages").code == "PARSE_NOT_DATA"
+    assert (
+        refusal(population, pages_bytes(good, {"error": {}, "features": []}, {"x": 1}), "pages").code
+        == "PARSE_NOT_DATA"
+    )
+    assert refusal(population, pages_bytes(good, good)[:1000], "pages").code in {"PARSE_TRUNCATED", "PARSE_NOT_JSON"}
+
+
+def test_records_of_an_answer_are_numbered_over_its_pages() -> None:
+    rows = good_rows("dukcapil/population")
+    records = [{"attributes": row} for row in rows]
+    pages = [{"features": records[:50]}, {"features": [*records[50:], {"geometry": None}]}]
+    parsed = parse(CONTRACTS["dukcapil/population"], pages_bytes(*pages), "pages")
+    assert places(parsed) == list(range(1, 105))
+    assert parsed.refused == [RefusedRow(None, 105, "PARSE_NOT_A_RECORD")]
+
+
+def test_numbers_in_answers_keep_their_digits() -> None:
+    row = good_rows("bpjstk/participants")[0]
+    body = json.dumps({"data": [row | {"nik": 3671010906800001, "iuran": 16800.50}]})
+    parsed = parse(CONTRACTS["bpjstk/participants"], pages_bytes(body.encode()), "pages")
+    assert (parsed.table["nik"][0].as_py(), parsed.table["iuran"][0].as_py()) == ("3671010906800001", "16800.5")
+
+
+# --- workbooks --------------------------------------------------------------------------------------------------------
+
+
+def cells(rows: int = 1, **changes) -> list[list]:
+    table = eppgbm_table()[: rows + 1]
+    for header, value in changes.items():
+        for row in table[1:]:
+            row[table[0].index(header.replace("_", " "))] = value
+    return table
+
+
+def test_spreadsheet_numbers_and_dates_lose_nothing_in_silence() -> None:
+    table = cells(NIK=3671010101230001, RT=1, Berat=10.2, Tinggi=85.0, Tgl_Lahir=date(2023, 3, 14), RW=15e14)
+    row = parse(EPPGBM, xlsx_bytes(table), "xlsx").table.to_pylist()[0]
+    # The sixteenth digit is gone: seen as what it is, and quarantined by the gate.
+    assert row["nik"] == "3.67101010123000E+15"
+    assert (row["rt"], row["berat"], row["tinggi"], row["tgl_lahir"]) == ("1", "10.2", "85", "2023-03-14")
+    assert row["rw"] == "1.50000000000000E+15"
+
+
+def test_fifteen_digits_are_exact() -> None:
+    row = parse(EPPGBM, xlsx_bytes(cells(NIK=367101010123000)), "xlsx").table.to_pylist()[0]
+    assert row["nik"] == "367101010123000"
+
+
+def test_times_and_truth_as_text() -> None:
+    assert workbook.cell_text(datetime(2026, 10, 5, 13, 30)) == "2026-10-05 13:30:00"
+    assert (workbook.cell_text(True), workbook.cell_text(-0.5), workbook.cell_text(0.0)) == ("TRUE", "-0.5", "0")
+
+
+def test_formula_gives_its_stored_result() -> None:
+    row = parse(EPPGBM, xlsx_bytes(cells(Berat=samples.Formula("=5+5"))), "xlsx").table.to_pylist()[0]
+    assert row["berat"] == "0"
+
+
+def test_sheets_are_told_apart_by_number_and_never_by_title() -> None:
+    table = eppgbm_table()
+    data = xlsx_bytes([["Petunjuk pengisian"]], [["Laporan"], *table[:4]], [table[0], *table[4:]])
+    parsed = parse(EPPGBM, data, "xlsx")
+    assert parsed.table["source_part"].to_pylist() == ["sheet 2"] * 3 + ["sheet 3"] * 5
+    assert places(parsed) == [3, 4, 5, 2, 3, 4, 5, 6]
+
+
+def test_blank_rows_are_no_records_and_totals_are_not_either() -> None:
+    table = grid(TARGETS, good_rows("kemenkes/under_five_targets"))[:4]
+    width = len(table[0])
+    data = [["Sasaran"], [], *table[:2], [""] * width, *table[2:], ["", " JUMLAH", *["9"] * (width - 2)]]
+    for content, media in ((xlsx_bytes(data), "xlsx"), (csv_bytes(data, ";"), "csv")):
+        parsed = parse(TARGETS, content, media)
+        assert places(parsed) == [4, 6, 7], media
+        assert parsed.rows_read == 3
+
+
+def test_note_below_a_table_is_a_record_for_the_gate_to_judge() -> None:
+    table = [["No", *row] for row in eppgbm_table()]
+    table.append(["Dicetak oleh sistem", *[""] * (len(table[0]) - 1)])
+    parsed = parse(EPPGBM, csv_bytes(table, ";"), "csv")
+    assert parsed.rows_read == 9
+    assert set(parsed.table.to_pylist()[8].values()) == {None, 10}
+
+
+# --- what missing means -----------------------------------------------------------------------------------------------
+
+
+def test_null_tokens_are_missing_in_any_case_and_nothing_else_is() -> None:
+    rows = good_rows("bps/social_registry_families")[:5]
+    for row, token in zip(rows, ["Belum Ada Desl", " BELUM ADA DESIL ", "-", "", "6-10"], strict=True):
+        row["desil_nasional"] = token
+    data, media = as_file("bps/social_registry_families", rows)
+    assert parse(FAMILIES, data, media).table["desil_nasional"].to_pylist() == [None, None, None, None, "6-10"]
+
+
+def test_byte_order_mark_and_latin_1() -> None:
+    rows = good_rows("bps/social_registry_families")[:1]
+    rows[0]["desa"] = "Café"
+    for encoding, expected in (("utf-8-sig", "utf-8-sig"), ("utf-8", "utf-8-sig"), ("latin-1", "latin-1")):
+        parsed = parse(FAMILIES, csv_bytes(grid(FAMILIES, rows), ",", encoding), "csv")
+        assert (parsed.encoding, parsed.table["desa"].to_pylist()) == (expected, ["Café"])
+
+
+# --- properties -------------------------------------------------------------------------------------------------------
+
+CELL = st.text(st.characters(codec="cp1252", exclude_categories=("Cc", "Zl", "Zp")), max_size=12)
+MULTILINE = st.builds("{}\n{}".format, CELL, CELL)
+TITLES = st.lists(st.sampled_from([["Laporan e-PPGBM"], [""], ["Puskesmas: Cikokol", "Oktober"]]), max_size=5)
+ORDER = st.permutations([column.header for column in EPPGBM.file_columns])
+
+
+def expected_text(cell: str) -> str | None:
+    stripped = cell.strip()
+    return None if stripped in {"", "-"} else stripped
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rows=st.lists(st.lists(CELL | MULTILINE, min_size=5, max_size=5), min_size=1, max_size=6),
+    titles=TITLES,
+    order=ORDER,
+    delimiter=st.sampled_from([";", ","]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "cp1252"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    is_workbook=st.booleans(),
+)
+def test_any_allowed_file_gives_the_same_cells_and_places(
+    rows, titles, order, delimiter, encoding, quoting, end, is_workbook
+) -> None:
+    texts = ["nama", "posyandu", "puskesmas", "desa_kel", "kec"]
+    names = {EPPGBM.column(name).header: index for index, name in enumerate(texts)}
+    body = [[row[names[header]] if header in names else "7" for header in order] for row in rows]
+    table = [*titles, order, *body]
+    if is_workbook:
+        data, media = xlsx_bytes(table), "xlsx"
+    else:
+        data, media = csv_bytes(table, delimiter, encoding, quoting=quoting, lineterminator=end), "csv"
+    parsed = parse(EPPGBM, data, media)
+    expected = [[expected_text(cell.replace("\r\n", "\n")) for cell in row] for row in rows]
+    found = [[row[name] for name in texts] for row in parsed.table.to_pylist()]
+    assert found == expected
+    assert places(parsed) == list(range(len(titles) + 2, len(titles) + 2 + len(rows)))
+    assert (parsed.refused, parsed.unknown_headers) == ([], [])
+
+
+@hypothesis_settings(max_examples=80, deadline=None)
+@given(data=st.binary(max_size=400), media=st.sampled_from(["csv", "xlsx", "json", "pages"]))
+def test_no_bytes_make_parsing_fail_in_another_way(data: bytes, media: str) -> None:
+    with pytest.raises(UnreadableDelivery):
+        parse(EPPGBM if media in ("csv", "xlsx") else CONTRACTS["bps/indicators"], data, media)
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(cut=st.integers(min_value=1, max_value=3000), noise=st.binary(max_size=3), at=st.integers(min_value=0))
+def test_damaged_text_is_read_in_part_or_refused_and_every_record_counted(cut: int, noise: bytes, at: int) -> None:
+    data = csv_bytes(eppgbm_table(), ";")
+    place = at % len(data)
+    damaged = (data[:place] + noise + data[place:])[: -(cut % len(data)) or None]
+    with contextlib.suppress(UnreadableDelivery):
+        parsed = parse(EPPGBM, damaged, "csv")
+        assert parsed.rows_read == parsed.table.num_rows + len(parsed.refused)
+
+
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_as_text_is_that_number_or_shows_that_digits_were_lost(number: float) -> None:
+    text = workbook.cell_text(number)
+    assert float(text) == number or "E+" in text
+
+
+def test_error_texts_hold_no_value_of_the_file() -> None:
+    secret = "3671010101230001"
+    table = eppgbm_table()
+    for broken in (
+        csv_bytes(renamed(table, "NIK", secret), ";"),
+        csv_bytes([[secret] * len(table[0]), *table[1:]], ";"),
+        csv_bytes(table, ";").replace(b"Melati", b'"' + secret.encode(), 1),
+    ):
+        error = refusal(EPPGBM, broken)
+        assert secret not in " ".join((str(error), error.message_id, error.action_id))
+
+
+def test_shapes_read_only_what_they_say() -> None:
+    """A contract without title rows does not search below the first row."""
+    shape = FileShape(name="strict", media="csv", delimiters=(";",), encodings=("utf-8",))
+    strict = EPPGBM.model_copy(update={"extras": EPPGBM.extras.model_copy(update={"shapes": (shape,)})})
+    assert refusal(strict, csv_bytes([["Laporan"], *eppgbm_table()], ";")).code == "PARSE_MISSING_COLUMNS"
