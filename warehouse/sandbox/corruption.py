@@ -1,11 +1,12 @@
 """How agencies get people wrong: the rates, what each agency wrote of a person, and the record of every row spoiled.
 
-Two ways of going wrong. A *persona* is an agency's lasting version of a person (a name spelt once and for all, a NIK typed
-wrongly at registration). A *slip* spoils one row of one file. Here: both, and the truth's record of them. Not here: layouts (render).
+Two ways of going wrong. A *persona* is an agency's lasting version of a person (a name spelt once and for all, a NIK
+typed wrongly at registration). A *slip* spoils one row of one file. Here: both, and the truth's record of them. Not
+here: layouts (render).
 
-Kinds in ``truth_corruptions``: name_typo, name_parts_swapped, name_abbreviated, nik_missing, nik_masked, nik_digits_swapped,
-nik_of_mother, nik_scientific, birth_date_swapped, stale_address, desil_range, desil_none, duplicate_row, measured_before_birth,
-implausible_weight, unknown_kelurahan.
+Kinds in ``truth_corruptions``: name_typo, name_parts_swapped, name_abbreviated, nik_missing, nik_masked,
+nik_digits_swapped, nik_of_mother, nik_scientific, birth_date_swapped, stale_address, desil_range, desil_none,
+duplicate_row, measured_before_birth, implausible_weight, unknown_kelurahan.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from warehouse.sandbox.people import Persons, stream
 
-# Chance that an agency's version of a person carries the mistake. Rare enough that a gate quarantines rows, never holds a file.
+# Chance that an agency's version of a person carries the mistake; rare, so that a gate quarantines rows, not files.
 PERSONA_RATES = {
     "dinkes": {
         "name_typo": 0.012, "name_parts_swapped": 0.004, "name_abbreviated": 0.35, "birth_date_swapped": 0.003,
@@ -61,7 +62,7 @@ class Persona:
 
 
 def personas(persons: Persons, agency: str, seed: int) -> Persona:
-    """What ``agency`` (dinkes, dinsos, bpjstk) has on file for each person; whether a NIK exists yet is not its concern."""
+    """What ``agency`` (dinkes, dinsos, bpjstk) has on file for each person, as if every NIK were issued."""
     rng = stream(seed, "persona", agency)
     n = len(persons)
     wrong = {kind: rng.random(n) < rate for kind, rate in PERSONA_RATES[agency].items()}
@@ -83,7 +84,7 @@ def personas(persons: Persons, agency: str, seed: int) -> Persona:
 
 
 def misspelt(name: str, rng: np.random.Generator) -> str:
-    """One slip of the keyboard: a letter doubled, dropped, exchanged with its neighbour, or hit beside. Never the same name."""
+    """One slip of the keyboard: a letter doubled, dropped, exchanged or hit beside. Never the same name."""
     at = int(rng.integers(1, max(len(name) - 1, 2)))
     one = name[at : at + 1]
     forms = (
@@ -103,7 +104,9 @@ def _swapped_dates(born: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np
     day = (moment - month_start).astype(int) + 1
     month = month_start.astype(int) % 12 + 1
     possible = chosen & (day <= 12) & (day != month)
-    other = (month_start.astype("datetime64[Y]").astype("datetime64[M]") + (day - 1)).astype("datetime64[D]") + (month - 1)
+    other = (month_start.astype("datetime64[Y]").astype("datetime64[M]") + (day - 1)).astype("datetime64[D]") + (
+        month - 1
+    )
     return np.where(possible, other.astype(int), born).astype(np.int32), possible
 
 
@@ -230,7 +233,7 @@ class TruthLog:
         record_id: pa.Array | None = None,
         has_nik: np.ndarray | None = None,
     ) -> None:
-        """Record what the persona got wrong in the columns this file has. ``columns``: name, nik, birth_date -> the file's."""
+        """Record what the persona got wrong. ``columns``: name, nik, birth_date -> the file's column, if it has one."""
         for kind, befell in persona.wrong.items():
             column = columns.get("birth_date" if kind.startswith("birth_date") else kind.partition("_")[0])
             if column is None:

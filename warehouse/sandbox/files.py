@@ -16,10 +16,21 @@ import xlsxwriter
 _CREATED = datetime(2023, 5, 1)
 
 
-def write_xlsx(path: Path, sheet: str, titles: Sequence[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Title rows, one header row, then rows: text as text, numbers as numbers, None as an empty cell."""
+def write_xlsx(
+    path: Path,
+    sheet: str,
+    titles: Sequence[str],
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    is_large: bool = False,
+) -> None:
+    """Title rows, one header row, then rows: text as text, numbers as numbers, None as an empty cell.
+
+    A large sheet is streamed through a temporary file; for hundreds of small ones that is all they would wait for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_numbers": False})
+    book = xlsxwriter.Workbook(str(path), {"constant_memory": True} if is_large else {"in_memory": True})
     book.set_properties({"created": _CREATED})
     page = book.add_worksheet(sheet)
     text, number = page.write_string, page.write_number
@@ -38,10 +49,12 @@ def write_xlsx(path: Path, sheet: str, titles: Sequence[str], header: Sequence[s
 
 
 def write_csv(path: Path, table: pa.Table, *, delimiter: str = ",", encoding: str = "utf-8") -> None:
-    """A table with a header row; nulls are empty. Values must be free of characters the encoding lacks."""
+    """A table with a header row, nothing quoted, nulls empty; raises ArrowInvalid where a value holds the delimiter."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sink = pa.BufferOutputStream()
-    options = pyarrow.csv.WriteOptions(delimiter=delimiter, quoting_header="none", batch_size=16_384)
+    options = pyarrow.csv.WriteOptions(
+        delimiter=delimiter, quoting_style="none", quoting_header="none", batch_size=16_384
+    )
     pyarrow.csv.write_csv(table, sink, options)
     data = sink.getvalue()
     if encoding == "utf-8":

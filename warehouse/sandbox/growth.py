@@ -1,4 +1,4 @@
-"""How children grow, and how WHO 2006 judges a weight and a height: LMS tables both ways, labels, and z-scores as exported.
+"""How children grow, and how WHO 2006 judges a weight and a height: LMS tables both ways, labels, exported z-scores.
 
 Here: the standards (``Who``) and the simulation of measurements over months. The warehouse has its own z-scores in dbt;
 this copy is independent on purpose, so that the two can be compared.
@@ -29,7 +29,8 @@ class Who:
     def load(cls, seeds_dir: Path = SEEDS_DIR) -> "Who":
         def table(name: str) -> np.ndarray:
             rows = [
-                (int(row["sex"]), float(row["l"]), float(row["m"]), float(row["s"])) for row in read_seed(name, seeds_dir)
+                (int(row["sex"]), float(row["l"]), float(row["m"]), float(row["s"]))
+                for row in read_seed(name, seeds_dir)
             ]
             return np.array([[row[1:] for row in rows if row[0] == sex] for sex in (1, 2)])
 
@@ -46,7 +47,7 @@ class Who:
     def z_scores(
         self, sex: np.ndarray, age_days: np.ndarray, weight_kg: np.ndarray, height_cm: np.ndarray, is_lying: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """haz, waz, whz at two decimals, after the 0.7 cm correction; NaN where a measure is missing or out of range."""
+        """haz, waz, whz at two decimals, after the 0.7 cm correction; NaN where a measure is missing or outside."""
         young = age_days < LENGTH_DAYS
         corrected = height_cm + np.where(young & ~is_lying, 0.7, 0.0) - np.where(~young & is_lying, 0.7, 0.0)
         known = (age_days >= 0) & (age_days <= LAST_DAY)
@@ -90,7 +91,7 @@ def labels(haz: np.ndarray, waz: np.ndarray, whz: np.ndarray) -> tuple[np.ndarra
     """TB/U, BB/U and BB/TB labels of Permenkes 2/2020; ``-`` where the z-score is missing."""
 
     def cut(z: np.ndarray, at: list[float], words: list[str]) -> np.ndarray:
-        # A value on a lower cut-off belongs to the better class (-2 is normal), one on an upper to the lower (+3 is normal).
+        # A value on a cut-off belongs to the class nearer to normal: -2 is normal, and so is +3.
         below = [limit for limit in at if limit < 0]
         index = sum((z >= limit).astype(int) for limit in below)
         index = index + sum((z > limit).astype(int) for limit in at if limit > 0)
@@ -133,8 +134,8 @@ def simulate(
     """Follow children over months. ``days[child, month]`` is the day of measurement, ``attends`` the chance to come.
 
     A child keeps its own level and drifts slowly; height and weight follow from z-scores, then gain the error of the
-    instrument, the habit of rounding to .0 and .5, and the wrong posture now and then. The whole group is shifted so that the
-    published shares of stunted and wasted children hold over all measurements.
+    instrument, the habit of rounding to .0 and .5, and the wrong posture now and then. The whole group is shifted so
+    that the published shares of stunted and wasted children hold over all measurements.
     """
     children, months = days.shape
     level = 0.85 * rng.standard_normal(children) + 0.22 * wealth

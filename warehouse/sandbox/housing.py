@@ -1,6 +1,6 @@
 """Dwellings as the social registry codes them, better with wealth; shares are ours, near what BPS prints for the city.
 
-Here: housing codes, floor area and assets. Not here: who lives there (people), how the registry writes it (render_registry).
+Here: housing codes, floor area and assets. Not here: who lives there (people), how the registry writes it (render).
 """
 
 import numpy as np
@@ -17,7 +17,8 @@ _GRADED: dict[str, dict[int, float]] = {
     "id_sumberpenerangan": {1: 0.955, 2: 0.038, 3: 0.004, 4: 0.003},
     "id_dayapenerangan": {5: 0.04, 4: 0.16, 3: 0.38, 2: 0.33, 1: 0.09},
     "id_bb_utama": {
-        1: 0.03, 5: 0.06, 3: 0.07, 2: 0.03, 4: 0.78, 6: 0.001, 0: 0.01, 7: 0.005, 8: 0.001, 9: 0.002, 10: 0.008, 11: 0.003,
+        1: 0.03, 5: 0.06, 3: 0.07, 2: 0.03, 4: 0.78, 6: 0.001, 0: 0.01, 7: 0.005, 8: 0.001, 9: 0.002, 10: 0.008,
+        11: 0.003,
     },
     "id_fasilitas_bab": {1: 0.90, 2: 0.06, 3: 0.015, 4: 0.01, 5: 0.003, 6: 0.012},
     "id_jenis_kloset": {1: 0.95, 2: 0.015, 3: 0.01, 4: 0.025},
@@ -57,7 +58,9 @@ def furnish(rng: np.random.Generator, wealth: np.ndarray) -> dict[str, np.ndarra
     without = np.isin(columns["id_fasilitas_bab"], (5, 6))
     columns["id_jenis_kloset"][without] = 0
     columns["id_pembuangan_tinja"][without] = 0
-    columns["luas_lantai_bangunan"] = np.clip(np.round(48 * np.exp(0.42 * wealth + 0.35 * rng.standard_normal(n))), 6, 600)
+    columns["luas_lantai_bangunan"] = np.clip(
+        np.round(48 * np.exp(0.42 * wealth + 0.35 * rng.standard_normal(n))), 6, 600
+    )
     for name, (share, weight) in _ASSETS.items():
         rank = weight * _standard(wealth) + rng.standard_normal(n)
         columns[name] = (rank >= np.quantile(rank, 1 - share)).astype(np.int8) if n else np.zeros(0, np.int8)

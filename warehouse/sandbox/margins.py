@@ -31,20 +31,21 @@ WASTED_OF_MEASURED = 0.040
 # PBI-APBD December 2025 (distrikbantennews); PBI of the state budget is ours.
 PBI_PERSONS_SHARE = (395_187 + 190_000) / POPULATION
 PKH_FAMILIES_SHARE, BPNT_FAMILIES_SHARE = 0.055, 0.095
-# DTSEN deciles are national ranks: a city of low poverty has few families in the lowest. Shares of ranked families, ours.
+# DTSEN deciles are national ranks: a city of low poverty has few families in the lowest. Of ranked families; ours.
 DECILE_SHARES = (0.026, 0.043, 0.058, 0.073, 0.088, 0.104, 0.122, 0.143, 0.163, 0.180)
 # Of residents of all ages; gives 1.05 million of 1.957, between the labour force (1.19 million) and the active members.
 EMPLOYED_SHARE = 0.535
 
-# Thousand persons. Only extremes are published (SP2020: Cipondoh 248, Benda 84); the rest is ours, summing to the city.
+# Thousand persons. Only extremes are published (SP2020: Cipondoh 248, Benda 84); the rest is ours.
 _KECAMATAN_THOUSANDS = {
     "36.71.01": 168, "36.71.02": 108, "36.71.03": 97, "36.71.04": 88, "36.71.05": 256, "36.71.06": 168, "36.71.07": 192,
     "36.71.08": 148, "36.71.09": 153, "36.71.10": 124, "36.71.11": 196, "36.71.12": 122, "36.71.13": 137,
 }  # fmt: skip
 OUTREACH_KECAMATAN = ("36.71.03", "36.71.04", "36.71.10")
-# Two of each outreach kecamatan and six elsewhere. The first two stay dense at the smallest scales.
+# Two of each outreach kecamatan, six elsewhere. The first two stay dense at the smallest scales.
 DENSE_KELURAHAN = (
-    "36.71.03.1001", "36.71.01.1007", "36.71.03.1003", "36.71.10.1001", "36.71.10.1004", "36.71.04.1001", "36.71.04.1003",
+    "36.71.03.1001", "36.71.01.1007", "36.71.03.1003", "36.71.10.1001", "36.71.10.1004", "36.71.04.1001",
+    "36.71.04.1003",
     "36.71.06.1004", "36.71.07.1003", "36.71.07.1015", "36.71.11.1005", "36.71.12.1003",
 )  # fmt: skip
 DEFAULT_SCALE = 240_000 / POPULATION

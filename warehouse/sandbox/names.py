@@ -1,4 +1,4 @@
-"""Names of synthetic people, from short lists of common given names put together at random. No real person's name is used.
+"""Names of synthetic people: common given names put together at random. No real person's name is used.
 
 Here: full names, birth places, streets. Not here: how an agency misspells them (corruption).
 """
@@ -7,15 +7,51 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_MALE = ["Adi", "Agus", "Ahmad", "Aldi", "Alif", "Andi", "Andika", "Anton", "Ardi", "Arif", "Aris", "Arya", "Asep", "Bagas", "Bambang", "Bayu", "Beni", "Budi", "Cahyo", "Candra", "Daffa", "Dani", "Dedi", "Deni", "Dewa", "Didin", "Dimas", "Doni", "Eko", "Fadli", "Fahri", "Faisal", "Fajar", "Farhan", "Ferdi", "Galih", "Gilang", "Guntur", "Hadi", "Hafiz", "Hendra", "Heri", "Ilham", "Imam", "Indra", "Irfan", "Iwan", "Jaka", "Joko", "Kevin", "Khairul", "Krisna", "Lukman", "Mahendra", "Mulyadi", "Nanang", "Nugroho", "Nurdin", "Oki", "Panji", "Putra", "Raffi", "Rahmat", "Rama", "Rangga", "Rendi", "Reza", "Rian", "Ridwan", "Rizki", "Roni", "Rudi", "Sandi", "Satria", "Slamet", "Sugeng", "Suherman", "Surya", "Syahrul", "Taufik", "Teguh", "Toni", "Usman", "Wahyu", "Wawan", "Yanto", "Yoga", "Yudi", "Yusuf", "Zaki", "Zulkifli", "André", "René"]
-_FEMALE = ["Aisyah", "Alya", "Amelia", "Ana", "Andini", "Anggi", "Anisa", "Aprilia", "Arini", "Ayu", "Bella", "Cantika", "Cici", "Citra", "Dahlia", "Dede", "Delia", "Dewi", "Dian", "Dina", "Dinda", "Eka", "Elis", "Ella", "Endang", "Eni", "Erna", "Euis", "Fani", "Fatimah", "Fitri", "Gita", "Hana", "Hani", "Hasna", "Ida", "Iis", "Ika", "Imas", "Indah", "Intan", "Ira", "Isna", "Jihan", "Juju", "Kartika", "Keisha", "Khadijah", "Lala", "Laras", "Leni", "Lestari", "Lia", "Lilis", "Lina", "Maya", "Mega", "Melati", "Mila", "Mira", "Nabila", "Nadia", "Naila", "Nani", "Neneng", "Nia", "Nina", "Novi", "Nurul", "Okta", "Putri", "Rahma", "Rani", "Ratna", "Rina", "Rini", "Rosa", "Safira", "Salma", "Sari", "Sinta", "Sri", "Susi", "Tari", "Tiara", "Tika", "Tini", "Tuti", "Ulfa", "Vina", "Wati", "Wulan", "Yanti", "Yati", "Yuli", "Yuni", "Zahra", "Désy", "Renée"]
-_LAST = ["Abdullah", "Adriansyah", "Akbar", "Alamsyah", "Anwar", "Arifin", "Aziz", "Bachri", "Basri", "Efendi", "Fadillah", "Fauzi", "Firdaus", "Firmansyah", "Gunawan", "Hakim", "Halim", "Hamzah", "Hanafi", "Handoko", "Haryanto", "Hasan", "Hermawan", "Hidayat", "Hidayatullah", "Husein", "Ibrahim", "Irawan", "Iskandar", "Ismail", "Jaelani", "Jamaludin", "Junaedi", "Kurnia", "Kurniawan", "Kusuma", "Kusnadi", "Mansur", "Marzuki", "Maulana", "Mubarok", "Mulyana", "Muslim", "Nasution", "Nugraha", "Nurhadi", "Pamungkas", "Permana", "Prabowo", "Pradana", "Prasetyo", "Pratama", "Priyatna", "Purnama", "Ramadhan", "Rohman", "Rosadi", "Rusli", "Saefudin", "Salim", "Santoso", "Saputra", "Setiawan", "Siregar", "Solihin", "Subagja", "Sudrajat", "Suhendra", "Sulaiman", "Supriyadi", "Suryana", "Susanto", "Sutisna", "Syahputra", "Syarif", "Tanjung", "Wibowo", "Wijaya", "Winata", "Wirawan", "Yahya", "Yulianto", "Yusup", "Zainudin"]
-_LAST_FEMALE = ["Agustina", "Amalia", "Anggraeni", "Apriani", "Astuti", "Aulia", "Azzahra", "Damayanti", "Febriani", "Fauziah", "Handayani", "Hasanah", "Hidayati", "Indriani", "Julianti", "Khasanah", "Khoirunnisa", "Komalasari", "Kurniasih", "Kurniawati", "Lestari", "Maharani", "Maryam", "Maulida", "Meilani", "Mulyani", "Mutiara", "Nuraeni", "Nurhasanah", "Nurjanah", "Novianti", "Oktaviani", "Permatasari", "Pertiwi", "Puspita", "Puspitasari", "Rahayu", "Rahmawati", "Ramadhani", "Rohmah", "Rosdiana", "Rosmawati", "Safitri", "Salsabila", "Sapitri", "Setiawati", "Sholihah", "Suciati", "Suhartini", "Sulastri", "Supriatin", "Suryani", "Susanti", "Susilawati", "Triana", "Utami", "Wahyuni", "Wardani", "Widiastuti", "Wulandari", "Yulianti", "Zahira", "Zulaikha"]
-_STREETS = ["Anggrek", "Beringin", "Cempaka", "Cendana", "Dahlia", "Flamboyan", "Kenanga", "Kamboja", "Mawar", "Melati", "Merpati", "Nusa", "Pahlawan", "Palem", "Rajawali", "Sawo", "Seruni", "Teratai"]
-POSYANDU = ["Melati", "Mawar", "Anggrek", "Dahlia", "Kenanga", "Cempaka", "Flamboyan", "Teratai", "Bougenville", "Matahari", "Kamboja", "Seruni", "Tulip", "Lavender", "Aster"]
-# First-issue region of people born elsewhere: Kemendagri kecamatan codes without dots, and the birth place people write.
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_MALE = _words("""
+Adi Agus Ahmad Aldi Alif Andi Andika Anton Ardi Arif Aris Arya Asep Bagas Bambang Bayu Beni Budi Cahyo Candra Daffa
+Dani Dedi Deni Dewa Didin Dimas Doni Eko Fadli Fahri Faisal Fajar Farhan Ferdi Galih Gilang Guntur Hadi Hafiz Hendra
+Heri Ilham Imam Indra Irfan Iwan Jaka Joko Kevin Khairul Krisna Lukman Mahendra Mulyadi Nanang Nugroho Nurdin Oki
+Panji Putra Raffi Rahmat Rama Rangga Rendi Reza Rian Ridwan Rizki Roni Rudi Sandi Satria Slamet Sugeng Suherman Surya
+Syahrul Taufik Teguh Toni Usman Wahyu Wawan Yanto Yoga Yudi Yusuf Zaki Zulkifli André René
+""")
+_FEMALE = _words("""
+Aisyah Alya Amelia Ana Andini Anggi Anisa Aprilia Arini Ayu Bella Cantika Cici Citra Dahlia Dede Delia Dewi Dian Dina
+Dinda Eka Elis Ella Endang Eni Erna Euis Fani Fatimah Fitri Gita Hana Hani Hasna Ida Iis Ika Imas Indah Intan Ira Isna
+Jihan Juju Kartika Keisha Khadijah Lala Laras Leni Lestari Lia Lilis Lina Maya Mega Melati Mila Mira Nabila Nadia
+Naila Nani Neneng Nia Nina Novi Nurul Okta Putri Rahma Rani Ratna Rina Rini Rosa Safira Salma Sari Sinta Sri Susi Tari
+Tiara Tika Tini Tuti Ulfa Vina Wati Wulan Yanti Yati Yuli Yuni Zahra Désy Renée
+""")
+_LAST = _words("""
+Abdullah Adriansyah Akbar Alamsyah Anwar Arifin Aziz Bachri Basri Efendi Fadillah Fauzi Firdaus Firmansyah Gunawan
+Hakim Halim Hamzah Hanafi Handoko Haryanto Hasan Hermawan Hidayat Hidayatullah Husein Ibrahim Irawan Iskandar Ismail
+Jaelani Jamaludin Junaedi Kurnia Kurniawan Kusuma Kusnadi Mansur Marzuki Maulana Mubarok Mulyana Muslim Nasution
+Nugraha Nurhadi Pamungkas Permana Prabowo Pradana Prasetyo Pratama Priyatna Purnama Ramadhan Rohman Rosadi Rusli
+Saefudin Salim Santoso Saputra Setiawan Siregar Solihin Subagja Sudrajat Suhendra Sulaiman Supriyadi Suryana Susanto
+Sutisna Syahputra Syarif Tanjung Wibowo Wijaya Winata Wirawan Yahya Yulianto Yusup Zainudin
+""")
+_LAST_FEMALE = _words("""
+Agustina Amalia Anggraeni Apriani Astuti Aulia Azzahra Damayanti Febriani Fauziah Handayani Hasanah Hidayati Indriani
+Julianti Khasanah Khoirunnisa Komalasari Kurniasih Kurniawati Lestari Maharani Maryam Maulida Meilani Mulyani Mutiara
+Nuraeni Nurhasanah Nurjanah Novianti Oktaviani Permatasari Pertiwi Puspita Puspitasari Rahayu Rahmawati Ramadhani
+Rohmah Rosdiana Rosmawati Safitri Salsabila Sapitri Setiawati Sholihah Suciati Suhartini Sulastri Supriatin Suryani
+Susanti Susilawati Triana Utami Wahyuni Wardani Widiastuti Wulandari Yulianti Zahira Zulaikha
+""")
+_STREETS = _words("""
+Anggrek Beringin Cempaka Cendana Dahlia Flamboyan Kenanga Kamboja Mawar Melati Merpati Nusa Pahlawan Palem Rajawali
+Sawo Seruni Teratai
+""")
+POSYANDU = _words("""
+Melati Mawar Anggrek Dahlia Kenanga Cempaka Flamboyan Teratai Bougenville Matahari Kamboja Seruni Tulip Lavender Aster
+""")
+# First-issue region of people born elsewhere: Kemendagri kecamatan code without dots, and the birth place they write.
 BORN_ELSEWHERE = (
-    ("360305", "TANGERANG"), ("360311", "TANGERANG"), ("317406", "JAKARTA"), ("317303", "JAKARTA"), ("360401", "SERANG"),
+    ("360305", "TANGERANG"), ("360311", "TANGERANG"), ("317406", "JAKARTA"), ("317303", "JAKARTA"), ("360401",
+    "SERANG"),
     ("360206", "LEBAK"), ("360112", "PANDEGLANG"), ("320105", "BOGOR"), ("327602", "DEPOK"), ("330512", "KEBUMEN"),
     ("337402", "SEMARANG"), ("331007", "KLATEN"), ("320915", "CIREBON"), ("321208", "INDRAMAYU"), ("180206", "LAMPUNG"),
     ("167105", "PALEMBANG"), ("127106", "MEDAN"), ("350616", "KEDIRI"), ("332901", "BREBES"), ("332811", "TEGAL"),

@@ -25,7 +25,14 @@ _MEAN_FAMILY = 3.4
 # Serials of real NIKs and KKs start at 0001 each day; ours start where no office ever counts to.
 _FIRST_SERIAL = 9001
 # Poorer and richer kecamatan: poverty pockets are Neglasari and Benda (BPS, May 2019); the others are ours.
-_KECAMATAN_WEALTH = {"36.71.10": -0.45, "36.71.04": -0.35, "36.71.03": -0.15, "36.71.02": -0.1, "36.71.06": 0.15, "36.71.11": 0.15}
+_KECAMATAN_WEALTH = {
+    "36.71.10": -0.45,
+    "36.71.04": -0.35,
+    "36.71.03": -0.15,
+    "36.71.02": -0.1,
+    "36.71.06": 0.15,
+    "36.71.11": 0.15,
+}
 
 
 def stream(seed: int, *stage: str) -> np.random.Generator:
@@ -72,7 +79,7 @@ class Calendar:
 
 @dataclass
 class Families:
-    """Parallel columns, one row per family; ``place`` is the kelurahan's index, ``moved_*`` describes at most one move."""
+    """Parallel columns, one row per family; ``place`` is the kelurahan's index. A family moves at most once."""
 
     place: np.ndarray
     wealth: np.ndarray
@@ -102,7 +109,7 @@ class Dwellings:
 
 @dataclass
 class Persons:
-    """Parallel columns, one row per person; residents first, in the order of their families, then people from elsewhere."""
+    """Parallel columns, one row per person; residents in the order of their families, then people from elsewhere."""
 
     family: np.ndarray
     relation: np.ndarray
@@ -259,7 +266,7 @@ def _balanced(rng: np.random.Generator, members: np.ndarray, calendar: Calendar)
     """Turn a few members outside couples, so that the city has the published share of men."""
     female = members["female"].copy()
     free = np.isin(members["relation"], (CHILD, OTHER, PARENT))
-    surplus = int(round((1 - MALE_SHARE) * len(female))) - int(female.sum())
+    surplus = round((1 - MALE_SHARE) * len(female)) - int(female.sum())
     candidates = np.nonzero(free & (female == (surplus < 0)))[0]
     female[rng.permutation(candidates)[: abs(surplus)]] = surplus > 0
     return female

@@ -12,7 +12,7 @@ STYLES = 3
 
 
 class Spellings:
-    """Names of kelurahan and of their kecamatan in three styles: upper case, title case, an alias where there is one."""
+    """Names of kelurahan and their kecamatan in three styles: upper case, title case, an alias where there is one."""
 
     def __init__(self, area: Kelurahan):
         aliases: dict[str, str] = {}

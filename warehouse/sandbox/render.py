@@ -10,9 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from warehouse.sandbox import render_children, render_public, render_registry, render_work
-from warehouse.sandbox.city import City, redraw
+from warehouse.sandbox.city import redraw
+from warehouse.sandbox.draw import City, Progress, silent
 
-Progress = Callable[[str], None]
 _SMALL_CITY = 60_000
 # Longest first. Each writes files and truth of its own, so they may run side by side.
 _AGENCIES: dict[str, Callable[[City, Path, Progress], None]] = {
@@ -23,12 +23,8 @@ _AGENCIES: dict[str, Callable[[City, Path, Progress], None]] = {
 }
 
 
-def _silent(text: str) -> None:
-    """Progress of a process nobody watches."""
-
-
 def _render_one(home: Path, agency: str) -> str:
-    _AGENCIES[agency](redraw(home), home, _silent)
+    _AGENCIES[agency](redraw(home), home, silent)
     return agency
 
 
@@ -37,7 +33,7 @@ def render_holdings(home_sandbox: Path, *, progress: Progress | None = None, pro
 
     The city is drawn again from the arguments in ``summary.json``: drawing takes a second, reading it back would too.
     """
-    say = progress or _silent
+    say = progress or silent
     for folder in ("holdings", "city/truth_links", "city/truth_corruptions"):
         if (home_sandbox / folder).exists():
             shutil.rmtree(home_sandbox / folder)

@@ -3,7 +3,6 @@
 Here: the layouts, and what e-PPGBM gets wrong. Not here: how children grow (growth).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.sandbox import files
-from warehouse.sandbox.city import City, puskesmas_of
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN, Persona, TruthLog, personas, scientific, slips, truth_log
+from warehouse.sandbox.draw import City, Progress, puskesmas_of
 from warehouse.sandbox.growth import LENGTH_DAYS, Who, labels
 from warehouse.sandbox.margins import POSYANDU, TARGET_CHILDREN_SHARE
 from warehouse.sandbox.people import stream
@@ -21,7 +20,8 @@ from warehouse.sandbox.places import Spellings
 
 _COMMON = (
     "No", "NIK", "Nama", "JK", "Tgl Lahir", "BB Lahir", "TB Lahir", "Nama Ortu", "Prov", "Kab/Kota", "Kec", "Pukesmas",
-    "Desa/Kel", "Posyandu", "RT", "RW", "Alamat", "Usia Saat Ukur", "Tanggal Pengukuran", "Berat", "Tinggi", "Cara Ukur",
+    "Desa/Kel", "Posyandu", "RT", "RW", "Alamat", "Usia Saat Ukur", "Tanggal Pengukuran", "Berat", "Tinggi",
+    "Cara Ukur",
     "LiLA", "BB/U", "ZS BB/U", "TB/U", "ZS TB/U", "BB/TB", "ZS BB/TB", "Naik Berat Badan", "PMT Diterima (kg)",
     "Jml Vit A", "KPSP", "KIA", "Kelas Ibu Balita", "MBG", "Detail",
 )  # fmt: skip
@@ -62,7 +62,7 @@ def header_of(layout: dict[str, Any]) -> list[str]:
     return names[:-1] + list(_LOCAL) + names[-1:] if layout["has_local_columns"] else names
 
 
-def render(city: City, home: Path, say: Callable[[str], None]) -> None:
+def render(city: City, home: Path, say: Progress) -> None:
     """Write ``holdings/sftp/dinkes`` and the truth of its rows."""
     folder = home / "holdings" / "sftp" / "dinkes"
     with truth_log(home / "city", "kemenkes/eppgbm") as log:
@@ -70,7 +70,7 @@ def render(city: City, home: Path, say: Callable[[str], None]) -> None:
     _targets(city, folder / "under_five_targets")
 
 
-def _eppgbm(city: City, folder: Path, log: TruthLog, say: Callable[[str], None]) -> None:
+def _eppgbm(city: City, folder: Path, log: TruthLog, say: Progress) -> None:
     units, nearest = puskesmas_of(city.area)
     persona = personas(city.persons, "dinkes", city.seed)
     spell, who = Spellings(city.area), Who.load()
@@ -97,9 +97,7 @@ def _gains(city: City) -> np.ndarray:
     child, month, weight = measured.child[order], measured.month[order], measured.weight_kg[order]
     same = np.concatenate([[False], child[1:] == child[:-1]])
     last_month, last_weight = np.roll(month, 1), np.roll(weight, 1)
-    code = np.select(
-        [~same, month - last_month > 1, weight > last_weight], ["B", "O", "N"], "T"
-    )
+    code = np.select([~same, month - last_month > 1, weight > last_weight], ["B", "O", "N"], "T")
     back = np.empty(len(order), code.dtype)
     back[order] = code
     return back
@@ -234,7 +232,8 @@ def _ages(born: np.ndarray, day: np.ndarray) -> list[str]:
 def _spoil(
     rng: np.random.Generator, columns: dict[str, list[Any]], layout: dict[str, Any], city: City, rows: np.ndarray
 ) -> tuple[np.ndarray, list[tuple[str, str, np.ndarray]]]:
-    """Spoil cells in place; returns the order in which rows stand in the file (doubled rows twice) and what was done."""
+    """Spoil cells in place; returns the order in which rows stand in the file (doubled rows twice) and what was
+    done."""
     done: list[tuple[str, str, np.ndarray]] = []
     order = np.arange(len(rows))
     for kind, chosen in slips(rng, "eppgbm", len(rows)).items():
@@ -330,7 +329,8 @@ def _targets(city: City, folder: Path) -> None:
         children = np.maximum(np.round(total * share / share.sum()), 1).astype(int)
         kecamatan, kelurahan = spell.kecamatan(everywhere, 1).to_pylist(), spell.kelurahan(everywhere, 1).to_pylist()
         rows = [
-            (i + 1, year, kecamatan[i], kelurahan[i], units[nearest[i]]["name"], int(posyandu[i]), int(children[i] * 0.19),
+            (i + 1, year, kecamatan[i], kelurahan[i], units[nearest[i]]["name"], int(posyandu[i]), int(children[i] *
+            0.19),
              int(children[i] * 0.39), int(children[i]))
             for i in everywhere
         ]  # fmt: skip

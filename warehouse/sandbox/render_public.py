@@ -1,19 +1,19 @@
 """What Dukcapil, BPS and the open-data portals hold: aggregates only, no row about a person.
 
-Dukcapil counts the synthetic city. BPS and the portals carry published figures of the real one, from ``data/bps_banten.csv``
-(source by row); inflation, procurement and service figures are ours and say so. ``published`` is for the by-hand inbox.
+Dukcapil counts the synthetic city. BPS and the portals carry published figures of the real one, from
+``data/bps_banten.csv`` (source by row); inflation, procurement and service figures are ours and say so. What lies in
+``by_hand`` is for a person to put into the inbox.
 """
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from warehouse.periods import Period
-from warehouse.sandbox.city import City
+from warehouse.sandbox.draw import City, Progress
 from warehouse.sandbox.margins import POPULATION
 from warehouse.sandbox.people import stream
 
@@ -25,9 +25,16 @@ _TITLES = {
     623: ("Indeks Keparahan Kemiskinan (P2) Menurut Kabupaten/Kota", "Tidak Ada Satuan"),
     624: ("Garis Kemiskinan Menurut Kabupaten/Kota", "Rupiah/Kapita/Bulan"),
 }
-_CPI_CITIES = {3601: "KAB PANDEGLANG", 3602: "KAB LEBAK", 3671: "KOTA TANGERANG", 3672: "KOTA CILEGON", 3673: "KOTA SERANG"}
+_CPI_CITIES = {
+    3601: "KAB PANDEGLANG",
+    3602: "KAB LEBAK",
+    3671: "KOTA TANGERANG",
+    3672: "KOTA CILEGON",
+    3673: "KOTA SERANG",
+}
 _MONTHS = (
-    "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember",
+    "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November",
+    "Desember",
 )  # fmt: skip
 # City area, BIG 12/2024; the split over kelurahan is ours.
 _CITY_KM2 = 178.347
@@ -35,7 +42,7 @@ _AREA_EXPONENT = 0.6
 _MADE_UP = "Angka buatan sandbox"
 
 
-def render(city: City, home: Path, say: Callable[[str], None]) -> None:
+def render(city: City, home: Path, say: Progress) -> None:
     """Write ``holdings/http/{dukcapil,bps,portal}`` and ``holdings/by_hand``."""
     http = home / "holdings" / "http"
     _dukcapil(city, http / "dukcapil")
@@ -62,7 +69,9 @@ def _indonesian(value: float, decimals: int) -> str:
 def _dukcapil(city: City, folder: Path) -> None:
     """The registry's last half-year: people who left are still counted for some months."""
     area, persons, families = city.area, city.persons, city.families
-    day = int(city.calendar.ends[max(i for i, m in enumerate(city.calendar.months) if m.start.month in (6, 12) or i == 0)])
+    day = int(
+        city.calendar.ends[max(i for i, m in enumerate(city.calendar.months) if m.start.month in (6, 12) or i == 0)]
+    )
     (who,) = np.nonzero(persons.is_resident & (persons.nik_issued <= day) & (persons.died > day - 30))
     family = persons.family[who]
     counted = families.in_city(family, day - np.where(families.move_kind[family] == "out", 120, 0))
@@ -121,7 +130,13 @@ def _bps(city: City, rows: list[dict[str, str]], folder: Path) -> None:
         held = [row for row in rows if row["var_id"] == str(variable)]
         areas = {int(row["vervar"]): row["label"] for row in held}
         values = [
-            {"vervar": int(row["vervar"]), "turvar": 0, "th": int(row["year"]) - 1900, "turth": 0, "value": _number(row["value"])}
+            {
+                "vervar": int(row["vervar"]),
+                "turvar": 0,
+                "th": int(row["year"]) - 1900,
+                "turth": 0,
+                "value": _number(row["value"]),
+            }
             for row in held
         ]
         _write_json(
@@ -148,7 +163,15 @@ def _variable(
     updated: str,
 ) -> dict[str, Any]:
     years = sorted({value["th"] for value in values})
-    about = {"val": variable, "label": title, "unit": unit, "subj": "Kemiskinan dan Ketimpangan", "def": "", "decimal": 2, "note": note}
+    about = {
+        "val": variable,
+        "label": title,
+        "unit": unit,
+        "subj": "Kemiskinan dan Ketimpangan",
+        "def": "",
+        "decimal": 2,
+        "note": note,
+    }
     return {
         "last_update": updated,
         "subject": [{"val": 23, "label": "Kemiskinan dan Ketimpangan"}],
@@ -190,12 +213,26 @@ def _portal(city: City, rows: list[dict[str, str]], folder: Path) -> None:
         # The city reports Rp12.58 trillion for the first half of 2025; two kinds, growing a little.
         total = 12.58e12 / 2 * rng.normal(1.04, 0.08)
         lines = [
-            [quarter.start.year, (quarter.start.month + 2) // 3, kind, int(rng.integers(300, 900)), int(total * share), int(rng.integers(900, 6000))]
+            [
+                quarter.start.year,
+                (quarter.start.month + 2) // 3,
+                kind,
+                int(rng.integers(300, 900)),
+                int(total * share),
+                int(rng.integers(900, 6000)),
+            ]
             for kind, share in (("PMA", 0.42), ("PMDN", 0.58))
         ]
         header = ["tahun", "triwulan", "jenis_penanaman_modal", "jumlah_proyek", "realisasi_investasi", "tenaga_kerja"]
         services["investment"].append(_csv(folder, "realisasi-investasi", quarter.label, header, lines, ";"))
-    offices = ("Dinas Kesehatan", "Dinas Pendidikan", "Dinas Pekerjaan Umum", "Dinas Sosial", "Sekretariat Daerah", "RSUD")
+    offices = (
+        "Dinas Kesehatan",
+        "Dinas Pendidikan",
+        "Dinas Pekerjaan Umum",
+        "Dinas Sosial",
+        "Sekretariat Daerah",
+        "RSUD",
+    )
     aspects = ("Indeks SPBE", "Kebijakan Internal SPBE", "Tata Kelola SPBE", "Manajemen SPBE", "Layanan SPBE")
     for year in years:
         lines = []
@@ -239,9 +276,19 @@ def _charts(rows: list[dict[str, str]], year: int) -> list[dict[str, Any]]:
     """Charts as the province's portal stores them, with the year field right for once."""
     found = []
     for variable, title in ((619, "Jumlah Penduduk Miskin"), (621, "Persentase Penduduk Miskin")):
-        held = [row for row in rows if row["var_id"] == str(variable) and row["year"] == str(year) and row["vervar"] != "3600"]
+        held = [
+            row
+            for row in rows
+            if row["var_id"] == str(variable) and row["year"] == str(year) and row["vervar"] != "3600"
+        ]
         if held:
-            axis = {"type": "category", "region": "Provinsi", "name": "Banten", "yyyy": str(year), "title": f"{title} Maret {year}"}
+            axis = {
+                "type": "category",
+                "region": "Provinsi",
+                "name": "Banten",
+                "yyyy": str(year),
+                "title": f"{title} Maret {year}",
+            }
             axis["data"] = [row["label"] for row in held]
             found.append({"xAxis": axis, "series": [{"data": [_number(row["value"]) for row in held]}]})
     return found
@@ -282,24 +329,37 @@ def _package(name: str, title: str, resources: list[tuple[str, str, str]]) -> di
     }
 
 
+_SSGI = ("persen", "SSGI", "SSGI 2024", "2025-05-26")
+_TK = ("orang", "BPJS Ketenagakerjaan", "tangerangekspres 32174", "2025-08-20")
+_JKN = ("BPJS Kesehatan", "distrikbantennews 15-12-2025", "2025-12-15")
+# Indicator, period, value (whole numbers count people), unit, source system, source, day of publication.
+_BY_HAND: tuple[tuple[str, str, float | int, str, str, str, str], ...] = (
+    ("stunting", "2024", 11.2, *_SSGI),
+    ("wasting", "2024", 4.0, *_SSGI),
+    ("underweight", "2024", 9.3, *_SSGI),
+    ("overweight", "2024", 5.4, *_SSGI),
+    ("stunting", "2024-10", 5.6, "persen", "e-PPGBM", "fin.co.id 13-11-2024", "2024-11-13"),
+    ("ucj", "2025-08", 47.76, "persen", *_TK[1:]),
+    ("jamsostek_pu", "2025-08", 514_541, *_TK),
+    ("jamsostek_bpu", "2025-08", 238_238, *_TK),
+    ("jamsostek_jakon", "2025-08", 15_408, *_TK),
+    ("jkn_participants", "2025-12", 1_982_904, "orang", *_JKN),
+    ("jkn_coverage", "2025-12", 100.71, "persen", *_JKN),
+    ("jkn_pbi_apbd", "2025-12", 395_187, "orang", *_JKN),
+)
+
+
 def _official_figures(city: City, rows: list[dict[str, str]], folder: Path) -> None:
-    """Figures a person would enter by hand. Rates as published; counts of people scaled to the synthetic city, and saying so."""
+    """Figures a person would enter by hand. Rates as published; counts of people scaled to the synthetic city, and
+    saying so."""
     share = city.persons.is_resident.sum() / POPULATION
     scaled = "(jumlah diskalakan ke kota sandbox)" if share < 0.98 else ""
     figures = [
-        ("stunting", "2024", 11.2, "persen", "SSGI", "SSGI 2024", "2025-05-26"),
-        ("wasting", "2024", 4.0, "persen", "SSGI", "SSGI 2024", "2025-05-26"),
-        ("underweight", "2024", 9.3, "persen", "SSGI", "SSGI 2024", "2025-05-26"),
-        ("overweight", "2024", 5.4, "persen", "SSGI", "SSGI 2024", "2025-05-26"),
-        ("stunting", "2024-10", 5.6, "persen", "e-PPGBM", "fin.co.id 13-11-2024", "2024-11-13"),
-        ("ucj", "2025-08", 47.76, "persen", "BPJS Ketenagakerjaan", "tangerangekspres 32174", "2025-08-20"),
-        ("jamsostek_pu", "2025-08", round(514_541 * share), "orang", "BPJS Ketenagakerjaan", "tangerangekspres 32174", "2025-08-20"),
-        ("jamsostek_bpu", "2025-08", round(238_238 * share), "orang", "BPJS Ketenagakerjaan", "tangerangekspres 32174", "2025-08-20"),
-        ("jamsostek_jakon", "2025-08", round(15_408 * share), "orang", "BPJS Ketenagakerjaan", "tangerangekspres 32174", "2025-08-20"),
-        ("jkn_participants", "2025-12", round(1_982_904 * share), "orang", "BPJS Kesehatan", "distrikbantennews 15-12-2025", "2025-12-15"),
-        ("jkn_coverage", "2025-12", 100.71, "persen", "BPJS Kesehatan", "distrikbantennews 15-12-2025", "2025-12-15"),
-        ("jkn_pbi_apbd", "2025-12", round(395_187 * share), "orang", "BPJS Kesehatan", "distrikbantennews 15-12-2025", "2025-12-15"),
-    ]  # fmt: skip
+        *(
+            (name, period, value if isinstance(value, float) else round(value * share), unit, system, source, published)
+            for name, period, value, unit, system, source, published in _BY_HAND
+        )
+    ]
     figures += [
         ({"619": "poor_persons_thousand", "621": "p0", "624": "poverty_line_idr"}[row["var_id"]], row["year"],
          row["value"], _TITLES[int(row["var_id"])][1], "BPS", row["source"], f"{row['year']}-07-25")
@@ -307,7 +367,8 @@ def _official_figures(city: City, rows: list[dict[str, str]], folder: Path) -> N
         if row["vervar"] == "3671" and row["var_id"] in ("619", "621", "624") and int(row["year"]) >= 2024
     ]  # fmt: skip
     header = (
-        "indikator", "nama_wilayah", "provinsi", "kode_bps", "periode", "nilai", "satuan", "sistem_sumber", "judul_sumber",
+        "indikator", "nama_wilayah", "provinsi", "kode_bps", "periode", "nilai", "satuan", "sistem_sumber",
+        "judul_sumber",
         "tanggal_terbit",
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -318,4 +379,6 @@ def _official_figures(city: City, rows: list[dict[str, str]], folder: Path) -> N
             for name, period, value, unit, system, source, published in figures:
                 if period.startswith(year):
                     title = f"{source} {scaled}".strip() if unit == "orang" else source
-                    writer.writerow([name, "Kota Tangerang", "Banten", "3671", period, value, unit, system, title, published])
+                    writer.writerow(
+                        [name, "Kota Tangerang", "Banten", "3671", period, value, unit, system, title, published]
+                    )

@@ -1,9 +1,8 @@
-"""What Dinas Sosial holds: DTSEN families and individuals each quarter, an old Regsosek extract, and the monthly assistance list.
+"""What Dinas Sosial holds: DTSEN families and individuals by quarter, an old Regsosek extract, the monthly aid list.
 
-Here: the layouts, what the registry knows late, and its spellings. Not here: who people are (people), housing (housing).
+Here: the layouts, what the registry knows late, its spellings. Not here: who people are (people), housing (housing).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pyarrow.compute as pc
 
 from warehouse.periods import Period
 from warehouse.sandbox import files
-from warehouse.sandbox.city import City
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN, Persona, TruthLog, personas, scientific, slips, truth_log
+from warehouse.sandbox.draw import City, Progress
 from warehouse.sandbox.housing import ANIMALS, NULLABLE
 from warehouse.sandbox.people import CHILD, HEAD, PARENT, SPOUSE, day_number, stream
 from warehouse.sandbox.places import Spellings
@@ -30,7 +29,7 @@ _REGSOSEK_INDIVIDUALS = (
     "no_kk", "nik", "nama", "tanggal_lahir", "id_jenis_kelamin", "id_hub_kepala_keluarga", "id_partisipasi_sekolah",
     "membantu_bekerja", "id_lapangan_usaha_dari_usaha_utama", "id_status_kedudukan_pekerjaan_utama",
 )  # fmt: skip
-# A death reaches the registry after weeks, a family's leaving after months; some movers keep their old address for long.
+# A death reaches the registry after weeks, a family's leaving after months; some movers keep their old address.
 _DEATH_LAG, _LEAVING_KEPT, _ADDRESS_LAG, _ADDRESS_LAG_SHARE = 45, 200, 150, 0.4
 _SHAPES = (
     {"delimiter": ";", "encoding": "utf-8-sig", "dates": "%Y-%m-%d", "families_xlsx": False},
@@ -55,7 +54,7 @@ class Listed:
     presence: np.ndarray
 
 
-def render(city: City, home: Path, say: Callable[[str], None]) -> None:
+def render(city: City, home: Path, say: Progress) -> None:
     """Write ``holdings/sftp/dinsos`` and the truth of its rows."""
     folder = home / "holdings" / "sftp" / "dinsos"
     persona = personas(city.persons, "dinsos", city.seed)
@@ -101,12 +100,13 @@ def listed_on(city: City, day: int) -> Listed:
     )
 
 
-def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Callable[[str], None]) -> None:
+def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Progress) -> None:
     attributes = _attributes(city)
     decile = city.decile.copy()
-    with truth_log(truth, "bps/social_registry_families") as families, truth_log(
-        truth, "bps/social_registry_individuals"
-    ) as individuals:
+    with (
+        truth_log(truth, "bps/social_registry_families") as families,
+        truth_log(truth, "bps/social_registry_individuals") as individuals,
+    ):
         for index, period in enumerate(quarters(city)):
             rng = stream(city.seed, "dtsen", period.label)
             decile = _drifted(rng, decile)
@@ -119,7 +119,7 @@ def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Callabl
             path = target / ("families.xlsx" if shape["families_xlsx"] else "families.csv")
             if shape["families_xlsx"]:
                 rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
-                files.write_xlsx(path, "Sheet1", [], table.column_names, rows)
+                files.write_xlsx(path, "Sheet1", [], table.column_names, rows, is_large=True)
             else:
                 files.write_csv(path, table, delimiter=shape["delimiter"], encoding=shape["encoding"])
             members = _individuals(city, persona, attributes, listed, decile, period, shape["dates"])
@@ -208,11 +208,11 @@ def _attributes(city: City) -> dict[str, pa.Array]:
     couple[persons.family[(persons.relation == SPOUSE) & persons.is_resident]] = True
     married = np.isin(persons.relation, (HEAD, SPOUSE)) & couple[np.maximum(persons.family, 0)]
     alone = np.where(rng.random(n) < 0.5, 3, 4)
-    marital = np.select(
-        [married, persons.relation == PARENT, persons.relation == CHILD, age < 24], [2, 4, 1, 1], alone
-    )
+    marital = np.select([married, persons.relation == PARENT, persons.relation == CHILD, age < 24], [2, 4, 1, 1], alone)
     school = np.select(
-        [age < 5.5, age < 18.5, age < 23], [1, np.where(rng.random(n) < 0.95, 2, 3), np.where(rng.random(n) < 0.25, 2, 3)], 3
+        [age < 5.5, age < 18.5, age < 23],
+        [1, np.where(rng.random(n) < 0.95, 2, 3), np.where(rng.random(n) < 0.25, 2, 3)],
+        3,
     )
     rank = wealth + rng.normal(0, 0.8, n)
     highest = np.array([3, 8, 13, 15, 18, 19, 21])[np.searchsorted([-1.1, -0.4, 0.2, 0.8, 1.2, 2.2], rank)]
@@ -227,7 +227,9 @@ def _attributes(city: City) -> dict[str, pa.Array]:
         "id_pekerjaan_utama": coded(sector * 10 + status, at_work),
         "id_status_kedudukan_pekerjaan_utama": coded(status, at_work),
         "id_kepemilikan_izin_usaha": coded(np.where(rng.random(n) < 0.18, 1, 2), has_business),
-        "id_omset_usaha_utama": coded(np.clip(np.round(1.6 + 0.5 * wealth + rng.normal(0, 0.5, n)), 1, 6), has_business),
+        "id_omset_usaha_utama": coded(
+            np.clip(np.round(1.6 + 0.5 * wealth + rng.normal(0, 0.5, n)), 1, 6), has_business
+        ),
         "jumlah_jenis_usaha": coded(np.where(rng.random(n) < 0.95, 1, 2), has_business),
         "jumlah_pekerja_dibayar": coded(np.where(status == 3, rng.integers(1, 8, n), 0), has_business),
         "jumlah_pekerja_tidak_dibayar": coded(np.where(status == 2, rng.integers(1, 3, n), 0), has_business),
@@ -236,7 +238,9 @@ def _attributes(city: City) -> dict[str, pa.Array]:
     for name in _DISABILITIES:
         columns[name] = coded(np.where(rng.random(n) < 0.985, 4, rng.integers(1, 4, n)), age >= 2)
     columns["id_kesedihan_depresi"] = coded(rng.choice([1, 2, 3, 4], n, p=[0.005, 0.015, 0.08, 0.90]), age >= 10)
-    columns["id_penyakit_menahun"] = coded(np.where(rng.random(n) < 0.9 - 0.002 * age, 1, rng.integers(2, 19, n)), everyone)
+    columns["id_penyakit_menahun"] = coded(
+        np.where(rng.random(n) < 0.9 - 0.002 * age, 1, rng.integers(2, 19, n)), everyone
+    )
     columns["id_disabilitas"] = coded(np.zeros(n), rng.random(n) < 0.0)
     return columns
 
@@ -337,9 +341,7 @@ def _regsosek(
     files.write_csv(folder / "individuals.csv", members)
 
 
-def _assistance(
-    city: City, persona: Persona, folder: Path, log: TruthLog, month: int, period: Period
-) -> None:
+def _assistance(city: City, persona: Persona, folder: Path, log: TruthLog, month: int, period: Period) -> None:
     rng = stream(city.seed, "assistance", period.label)
     listed = listed_on(city, int(city.calendar.ends[month]))
     on = {name: (span[:, 0] <= month) & (span[:, 1] > month) for name, span in city.assistance.items()}
@@ -369,4 +371,6 @@ def _assistance(
         }
     )
     encoding = "latin-1" if month % 4 == 1 else "utf-8"
-    files.write_csv(folder / period.label / "assistance.csv", table, delimiter=";" if month % 5 == 2 else ",", encoding=encoding)
+    files.write_csv(
+        folder / period.label / "assistance.csv", table, delimiter=";" if month % 5 == 2 else ",", encoding=encoding
+    )

@@ -3,7 +3,6 @@
 Here: the layouts. Not here: who is a member and when (work), the API that pages them (http_agencies).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.sandbox import files
-from warehouse.sandbox.city import City
 from warehouse.sandbox.corruption import Persona, TruthLog, personas, truth_log
+from warehouse.sandbox.draw import City, Progress
 from warehouse.sandbox.margins import read_seed
 from warehouse.sandbox.people import stream
 from warehouse.sandbox.places import Spellings
@@ -27,7 +26,7 @@ _OUTREACH_HEADER = (
 )  # fmt: skip
 
 
-def render(city: City, home: Path, say: Callable[[str], None]) -> None:
+def render(city: City, home: Path, say: Progress) -> None:
     """Write ``holdings/http/bpjstk`` and ``holdings/sftp/polres``, and the truth of the members' rows."""
     persona = personas(city.persons, "bpjstk", city.seed)
     blank = stream(city.seed, "jakon").random(len(city.participations.person)) < _JAKON_WITHOUT_NIK
@@ -39,9 +38,7 @@ def render(city: City, home: Path, say: Callable[[str], None]) -> None:
     _outreach(city, home / "holdings" / "sftp" / "polres" / "outreach")
 
 
-def _participants(
-    city: City, persona: Persona, blank: np.ndarray, folder: Path, log: TruthLog, month: int
-) -> None:
+def _participants(city: City, persona: Persona, blank: np.ndarray, folder: Path, log: TruthLog, month: int) -> None:
     p, persons = city.participations, city.persons
     period = city.calendar.months[month].label
     in_feed = p.is_in_feed(month, int(city.calendar.ends[month]))

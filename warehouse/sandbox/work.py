@@ -1,6 +1,6 @@
 """What people do for a living, their memberships of BPJS Ketenagakerjaan, and the police's outreach sessions.
 
-Here: who works at what, who is insured when, and the planted effect of the sessions. Not here: the branch's files (render).
+Here: who works at what, who is insured when, the planted effect of the sessions. Not here: the files (render).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,24 @@ _STATUS_SHARES = (0.17, 0.05, 0.03, 0.62, 0.05, 0.003, 0.05, 0.027)
 # Sector weights by group of statuses: an industrial city of factories, shops and transport.
 _SECTORS = {
     "own": {1: 1, 2: 1, 5: 1, 8: 6, 11: 3, 12: 48, 13: 22, 14: 10, 18: 1, 24: 7},
-    "wage": {8: 38, 9: 1, 10: 1, 11: 4, 12: 17, 13: 11, 14: 6, 15: 2, 16: 3, 17: 1, 18: 3, 19: 3, 22: 3, 23: 1, 24: 4, 25: 2},
+    "wage": {
+        8: 38,
+        9: 1,
+        10: 1,
+        11: 4,
+        12: 17,
+        13: 11,
+        14: 6,
+        15: 2,
+        16: 3,
+        17: 1,
+        18: 3,
+        19: 3,
+        22: 3,
+        23: 1,
+        24: 4,
+        25: 2,
+    },
     "state": {20: 45, 21: 35, 22: 12, 9: 4, 16: 4},
     "casual": {1: 8, 11: 52, 13: 18, 12: 8, 24: 9, 25: 5},
 }
@@ -95,7 +112,9 @@ def make_workers(persons: Persons, families: Families, calendar: Calendar, seed:
     """Employ residents by age and sex up to the employed share of the population."""
     rng = stream(seed, "workers")
     age = persons.age_years(calendar.last_day)
-    weight = np.interp(age, [14.9, 15, 18, 22, 26, 50, 58, 65, 75, 90], [0, 0.06, 0.4, 0.75, 0.93, 0.93, 0.75, 0.4, 0.1, 0])
+    weight = np.interp(
+        age, [14.9, 15, 18, 22, 26, 50, 58, 65, 75, 90], [0, 0.06, 0.4, 0.75, 0.93, 0.93, 0.75, 0.4, 0.1, 0]
+    )
     weight = weight * np.where(persons.is_female, 0.58, 1.0) * persons.is_resident
     weight[persons.relation == SERVANT] = 1.0
     living = persons.is_resident & (persons.died == NEVER)
@@ -108,7 +127,9 @@ def make_workers(persons: Persons, families: Families, calendar: Calendar, seed:
     sector = np.zeros(len(person), np.int8)
     for group, shares in _SECTORS.items():
         inside = np.isin(status, [code for code, name in _GROUP_OF_STATUS.items() if name == group])
-        sector[inside] = rng.choice(list(shares), inside.sum(), p=np.array(list(shares.values())) / sum(shares.values()))
+        sector[inside] = rng.choice(
+            list(shares), inside.sum(), p=np.array(list(shares.values())) / sum(shares.values())
+        )
     sector[status == 6] = 1
     servant = persons.relation[person] == SERVANT
     status[servant], sector[servant] = 4, 25
@@ -150,8 +171,8 @@ def make_participations(
         stock = published * share
         entries = stock * _ENTRY[segment] * len(calendar.months)
         total = stock + entries + stock * _LAPSED_STOCK
-        outside = min(int(round(total * _OUTSIDER_SHARE[segment])), len(outsiders) - taken_outside)
-        inside = pools[segment][: int(round(total)) - outside]
+        outside = min(round(total * _OUTSIDER_SHARE[segment]), len(outsiders) - taken_outside)
+        inside = pools[segment][: round(total) - outside]
         person = np.concatenate([inside, outsiders[taken_outside : taken_outside + outside]])
         taken_outside += outside
         blocks.append(_segment(rng, calendar, segment, rng.permutation(person), stock, entries))
@@ -213,7 +234,7 @@ def _segment(
     """Columns person, segment, started, lapse, return, is_planted; the stock first, then entries, then the lapsed."""
     n = len(person)
     scale = n / max(stock + entries + stock * _LAPSED_STOCK, 1)
-    old, new = int(round(stock * scale)), int(round(entries * scale))
+    old, new = round(stock * scale), round(entries * scale)
     started = calendar.first_day - 1 - (rng.exponential(2.8 * YEAR, n)).astype(int)
     started[old : old + new] = rng.integers(calendar.first_day, calendar.last_day + 1, len(started[old : old + new]))
     lapse = np.full(n, NEVER, np.int64)
@@ -235,7 +256,9 @@ def _lapses(
     lapse: np.ndarray,
     back: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    rate = np.array([_LAPSE[name] for name in JAMSOSTEK])[np.argmax(segment[:, None] == np.array(list(JAMSOSTEK)), axis=1)]
+    rate = np.array([_LAPSE[name] for name in JAMSOSTEK])[
+        np.argmax(segment[:, None] == np.array(list(JAMSOSTEK)), axis=1)
+    ]
     first = np.maximum(np.searchsorted(calendar.starts, started, side="right"), 1)
     after = first + np.floor(np.log(rng.random(len(rate))) / np.log(1 - rate)).astype(int)
     lapse = np.where((lapse == NEVER) & (after < len(calendar.months)), after, lapse)
@@ -280,27 +303,33 @@ def _terms(
         "npp": pc.if_else(pa.array(npp > 0), pa.array(npp).cast(pa.string()), None),
         "branch": np.where(is_pu, firm_branch[firm], near),
         "program": program,
-        "payer": np.select([is_pu, segment == "JAKON", paid_by_city], ["PEMBERI KERJA", "PEMBERI KERJA", "APBD"], "SENDIRI"),
+        "payer": np.select(
+            [is_pu, segment == "JAKON", paid_by_city], ["PEMBERI KERJA", "PEMBERI KERJA", "APBD"], "SENDIRI"
+        ),
         "wage": np.round(5_069_708 * np.exp(0.28 * rng.standard_normal(n)) / 1000) * 1000,
     }
 
 
 def contribution(p: Participations, rows: np.ndarray, paid_for: np.ndarray) -> np.ndarray:
-    """Rupiah of the month ``paid_for`` (``2026-01``). From January 2026 JKK and JKM of self-paying BPU are halved (PP 50/2025),
-    not where APBD pays."""
+    """Rupiah of the month ``paid_for`` (``2026-01``).
+
+    From January 2026 JKK and JKM of self-paying BPU are halved (PP 50/2025), not where APBD pays.
+    """
     halved = paid_for >= "2026-01"
     wage = p.wage[rows]
     pu = wage * np.where(p.program[rows] == "JKK,JKM,JHT", 0.0624 + 0.003, 0.0624 + 0.003 + 0.03)
     basic = np.where((p.payer[rows] == "SENDIRI") & halved, 8_400, 16_800)
     bpu = basic + np.where(p.program[rows] == "JKK,JKM,JHT", 20_000, 0)
     amount = np.select(
-        [p.segment[rows] == "PU", p.segment[rows] == "BPU", p.segment[rows] == "JAKON"], [pu, bpu, wage * 0.0021], 50_000
+        [p.segment[rows] == "PU", p.segment[rows] == "BPU", p.segment[rows] == "JAKON"],
+        [pu, bpu, wage * 0.0021],
+        50_000,
     )
     return np.round(amount).astype(np.int64)
 
 
 def make_sessions(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(kelurahan, day) of each session: every outreach kelurahan in the window's middle month, then every second week."""
+    """(kelurahan, day) of each session: from the window's seventh month, every second week, in the outreach area."""
     rng = stream(seed, "sessions")
     begin = calendar.starts[min(6, len(calendar.months) // 2)]
     found = []
@@ -352,7 +381,7 @@ def attendance(
     sessions: tuple[np.ndarray, np.ndarray],
     seed: int,
 ) -> Sessions:
-    """Who came, by segment and kind, and the registrations the police report: some of the true ones, and a little more."""
+    """Who came, by segment and kind, and the registrations the police report: near the true ones, not equal."""
     rng = stream(seed, "attendance")
     place, day = sessions
     new = (participations.segment == "BPU") & (participations.started >= calendar.first_day)
