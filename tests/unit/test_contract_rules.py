@@ -1,11 +1,15 @@
 """Every rule of every contract has a delivery that trips it, through the file shape the agency would send."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import samples
 from warehouse.gate import DeliveryContext, all_rules, judge
 from warehouse.parse import parse
+from warehouse.settings import Settings
 
+DATA = Path(__file__).parent.parent / "data"
 DATASETS = sorted(samples.contracts())
 
 
@@ -16,8 +20,6 @@ def context(dataset: str, part: str) -> DeliveryContext:
 @pytest.fixture(scope="module", params=DATASETS)
 def judged(request, tmp_path_factory):
     """Good rows and every break of a dataset, judged in one run; each delivery is a part of its own."""
-    from warehouse.settings import Settings
-
     dataset, contract = request.param, samples.contracts()[request.param]
     deliveries = {"good": samples.Break(samples.good_rows(dataset)), **samples.breaking_rows(dataset)}
     parsed, contexts, history = {}, {}, []
@@ -63,3 +65,29 @@ def test_each_break_meets_its_rules_severity(judged) -> None:
         if rules[code].severity == "quarantine":
             assert judgement.verdict == "held" or judgement.rows_quarantined, code
         assert judgement.rows_read == judgement.rows_admitted + judgement.rows_quarantined + judgement.rows_refused
+
+
+def judge_file(dataset: str, path: Path, media: str, home: Path):
+    parsed = parse(samples.contracts()[dataset], path.read_bytes(), media)
+    contexts = {"d": context(dataset, "all")}
+    return judge(Settings(home=home), samples.contracts()[dataset], {"d": parsed}, contexts, [], frozenset())["d"]
+
+
+def test_provincial_portal_is_held_with_the_wrong_year_named(tmp_path: Path) -> None:
+    path = DATA / "bantenprov/bantenprov_ik-kabupaten-kota-010.json"
+    judgement = judge_file("portal/poverty_indicators", path, "json", tmp_path)
+    assert (judgement.verdict, judgement.reason_code) == ("held", "PORTALPOV-101")
+    assert "yyyy says 2011 while the titles say 2014 to 2015" in judgement.message_en
+    assert (judgement.rows_read, judgement.rows_admitted) == (80, 0)
+
+
+def test_bps_website_export_lands_on_the_right_codes(tmp_path: Path) -> None:
+    path = DATA / "bps_export/bps_export_p0_kabkota_SLICE_banten_bali.csv"
+    judgement = judge_file("published/official_figures", path, "csv", tmp_path)
+    assert (judgement.verdict, judgement.rows_admitted) == ("accepted", 418)
+    rows = {row["nama_wilayah"]: row for row in judgement.admitted.to_pylist() if row["periode"] == "2024"}
+    codes = {name: row["bps_code"] for name, row in rows.items()}
+    assert (codes["Kabupaten Tangerang"], codes["Kota Tangerang"], codes["BANTEN"]) == ("3603", "3671", "3600")
+    assert codes["Kota Denpasar"] is None
+    assert codes["Kota Serang"] == "3673"
+    assert (rows["Kota Tangerang"]["nilai"], rows["Kota Tangerang"]["indikator"]) == (5.43, "p0")
