@@ -56,7 +56,9 @@ def marts(logical_date, *, s=None, progress=None):
 
 
 def held(*, s=None):
-    return _read("held.json", [])
+    lines = _file("calls.jsonl").read_text().splitlines() if _file("calls.jsonl").exists() else []
+    decided = {call["id"] for call in map(json.loads, lines) if call["step"] == "decide"}
+    return [row for row in _read("held.json", []) if row["delivery_id"] not in decided]
 
 
 def lately_decided(days=30, *, s=None):
@@ -67,7 +69,6 @@ def decide(delivery_id, kind, reason, reason_code, decided_by, role, *, s=None):
     if len(reason.strip()) < 10:
         raise ConfigError("REASON_MISSING", "Tanpa alasan.", "No reason.")
     _note("decide", id=delivery_id, kind=kind, reason=reason, reason_code=reason_code, by=decided_by, role=role)
-    _file("held.json").write_text(json.dumps([row for row in held() if row["delivery_id"] != delivery_id]))
     return {"delivery_id": delivery_id}
 
 

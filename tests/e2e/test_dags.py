@@ -14,12 +14,14 @@ from warehouse.periods import JAKARTA
 
 pytestmark = pytest.mark.e2e
 NIGHT = date(2026, 11, 22)
+# Seconds; a busy machine needs many times what a free one does.
+PATIENCE = 300
 
 
-def until(check: Callable[[], Any], seconds: float, what: str) -> Any:
-    end = time.monotonic() + seconds
+def until(check: Callable[[], Any], what: str) -> Any:
+    end = time.monotonic() + PATIENCE
     while not (found := check()):
-        assert time.monotonic() < end, f"{what} not seen within {seconds} s"
+        assert time.monotonic() < end, f"{what} not seen within {PATIENCE} s"
         time.sleep(0.5)
     return found
 
@@ -85,7 +87,7 @@ def test_backfill_asks_for_each_day_as_a_backfill(airflow: serve.Running) -> Non
             found = [run for run in runs(client, "ingest__bps__indicators") if run["run_type"] == "backfill"]
             return found if found and all(run["state"] == "success" for run in found) else []
 
-        until(backfilled, 90, "the end of the backfill")
+        until(backfilled, "the end of the backfill")
     calls = stage.calls(s, "extract")[before:]
     # Midnight of the last day comes before that day's run.
     assert [(call["day"], call["backfill"]) for call in calls] == [("2026-01-09", True), ("2026-01-10", True)]
@@ -97,7 +99,7 @@ def test_a_crash_of_ours_is_not_retried_and_the_night_still_ends(airflow: serve.
     before = len(stage.calls(s, "extract"))
     with serve.sign_in(airflow) as client:
         run_id = trigger(client, "ingest__bps__indicators", day=NIGHT.isoformat())
-        until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "failed", 60, "the end of the run")
+        until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "failed", "the end of the run")
         assert task_states(client, "ingest__bps__indicators", run_id)["report"] == "success"
     assert len(stage.calls(s, "extract")) == before + 1
     stage.script(s)
@@ -106,7 +108,7 @@ def test_a_crash_of_ours_is_not_retried_and_the_night_still_ends(airflow: serve.
 def test_maintenance_cleans_airflow_s_own_rows_too(airflow: serve.Running) -> None:
     with serve.sign_in(airflow) as client:
         run_id = trigger(client, "maintenance")
-        until(lambda: run_state(client, "maintenance", run_id) in serve.ENDED, 120, "the end of maintenance")
+        until(lambda: run_state(client, "maintenance", run_id) in serve.ENDED, "the end of maintenance")
         assert set(task_states(client, "maintenance", run_id).values()) == {"success"}
     assert stage.calls(airflow.s, "maintenance")
 
@@ -117,7 +119,7 @@ def test_the_deadline_starts_the_marts_and_leaves_no_asset_for_tomorrow(
     with serve.sign_in(airflow) as client:
         # One dataset has ended, the others never do.
         run_id = trigger(client, "ingest__bps__indicators", day=NIGHT.isoformat())
-        until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "success", 60, "the one dataset")
+        until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "success", "the one dataset")
         before = {run["dag_run_id"] for run in runs(client, "marts")}
         deadline = (datetime.now(JAKARTA) + timedelta(minutes=2)).replace(second=0, microsecond=0)
         stage.set_deadline(airflow.s, deadline)
@@ -126,8 +128,8 @@ def test_the_deadline_starts_the_marts_and_leaves_no_asset_for_tomorrow(
             found = [run for run in runs(client, "marts") if run["dag_run_id"] not in before]
             return [run for run in found if run["run_type"] == run_type and run["state"] == "success"]
 
-        (scheduled,) = until(lambda: new("scheduled"), 240, "the run at the deadline")
+        (scheduled,) = until(lambda: new("scheduled"), "the run at the deadline")
         assert datetime.fromisoformat(scheduled["run_after"]) == deadline
-        until(lambda: new("asset_triggered"), 60, "the run that empties the queue")
+        until(lambda: new("asset_triggered"), "the run that empties the queue")
         queued = client.get("/api/v2/dags/marts/assets/queuedEvents")
         assert queued.status_code == httpx.codes.NOT_FOUND or not queued.json()["queued_events"]

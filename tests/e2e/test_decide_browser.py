@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import stage
 from playwright.sync_api import Page, expect, sync_playwright
-from test_dags import run_state, runs, task_states, trigger, until
+from test_dags import PATIENCE, run_state, runs, task_states, trigger, until
 
 from warehouse import serve
 
@@ -24,6 +24,8 @@ def page(airflow: serve.Running) -> Iterator[Page]:
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
         )
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.set_default_timeout(PATIENCE * 1000)
+        expect.set_options(timeout=PATIENCE * 1000)
         page.goto(airflow.url)
         page.fill("input[name=username]", "monitor")
         page.fill("input[name=password]", json.loads(serve.passwords_file(airflow.s).read_text())["monitor"])
@@ -38,7 +40,7 @@ def ask(airflow: serve.Running, *delivery_ids: str, decided: tuple[str, ...] = (
     stage.hold(airflow.s, *delivery_ids, decided=decided)
     with serve.sign_in(airflow) as client:
         run_id = trigger(client, "marts", day="2026-11-22")
-        until(lambda: run_state(client, "marts", run_id) == "success", 90, "the end of the marts run")
+        until(lambda: run_state(client, "marts", run_id) == "success", "the end of the marts run")
 
 
 def waits(client, delivery_id: str) -> bool:
@@ -49,7 +51,7 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
     s = airflow.s
     ask(airflow, ADMITTED, REJECTED)
     with serve.sign_in(airflow) as client:
-        until(lambda: waits(client, ADMITTED) and waits(client, REJECTED), 60, "both questions")
+        until(lambda: waits(client, ADMITTED) and waits(client, REJECTED), "both questions")
         before = {run["dag_run_id"] for run in runs(client, "marts")}
 
         page.goto(f"{airflow.url}/required_actions")
@@ -60,7 +62,7 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
             expect(page.get_by_role("button", name=button)).to_be_disabled()  # not without a reason
             page.fill("input[name=element_reason]", REASON)
             page.get_by_role("button", name=button).click()
-        until(lambda: len(stage.calls(s, "decide")) == 2, 60, "both decisions")
+        until(lambda: len(stage.calls(s, "decide")) == 2, "both decisions")
 
         kinds = {call["id"]: call["kind"] for call in stage.calls(s, "decide")}
         assert kinds == {ADMITTED: "admit", REJECTED: "reject"}
@@ -68,13 +70,13 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
             (REASON, "monitor", "walidata")
         }
         ended = [f"held__{delivery_id}" for delivery_id in (ADMITTED, REJECTED)]
-        until(lambda: {run_state(client, "decide", run_id) for run_id in ended} == {"success"}, 30, "both ends")
+        until(lambda: {run_state(client, "decide", run_id) for run_id in ended} == {"success"}, "both ends")
 
         def asset_run() -> list[str]:
             found = [run for run in runs(client, "marts") if run["dag_run_id"] not in before]
             return [run["dag_run_id"] for run in found if run["run_type"] == "asset_triggered"]
 
-        assert len(until(asset_run, 30, "the marts after the admission")) == 1
+        assert len(until(asset_run, "the marts after the admission")) == 1
         events = client.get("/api/v2/assets/events", params={"source_dag_id": "decide"}).json()["asset_events"]
         assert {event["name"] for event in events} == {"kemenkes/eppgbm", "marts/refresh"}
 
@@ -84,20 +86,20 @@ def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: serve.Ru
     ask(airflow, delivery_id)
     path = f"/api/v2/dags/decide/dagRuns/held__{delivery_id}/taskInstances/approve/-1/hitlDetails"
     with serve.sign_in(airflow, "monitor") as client:
-        until(lambda: waits(client, delivery_id), 60, "the question")
+        until(lambda: waits(client, delivery_id), "the question")
         client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}}).raise_for_status()
-        until(lambda: run_state(client, "decide", f"held__{delivery_id}") == "failed", 60, "the refusal")
+        until(lambda: run_state(client, "decide", f"held__{delivery_id}") == "failed", "the refusal")
         assert delivery_id not in {call["id"] for call in stage.calls(airflow.s, "decide")}
         ask(airflow, delivery_id)
-        until(lambda: waits(client, delivery_id), 60, "the question again")
+        until(lambda: waits(client, delivery_id), "the question again")
 
 
 def test_a_newer_delivery_closes_the_question(airflow: serve.Running) -> None:
     ask(airflow, SUPERSEDED)
     with serve.sign_in(airflow) as client:
-        until(lambda: waits(client, SUPERSEDED), 60, "the question")
+        until(lambda: waits(client, SUPERSEDED), "the question")
         ask(airflow, decided=(SUPERSEDED,))
-        until(lambda: run_state(client, "decide", f"held__{SUPERSEDED}") == "success", 60, "the closing")
+        until(lambda: run_state(client, "decide", f"held__{SUPERSEDED}") == "success", "the closing")
         assert task_states(client, "decide", f"held__{SUPERSEDED}")["approve"] == "skipped"
         pending = client.get("/api/v2/dags/~/dagRuns/~/hitlDetails", params={"state": "awaiting_input"}).json()
         asked = {detail["task_instance"]["dag_run_id"] for detail in pending["hitl_details"]}
