@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 from build_files import Given
 
+from warehouse import gate
 from warehouse.settings import Settings
 
-WHO = Path(__file__).parents[1] / "data" / "who"
+DATA = Path(__file__).parents[1] / "data"
+WHO = DATA / "who"
 DAYS_PER_MONTH = 30.4375
 KELURAHAN = "36.71.01.1001"
 CHILD_SCHEMA = pa.schema(
@@ -86,6 +88,21 @@ def dated(row: dict) -> dict:
     return row | {"measured_month": datetime.fromisoformat(row["measured_month"]).date()}
 
 
+def poverty_of_banten() -> list[dict]:
+    """BPS figures of 2004 to 2025 as the contract of hand-delivered figures would hand them over."""
+    with (DATA / "published" / "poverty_banten_2004_2025_long.csv").open(encoding="utf-8") as handle:
+        return [
+            {
+                "indikator": indicator, "nama_wilayah": row["name"], "provinsi": "BANTEN", "bps_code": row["bps_code"],
+                "periode": row["year"], "nilai": float(row[column]), "sistem_sumber": "bps",
+                "judul_sumber": "Ekspor BPS",
+            }
+            for row in csv.DictReader(handle)
+            for indicator, column in (("p0", "p0_pct"), ("poor_persons_thousand", "poor_thousand"))
+            if row[column]
+        ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
     """One dbt run over the survey (December 2025) and a handful of known children (2026)."""
@@ -112,15 +129,23 @@ def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
         Given("kemenkes/under_five_targets", "2025", [
             {"tahun": 2025, "puskesmas": "Cikokol", "kemendagri_code": KELURAHAN, "sasaran_balita": 10},
         ]),
-        Given("published/official_figures", "2025", [
+        Given("dukcapil/population", "2025-H2", [
+            {"kemendagri_code": KELURAHAN, "jumlah_penduduk": 1_900_000, "u0": 12, "age_15_64": 60, "jumlah_kk": 30},
+        ]),
+        Given("published/official_figures", "2025", poverty_of_banten() + [
+            {"indikator": name, "nama_wilayah": "Kota Tangerang", "bps_code": "3671", "periode": "2025-12-01",
+             "nilai": value, "satuan": "persons", "sistem_sumber": "bpjs_kesehatan", "judul_sumber": "UHC"}
+            for name, value in (("jkn_participants", 1_982_904.0), ("jkn_coverage", 100.71))
+        ] + [
             {"indikator": "stunting", "nama_wilayah": "Kota Tangerang", "bps_code": "3671", "periode": "2024",
              "nilai": 11.2, "satuan": "percent", "sistem_sumber": "ssgi", "judul_sumber": "SSGI 2024"},
         ], received_at=datetime(2026, 3, 1, tzinfo=UTC)),
     ]  # fmt: skip
     build_files.make(settings, givens, links(givens))
-    build_files.dbt(settings, "build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious",
-                    "--select", "+stunting_by_area_month_wide", "+stunting_quality_by_posyandu_month",
-                    "+stunting_quality_by_puskesmas_month")  # fmt: skip
+    # Unit tests of the models selected run on the way.
+    build_files.dbt(settings, "build", "--indirect-selection", "cautious", "--select", "+stunting_by_area_month_wide",
+                    "+stunting_quality_by_posyandu_month", "+stunting_quality_by_puskesmas_month",
+                    "+published_by_area_period", "+denominators_by_area_period", "mart_columns")  # fmt: skip
     both = build_files.compiled(
         settings, "{{ who_zscores('main.children') }} /* and */ {{ who_zscores('main.children', below_days=1857) }}"
     )
@@ -129,6 +154,26 @@ def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
         con.execute(f"SET VARIABLE {name} = ?", [sql])
     yield con
     con.close()
+
+
+@pytest.fixture
+def judged(built, tmp_path):
+    """Codes of a mart's rules that fail, on a copy of the mart that may first be broken by a statement."""
+
+    def judge(mart: str, breaking: str | None = None) -> set[str]:
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.duckdb"
+        table = built.execute(f"SELECT * FROM marts.{mart}").to_arrow_table()
+        with duckdb.connect(str(file)) as con:
+            con.execute("CREATE SCHEMA marts")
+            con.register("given", table)
+            con.execute(f"CREATE TABLE marts.{mart} AS SELECT * FROM given")
+            if breaking:
+                con.execute(breaking)
+        outcomes = gate.judge_mart(Settings(home=tmp_path), file, mart)
+        assert {outcome.outcome for outcome in outcomes} <= {"pass", "fail"}
+        return {outcome.rule_code for outcome in outcomes if outcome.outcome == "fail"}
+
+    return judge
 
 
 def zscores(
@@ -412,3 +457,92 @@ def test_quality_is_judged_from_thirty_measurements_on(built):
     )
     assert rows["2025-12-01"] is not None
     assert rows["2026-09-01"] is None
+
+
+# --- published figures and bases -------------------------------------------------------------------------------
+
+
+def test_published_figures_land_on_their_codes_and_every_control_total_holds(built, judged):
+    tangerang = built.execute(
+        "SELECT area_level, kemendagri_code, area_name, value FROM marts.published_by_area_period"
+        " WHERE indicator = 'p0' AND period_start = DATE '2025-01-01' AND bps_code IN ('3603', '3671') ORDER BY bps_code"
+    ).fetchall()
+    assert tangerang == [
+        ("kabupaten", "36.03", "Kabupaten Tangerang", 6.42), ("kota", "36.71", "Kota Tangerang", 5.19),
+    ]  # fmt: skip
+    assert judged("published_by_area_period") == set()
+
+
+CITY_P0 = "indicator = 'p0' AND bps_code = '3671' AND period_start = DATE '2025-01-01'"
+POOR_2025 = "indicator = 'poor_persons_thousand' AND period_start = DATE '2025-01-01'"
+
+
+@pytest.mark.parametrize(
+    ("rule", "breaking"),
+    [
+        ("PUBLISHED-001", f"UPDATE {{mart}} SET value = 519 WHERE {CITY_P0}"),
+        ("PUBLISHED-002", "INSERT INTO {mart} SELECT * REPLACE ('p1' AS indicator, 6.0 AS value)"
+                          f" FROM {{mart}} WHERE {CITY_P0}"),
+        ("PUBLISHED-003", f"UPDATE {{mart}} SET value = value + 0.03 WHERE {POOR_2025} AND bps_code = '3671'"),
+        ("PUBLISHED-004", "INSERT INTO {mart} SELECT * REPLACE ('non_poor_share' AS indicator, 95.19 AS value)"
+                          f" FROM {{mart}} WHERE {CITY_P0}"),
+        ("PUBLISHED-005", f"UPDATE {{mart}} SET value = value * 1000 WHERE {POOR_2025}"),
+        ("PUBLISHED-006", f"INSERT INTO {{mart}} SELECT * FROM {{mart}} WHERE {CITY_P0}"),
+    ],
+)  # fmt: skip
+def test_each_control_total_can_fail(judged, rule, breaking):
+    assert rule in judged("published_by_area_period", breaking.format(mart="marts.published_by_area_period"))
+
+
+def base(con: duckdb.DuckDBPyConnection, source: str, period: str) -> tuple:
+    return con.execute(
+        "SELECT population, is_derived, gap_to_dukcapil, gap_percentage FROM marts.denominators_by_area_period"
+        " WHERE kemendagri_code = '36.71' AND denominator_source = ? AND period_start = ? AND population_group"
+        " IN ('all', 'under_five') ORDER BY population_group LIMIT 1",
+        [source, period],
+    ).fetchone()
+
+
+def test_implied_bases_are_worked_out_and_compared_with_the_registry(built):
+    # 124.76 thousand poor at 5.19%, 1,982,904 participants at 100.71%.
+    assert base(built, "bps_implied", "2025-01-01") == (2_403_854, True, 503_854, pytest.approx(26.5186, abs=1e-3))
+    assert base(built, "jkn_implied", "2025-12-01")[0] == 1_968_925
+    assert base(built, "dukcapil", "2025-07-01") == (1_900_000, False, 0, 0.0)
+    assert base(built, "target_file", "2025-01-01") == (10, False, -2, pytest.approx(-100 * 2 / 12))
+
+
+def test_bases_of_real_years_pass_their_rules_and_a_jump_does_not(judged):
+    assert judged("denominators_by_area_period") <= {"DENOMINATORS-002", "DENOMINATORS-004", "DENOMINATORS-005"}
+    assert "DENOMINATORS-003" in judged(
+        "denominators_by_area_period",
+        "UPDATE marts.denominators_by_area_period SET gap_percentage = 31 WHERE denominator_source = 'bps_implied'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "breaking"),
+    [
+        ("STUNTING-001", "SET percentage = 100.5, percentage_high = NULL, ci95_high = NULL WHERE measure = 'stunted'"),
+        ("STUNTING-002", "SET numerator = numerator + 1000 WHERE measure = 'severely_stunted'"),
+        ("STUNTING-003", "SET percentage_high = percentage - 1 WHERE measure = 'stunted' AND percentage > 1"),
+        ("STUNTING-004", "SET area_level = 'x' WHERE kemendagri_code = '36.71.01.1001'"),
+    ],
+)
+def test_each_stop_rule_of_the_stunting_mart_can_fail(judged, rule, breaking):
+    assert rule in judged("stunting_by_area_month", f"UPDATE marts.stunting_by_area_month {breaking}")
+
+
+def test_a_true_build_trips_no_stop_rule(judged):
+    stops = {f"STUNTING-00{number}" for number in (1, 2, 3, 4)} | {"QUALITY-001"}
+    assert (judged("stunting_by_area_month") | judged("stunting_quality_by_puskesmas_month")) & stops == set()
+
+
+def test_every_mart_column_has_a_role(built):
+    roles = dict(
+        built.execute(
+            "SELECT column_name, role FROM conformed.mart_columns WHERE mart = 'stunting_by_area_month'"
+        ).fetchall()
+    )
+    assert roles["area_basis"] == "key"
+    assert (roles["numerator"], roles["percentage"], roles["ci95_low"]) == ("count", "rate", "bound")
+    assert (roles["suppression_reason"], roles["as_of"]) == ("suppression", "date")
