@@ -79,6 +79,10 @@ def personas(persons: Persons, agency: str, seed: int) -> Persona:
         names[row] = f"{rest} {first}"
     for row in np.nonzero(wrong["name_typo"])[0]:
         names[row] = misspelt(names[row], rng)
+    differs = pc.not_equal(pa.array(names, pa.string()), persons.name).to_numpy(zero_copy_only=False)
+    for kind in wrong:
+        if kind.startswith("name"):
+            wrong[kind] = wrong[kind] & differs
     born, wrong["birth_date_swapped"] = _swapped_dates(persons.born, wrong["birth_date_swapped"])
     return Persona(pa.array(names, pa.string()), _niks(persons, wrong), born, wrong)
 
@@ -172,17 +176,19 @@ class TruthLog:
             for folder, schema in (("truth_links", _LINKS), ("truth_corruptions", _CORRUPTIONS))
         }
         self._waiting: dict[pa.Schema, list[pa.Table]] = {_LINKS: [], _CORRUPTIONS: []}
+        self._rows = {_LINKS: 0, _CORRUPTIONS: 0}
 
     def _write(self, schema: pa.Schema, columns: list[pa.Array]) -> None:
-        waiting = self._waiting[schema]
-        waiting.append(pa.Table.from_arrays(columns, schema=schema))
-        if sum(table.num_rows for table in waiting) > _FLUSH_ROWS:
+        self._waiting[schema].append(pa.Table.from_arrays(columns, schema=schema))
+        self._rows[schema] += len(columns[0])
+        if self._rows[schema] > _FLUSH_ROWS:
             self._flush(schema)
 
     def _flush(self, schema: pa.Schema) -> None:
         if self._waiting[schema]:
             self._files[schema].write_table(pa.concat_tables(self._waiting[schema]).unify_dictionaries())
             self._waiting[schema].clear()
+            self._rows[schema] = 0
 
     def links(
         self,

@@ -168,7 +168,8 @@ def make_participations(
     pools = _pools(rng, persons, workers, age, planted)
     blocks = []
     for segment, published in JAMSOSTEK.items():
-        stock = published * share
+        # The published count is met at the end of the first month, after its entries.
+        stock = published * share / (1 + _ENTRY[segment])
         entries = stock * _ENTRY[segment] * len(calendar.months)
         total = stock + entries + stock * _LAPSED_STOCK
         outside = min(round(total * _OUTSIDER_SHARE[segment]), len(outsiders) - taken_outside)
