@@ -9,7 +9,7 @@ release as it was and a folder that the next run sweeps away.
 
 from warehouse.release.changes import diff
 from warehouse.release.ops import refresh_ops
-from warehouse.release.publish import ReleaseResult, is_published, publish
+from warehouse.release.publisher import ReleaseResult, is_published, publish
 from warehouse.release.state import current_state, listing, retain, rollback, unpin
 
 __all__ = [
