@@ -2,6 +2,7 @@
 with seen as (
     select person_key, count(distinct dataset) as dataset_count
     from {{ source('linkage', 'identity_links') }}
+    where person_key is not null
     group by person_key
 ),
 
