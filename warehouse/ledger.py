@@ -350,6 +350,18 @@ def upgrade(url: str) -> None:
         connection.commit()
 
 
+_TIMES = {c.name for t in metadata.tables.values() for c in t.columns if isinstance(c.type, UtcDateTime)}
+_DATES = {c.name for t in metadata.tables.values() for c in t.columns if isinstance(c.type, Date)} - _TIMES
+
+
+def _typed(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if name in _TIMES:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return date.fromisoformat(value) if name in _DATES else value
+
+
 class Ledger:
     """A handle on the ledger at ``url``. Every write is one transaction."""
 
@@ -368,9 +380,13 @@ class Ledger:
                 connection.execute(table.insert(), rows)
 
     def rows(self, statement: sa.Select | str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows as dictionaries; dates and times are typed by column name also where SQLite's raw SQL gives text."""
         statement = sa.text(statement) if isinstance(statement, str) else statement
         with self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(statement, parameters).mappings()]
+            return [
+                {name: _typed(name, value) for name, value in row.items()}
+                for row in connection.execute(statement, parameters).mappings()
+            ]
 
     def delivery(self, delivery_id: str) -> dict[str, Any] | None:
         found = self.rows(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id))
@@ -395,8 +411,13 @@ class Ledger:
             *(
                 sa.column(name, type_)
                 for name, type_ in [
-                    ("delivery_id", String), ("dataset", String), ("part", String), ("period_kind", String),
-                    ("period_start", Date), ("received_at", UtcDateTime), ("verdict_id", String),
+                    ("delivery_id", String),
+                    ("dataset", String),
+                    ("part", String),
+                    ("period_kind", String),
+                    ("period_start", Date),
+                    ("received_at", UtcDateTime),
+                    ("verdict_id", String),
                 ]
             ),
         )
@@ -414,11 +435,5 @@ class Ledger:
 def delivery_id(dataset: str, part: str, period: Period, content_sha256: str) -> str:
     """32 hex digits that name a delivery: the same bytes for the same (dataset, part, period) are one delivery."""
 
-
     text = "\n".join((dataset, part, period.kind, period.start.isoformat(), content_sha256))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def as_date(value: date | str) -> date:
-    """SQLite's raw SQL gives dates as text; the ORM types give dates. One place to read either."""
-    return value if isinstance(value, date) else date.fromisoformat(value)

@@ -187,7 +187,7 @@ def _judge_group(
             verdicts.append(_record_unreadable(led, contract, row, error))
     context = {
         row["delivery_id"]: gate.DeliveryContext(
-            period=Period(ledger.as_date(row["period_start"]), row["period_kind"]),
+            period=Period(row["period_start"], row["period_kind"]),
             part=row["part"],
             received_at=row["received_at"],
         )

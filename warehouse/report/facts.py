@@ -5,14 +5,14 @@ Here: queries and the judgement of a dataset's light. Not here: HTML (pages, tem
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any, Literal
 
 from warehouse import agencies, gate
 from warehouse.contract import Contract, RuleExtras, load_contracts
-from warehouse.ledger import Ledger, as_date
-from warehouse.periods import JAKARTA, Period
+from warehouse.ledger import Ledger
+from warehouse.periods import Period
 from warehouse.settings import Settings
 
 Light = Literal["red", "amber", "green", "grey"]
@@ -90,12 +90,8 @@ class DatasetFacts:
 
     @property
     def rows(self) -> dict[str, int]:
-        newest = [row for row in self.history if self.newest and as_date(row["period_start"]) == self.newest.start]
+        newest = [row for row in self.history if self.newest and row["period_start"] == self.newest.start]
         return {key: sum(row[key] or 0 for row in newest) for key in ("rows_read", "rows_admitted", "rows_quarantined")}
-
-
-def jakarta(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(JAKARTA) if moment else None
 
 
 def collect(s: Settings, led: Ledger) -> list[DatasetFacts]:
@@ -126,7 +122,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         " where dataset = :dataset order by ended_at",
         dataset=contract.dataset,
     )
-    starts = {as_date(row["period_start"]) for row in history} | {as_date(row["period_start"]) for row in fetches}
+    starts = {row["period_start"] for row in history} | {row["period_start"] for row in fetches}
     newest = Period(max(starts), extras.period_kind) if starts else None
     periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
     grid = _grid(expected, history, fetches, periods)
@@ -135,16 +131,14 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     states = [grid[part].get(newest.start, "missing") for part in grid] if newest else []
     received = sum(state in {"good", "quarantine"} for state in states)
     late = max(0, (today - due).days) if due and received < len(states) else 0
-    last_tries = {(row["part"], as_date(row["period_start"])): row for row in fetches}
+    last_tries = {(row["part"], row["period_start"]): row for row in fetches}
     problems = [
         row
         for (part, start), row in last_tries.items()
         if newest and start == newest.start and row["outcome"] in {"failed", "refused", "not_available"}
         and grid.get(part, {}).get(start) in {"failed", "missing"}
     ]  # fmt: skip
-    failed_rules = _failed_rules(
-        led, contract, [r for r in history if newest and as_date(r["period_start"]) == newest.start]
-    )
+    failed_rules = _failed_rules(led, contract, [r for r in history if newest and r["period_start"] == newest.start])
     light, headline_id, headline_en = _headline(newest, states, len(held), late, failed_rules, received)
     return DatasetFacts(
         contract=contract,
@@ -173,11 +167,11 @@ def _grid(
     grid: dict[str, dict[date, str]] = {part: {period.start: "missing" for period in periods} for part in parts}
     shown = {period.start for period in periods}
     for row in fetches:
-        start = as_date(row["period_start"])
+        start = row["period_start"]
         if start in shown and row["part"] in grid and row["outcome"] in {"failed", "refused"}:
             grid[row["part"]][start] = "failed"
     for row in history:
-        start = as_date(row["period_start"])
+        start = row["period_start"]
         if start not in shown:
             continue
         if row["is_admissible"]:
@@ -259,7 +253,7 @@ def _failing_since(led: Ledger, contract: Contract, code: str) -> date | None:
         code=code,
     )
     failing = list(takewhile(lambda row: row["failed"], rows))
-    return as_date(failing[-1]["period_start"]) if failing else None
+    return failing[-1]["period_start"] if failing else None
 
 
 def _headline(

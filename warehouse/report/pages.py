@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from warehouse import release
 from warehouse.ledger import Ledger
+from warehouse.periods import JAKARTA
 from warehouse.report import facts as facts_room
 from warehouse.report.facts import STATES, DatasetFacts
 from warehouse.settings import Settings
@@ -31,7 +32,10 @@ def _date_id(value: Any) -> str:
 
 
 def _time_id(value: datetime | None) -> str:
-    return f"{_date_id(value)} {value:%H.%M} WIB" if value else "–"
+    if value is None:
+        return "–"
+    local = value.astimezone(JAKARTA)
+    return f"{_date_id(local)} {local:%H.%M} WIB"
 
 
 def _number_id(value: int | float | None) -> str:
@@ -59,7 +63,7 @@ def _rows_chart(fact: DatasetFacts) -> str:
             "period": period.label,
             "outcome": label,
             "rows": sum(
-                row[key] or 0 for row in admissible if facts_room.as_date(row["period_start"]) == period.start
+                row[key] or 0 for row in admissible if row["period_start"] == period.start
             ),
         }
         for period in fact.periods
@@ -92,11 +96,7 @@ def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[
     """One CSV of row pointers for each delivery of the newest period with findings: what the sender must look at."""
     made = []
     for row in fact.history:
-        if (
-            not fact.newest
-            or facts_room.as_date(row["period_start"]) != fact.newest.start
-            or not row["rows_quarantined"]
-        ):
+        if not fact.newest or row["period_start"] != fact.newest.start or not row["rows_quarantined"]:
             continue
         pointers = led.rows(
             "select rule_code, column_name, source_part, source_row from quarantined_rows where verdict_id = :verdict"
@@ -124,7 +124,7 @@ def render(s: Settings, led: Ledger) -> Path:
     datasets = facts_room.collect(s, led)
     releases = release.listing(s, led)
     common = {
-        "made_at": facts_room.jakarta(s.utc_now()),
+        "made_at": s.utc_now(),
         "datasets": datasets,
         "releases": releases,
         "current": release.current_state(s, led),
