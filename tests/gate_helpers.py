@@ -1,7 +1,6 @@
 """Deliveries for tests of gate, vault, lake and linkage: small contracts, rows as text, ledger rows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -18,27 +17,12 @@ from warehouse.contract import (
     Server,
     ServerExtras,
 )
+from warehouse.parse import Parsed, RefusedRow
 from warehouse.periods import Period
+from warehouse.settings import Settings
 
 OCTOBER = Period(date(2026, 10, 1), "month")
 RECEIVED = datetime(2026, 11, 5, 3, tzinfo=UTC)
-
-
-@dataclass
-class ParsedRows:
-    """The part of ``warehouse.parse.Parsed`` that the gate reads."""
-
-    table: pa.Table
-    refused: list = field(default_factory=list)
-    unknown_headers: list[str] = field(default_factory=list)
-    missing_headers: list[str] = field(default_factory=list)
-
-
-@dataclass
-class RefusedRow:
-    source_part: str | None
-    source_row: int
-    rule_code: str
 
 
 def column(name: str, logical_type: str = "string", **given) -> Column:
@@ -95,13 +79,18 @@ def contract(
     )
 
 
-def parsed(contract: Contract, rows: Iterable[Mapping[str, str | None]], first_row: int = 2, **given) -> ParsedRows:
-    rows = list(rows)
-    names = [column.name for column in contract.file_columns]
-    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+def parsed(
+    contract: Contract,
+    rows: Iterable[Mapping[str, str | None]],
+    refused: Iterable[int] = (),
+    unknown_headers: Iterable[str] = (),
+) -> Parsed:
+    """Rows from line 2 on, as text; ``refused`` are the lines that could not be split."""
+    rows, refused = list(rows), [RefusedRow(None, row, "PARSE_FIELD_COUNT") for row in refused]
+    columns = {c.name: pa.array([row.get(c.name) for row in rows], pa.string()) for c in contract.file_columns}
     columns["source_part"] = pa.nulls(len(rows), pa.string())
-    columns["source_row"] = pa.array(range(first_row, first_row + len(rows)), pa.int64())
-    return ParsedRows(pa.table(columns), **given)
+    columns["source_row"] = pa.array(range(2, 2 + len(rows)), pa.int64())
+    return Parsed(pa.table(columns), len(rows) + len(refused), refused, list(unknown_headers), [], "csv", "utf-8")
 
 
 def context(
@@ -110,10 +99,27 @@ def context(
     return gate.DeliveryContext(period, part, received_at)
 
 
-def judge_one(settings, contract: Contract, rows, history=(), overridden=frozenset(), **given) -> gate.Judgement:
-    """Judge a single delivery named ``d``."""
-    one = {"d": rows if isinstance(rows, ParsedRows) else parsed(contract, rows)}
-    return gate.judge(settings, contract, one, {"d": context(**given)}, list(history), overridden)["d"]
+def judge_one(
+    s: Settings,
+    contract: Contract,
+    rows: Parsed | Iterable[Mapping[str, str | None]],
+    history: Iterable[Mapping] = (),
+    *,
+    overridden: bool = False,
+    **given,
+) -> gate.Judgement:
+    """Judge a single delivery; further arguments go to its context."""
+    one = rows if isinstance(rows, Parsed) else parsed(contract, rows)
+    by_person = frozenset({"d"}) if overridden else frozenset()
+    return gate.judge(s, contract, {"d": one}, {"d": context(**given)}, list(history), by_person)["d"]
+
+
+def failures(judgement: gate.Judgement) -> dict[str, int]:
+    return {result.rule_code: result.failed for result in judgement.results if result.outcome == "fail"}
+
+
+def outcome(judgement: gate.Judgement, code: str) -> gate.RuleOutcome:
+    return next(result for result in judgement.results if result.rule_code == code)
 
 
 def delivery_row(contract: Contract, content: str, part: str = "batuceper", period: Period = OCTOBER) -> dict:

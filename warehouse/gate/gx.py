@@ -51,7 +51,7 @@ class DuckDBDatasource(SQLDatasource):
 def validate(
     connection: duckdb.DuckDBPyConnection,
     table: str,
-    schema: str | None,
+    schema: str,
     expectations: Sequence[Expectation],
     result_format: dict[str, Any],
 ) -> Sequence[ExpectationValidationResult]:
@@ -64,13 +64,19 @@ def validate(
             progress_bars={"globally": False},
         ),
     )
+
+    def connect() -> ConnectionWrapper:
+        # A cursor of that very connection: an in-memory database has no other door. It starts in the main schema.
+        cursor = connection.cursor()
+        cursor.execute(f'SET schema = "{schema}"')
+        return ConnectionWrapper(cursor)
+
     datasource = context.data_sources.add_warehouse_duckdb(
         name="duckdb",
         connection_string="duckdb:///:memory:",
-        # The engine gets cursors of that very connection: an in-memory database has no other door.
-        kwargs={"creator": lambda: ConnectionWrapper(connection.cursor())},
+        kwargs={"creator": connect},
     )
-    asset = datasource.add_table_asset(name=table, table_name=table, schema_name=schema)
+    asset = datasource.add_table_asset(name=table, table_name=table)
     suite = great_expectations.ExpectationSuite(name=table, expectations=list(expectations))
     batch = asset.add_batch_definition_whole_table("all").get_batch()
     return batch.validate(suite, result_format=result_format).results

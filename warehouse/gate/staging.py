@@ -6,7 +6,6 @@ what cannot be read becomes NULL beside a mark that the gate's rules look at.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -16,9 +15,7 @@ from warehouse.contract import PROFILE_BUILT_INS, Column, Contract
 from warehouse.errors import ConfigError
 from warehouse.gate.model import DeliveryContext
 from warehouse.gate.rules import SENT, UNCAST, UNCODED
-
-if TYPE_CHECKING:
-    from warehouse.parse import Parsed
+from warehouse.parse import Parsed
 
 RAW = "raw__"
 COMPARED = ("previous_", "change_")
@@ -130,7 +127,7 @@ def _rows_query(contract: Contract, derived: list[Column]) -> str:
 def stage_rows(
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
-    parsed: Mapping[str, "Parsed"],
+    parsed: Mapping[str, Parsed],
     context: Mapping[str, DeliveryContext],
 ) -> None:
     """Create ``rows``: every row of the group, typed, with ``row_id`` and ``delivery_id``."""
@@ -155,7 +152,7 @@ def stage_rows(
         connection.unregister("staged")
 
 
-def _stacked(contract: Contract, parsed: Mapping[str, "Parsed"]) -> pa.Table:
+def _stacked(contract: Contract, parsed: Mapping[str, Parsed]) -> pa.Table:
     names = [column.name for column in contract.file_columns]
     texts = [(RAW + name, pa.string()) for name in names]
     schema = pa.schema([*texts, ("source_part", pa.string()), ("source_row", pa.int64())])
@@ -191,7 +188,7 @@ def _faulty_derivation(
 def stage_profile(
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
-    parsed: Mapping[str, "Parsed"],
+    parsed: Mapping[str, Parsed],
     context: Mapping[str, DeliveryContext],
     history: Iterable[Mapping],
 ) -> dict[str, dict[str, float | None]]:
@@ -251,6 +248,6 @@ def _every(names: Iterable[str]) -> list[str]:
     return [f"{prefix}{name}" for prefix in ("", *COMPARED) for name in names]
 
 
-def _missing_required(contract: Contract, parsed: "Parsed") -> int:
+def _missing_required(contract: Contract, parsed: Parsed) -> int:
     required = {header for column in contract.file_columns if column.required for header in column.headers}
     return len(required & set(parsed.missing_headers))

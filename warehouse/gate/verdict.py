@@ -5,7 +5,6 @@ Here: whose rows failed which rule, and what follows for each delivery. Not here
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -16,10 +15,8 @@ from warehouse.gate import expectations, regions, staging
 from warehouse.gate.expectations import Finding
 from warehouse.gate.model import DeliveryContext, Judgement, Pointer, RuleOutcome
 from warehouse.gate.rules import UNCAST, UNCODED, all_rules, judged_column
+from warehouse.parse import Parsed
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from warehouse.parse import Parsed
 
 # A stop rule refuses every row of its delivery anyway: enough pointers to find the fault, not one for each of millions.
 _POINTERS_OF_A_STOP_RULE = 1000
@@ -29,7 +26,7 @@ _JUDGES_MISSING = {"expect_column_values_to_not_be_null"}
 def judge(
     s: Settings,
     contract: Contract,
-    parsed: Mapping[str, "Parsed"],
+    parsed: Mapping[str, Parsed],
     context: Mapping[str, DeliveryContext],
     history: Sequence[Mapping],
     overridden: frozenset[str] = frozenset(),
@@ -152,7 +149,7 @@ def _outcome(group: _Group, rule: Rule, key: str, profile: Mapping[str, float | 
 def _judgement(
     group: _Group,
     key: str,
-    parsed: "Parsed",
+    parsed: Parsed,
     context: DeliveryContext,
     profile: dict[str, float | None],
     *,
@@ -259,7 +256,7 @@ def _filled(message: str, profile: Mapping[str, float | None]) -> str:
     return message
 
 
-def _pointers(group: _Group, key: str, parsed: "Parsed") -> list[Pointer]:
+def _pointers(group: _Group, key: str, parsed: Parsed) -> list[Pointer]:
     """The rows that parsing refused, those that a quarantine rule took out, and where a stop rule failed."""
     limits = {
         rule.code: _POINTERS_OF_A_STOP_RULE if rule.severity == "stop" else group.rows.get(key, 0)

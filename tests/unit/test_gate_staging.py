@@ -1,0 +1,174 @@
+"""Typing as a contract declares: what text becomes, what stays unread, and that nothing is guessed."""
+
+import math
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.gate_helpers import column, context, contract, parsed
+from warehouse import duck
+from warehouse.errors import ConfigError
+from warehouse.gate import regions, staging
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def s(tmp_path_factory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("staging"))
+
+
+def stage(s: Settings, columns, rows) -> list[dict]:
+    one = contract(columns)
+    with duck.connect(s, sees_identifiers=True) as connection:
+        regions.install(connection, s)
+        staging.stage_rows(connection, one, {"d": parsed(one, rows)}, {"d": context()})
+        return connection.execute("SELECT * FROM rows ORDER BY row_id").to_arrow_table().to_pylist()
+
+
+def typed(s: Settings, column_, texts) -> list:
+    return [row["x"] for row in stage(s, [column_], [{"x": text} for text in texts])]
+
+
+@pytest.mark.parametrize(
+    ("logical_type", "extras", "texts"),
+    [
+        (
+            "integer",
+            {},
+            {
+                "3": 3,
+                "3.0": 3,
+                " -7 ": -7,
+                "3.5": None,
+                "1,234": 1234,
+                "1.000": None,
+                "": None,
+                "tiga": None,
+                "1e3": None,
+            },
+        ),
+        (
+            "integer",
+            {"decimal": "comma"},
+            {"1.234": 1234, "12.345.678": 12345678, "1234,0": 1234, "1234,5": None, "12.34": None},
+        ),
+        (
+            "number",
+            {},
+            {"10.5": 10.5, "1,234.5": 1234.5, "1.5E+2": 150.0, "10,5": None, "nan": None, "inf": None, "1e999": None},
+        ),
+        ("number", {"decimal": "comma"}, {"10,5": 10.5, "1.234,5": 1234.5, "10.5": None, "-2,1": -2.1}),
+        ("number", {"decimal": "either"}, {"10,5": 10.5, "10.5": 10.5, "10": 10.0, "1.234,5": None}),
+        (
+            "date",
+            {},
+            {
+                "2026-10-03": date(2026, 10, 3),
+                "2026-10-03 00:00:00": date(2026, 10, 3),
+                "2026-13-01": None,
+                "03/10/2026": None,
+            },
+        ),
+        (
+            "date",
+            {"formats": ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y")},
+            {"03/10/2026": date(2026, 10, 3), "10/23/2026": date(2026, 10, 23)},
+        ),
+        ("boolean", {}, {"Ya": True, "tidak": False, "1": True, "0": False, "mungkin": None}),
+        ("string", {}, {" a ": "a", "3671051001": "3671051001"}),
+    ],
+)
+def test_text_becomes_the_declared_type_or_nothing(settings, logical_type, extras, texts):
+    assert typed(settings, column("x", logical_type, **extras), texts) == list(texts.values())
+
+
+@hypothesis_settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(-1e12, 1e12).map(lambda x: round(x, 3)), min_size=1, max_size=50))
+def test_every_number_is_read_back_in_each_spelling(s, numbers):
+    assert typed(s, column("x", "number"), [f"{n:.3f}" for n in numbers]) == numbers
+    assert typed(s, column("x", "number"), [f"{n:,.3f}" for n in numbers]) == numbers
+    comma = [f"{n:.3f}".replace(".", ",") for n in numbers]
+    assert typed(s, column("x", "number", decimal="comma"), comma) == numbers
+    assert typed(s, column("x", "number", decimal="either"), comma) == numbers
+
+
+@hypothesis_settings(deadline=None, max_examples=20)
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1, max_size=30))
+def test_no_text_breaks_the_staging(s, texts):
+    for kind in staging.SQL_TYPES:
+        found = typed(s, column("x", kind, decimal="either"), texts)
+        assert kind != "number" or all(value is None or math.isfinite(value) for value in found)
+
+
+def test_codes_are_known_by_every_spelling(settings):
+    sex = column("x", codes={"L": ("Laki-laki", "LK"), "P": ("Perempuan",), "1": ()})
+    texts = {"L": "L", "laki-laki": "L", " PEREMPUAN ": "P", "1.0": "1", "X": None}
+    assert typed(settings, sex, texts) == list(texts.values())
+
+
+def test_what_cannot_be_read_is_marked_and_what_is_missing_is_not(settings):
+    columns = [column("x", "number", required=True), column("y", codes={"a": ()})]
+    rows = stage(settings, columns, [{"x": "abc", "y": "b"}, {"x": None, "y": None}, {"x": "1", "y": "A"}])
+    marks = [(row["sent__x"], row["uncast__x"], row["uncoded__y"]) for row in rows]
+    assert marks == [(True, True, True), (None, None, None), (True, None, None)]
+
+
+def test_derived_columns_build_on_each_other_and_on_the_delivery(settings):
+    columns = [
+        column("x", "date"),
+        column("lag", "integer", derivation="date_diff('day', x, received_on)"),
+        column("is_late", "boolean", derivation="lag > 10 AND x < period_end AND part = 'batuceper'"),
+        column("twice", "integer", derivation="lag * 2"),
+    ]
+    (row,) = stage(settings, columns, [{"x": "2026-10-06"}])
+    assert (row["lag"], row["is_late"], row["twice"]) == (30, True, 60)
+
+
+def test_a_failing_derivation_names_its_column_and_no_value(settings):
+    columns = [
+        column("nik"),
+        column("ok", derivation="nik"),
+        column("year", "integer", derivation="CAST(nik AS INTEGER)"),
+    ]
+    with pytest.raises(ConfigError, match="CONTRACT_DERIVATION_FAILED") as error:
+        stage(settings, columns, [{"nik": "3671014102200007"}])
+    assert "year" in str(error.value)
+    assert "36710141" not in repr(error.value) + str(error.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"),
+    [
+        ("kelurahan_code('Larangan', 'KREO')", "36.71.13.1004"),
+        ("kelurahan_code('LARANGAN', ' Kel. Kereo ')", "36.71.13.1004"),
+        ("kelurahan_code('Jati Uwung', 'Keroncong')", "36.71.02.1001"),
+        ("kelurahan_code('Cibodas', 'Jatiuwung')", "36.71.09.1006"),
+        ("kelurahan_code(NULL, 'Batujaya')", "36.71.03.1002"),
+        ("kelurahan_code('Ciledug', 'Kreo')", None),
+        ("kelurahan_code('Nowhere', 'Kreo')", None),
+        ("kelurahan_code('Larangan', NULL)", None),
+        ("kecamatan_code('Kecamatan BATU CEPER')", "36.71.03"),
+        ("kecamatan_code('Kreo')", None),
+        ("region_code_from_undotted('3671051001')", "36.71.05.1001"),
+        ("region_code_from_undotted('3671051001.0')", "36.71.05.1001"),
+        ("region_code_from_bps('3671051001')", "36.71.10.1006"),
+        ("region_code_from_bps('9999')", None),
+    ],
+)
+def test_regions_are_found_by_name_or_by_code_of_a_declared_system(settings, expression, code):
+    with duck.connect(settings) as connection:
+        regions.install(connection, settings)
+        assert connection.execute(f"SELECT {expression}").fetchone() == (code,)
+
+
+def test_a_column_named_like_a_macro_argument_is_not_captured(settings):
+    columns = [
+        column("kecamatan"),
+        column("kelurahan"),
+        column("code", derivation="kelurahan_code(kecamatan, kelurahan)"),
+    ]
+    (row,) = stage(settings, columns, [{"kecamatan": "Larangan", "kelurahan": "Kreo"}])
+    assert row["code"] == "36.71.13.1004"
