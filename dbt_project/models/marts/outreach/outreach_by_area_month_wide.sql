@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+{{ wide_view('outreach_by_area_month', ['segment']) }}

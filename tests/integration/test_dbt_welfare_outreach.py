@@ -1,0 +1,260 @@
+"""The outreach mart on a real dbt run: windows, who is credited to a session, the permutation test by brute force."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import build_files
+import duckdb
+import pyarrow as pa
+import pytest
+from build_files import Given
+
+from warehouse.settings import Settings
+
+SECTORS = ("36.71.03", "36.71.04", "36.71.10")
+HERE, ELSEWHERE = "36.71.10.1001", "36.71.01.1001"
+FIRST_SESSION, LATEST_SESSION = date(2026, 3, 10), date(2026, 9, 20)
+MONTHS = [f"2025-{month:02d}" for month in range(9, 13)] + [f"2026-{month:02d}" for month in range(1, 11)]
+# Who registers for BPU, where, and on which day; "before" stands in the feed from its first month on.
+PEOPLE = {
+    "before": (HERE, date(2024, 5, 1)),
+    "ten-days": (HERE, LATEST_SESSION + timedelta(days=10)),
+    "thirty-days": (HERE, LATEST_SESSION + timedelta(days=30)),
+    "thirty-one": (HERE, FIRST_SESSION + timedelta(days=31)),
+    "ninety-days": (HERE, FIRST_SESSION + timedelta(days=90)),
+    "too-late": (HERE, FIRST_SESSION + timedelta(days=91)),
+    "elsewhere": (ELSEWHERE, FIRST_SESSION + timedelta(days=5)),
+    "no-day": (HERE, None),
+}
+
+
+def registry() -> list[Given]:
+    homes = {f"36.71.{kecamatan:02d}.1001": f"36.71.{kecamatan:02d}" for kecamatan in range(1, 14)}
+    families = [
+        {
+            "record_key": f"family-{code}", "kk_key": code, "kemendagri_code": code,
+            "kecamatan_kemendagri_code": kecamatan, "ranking": "dtsen", "status_dtsen": "DTSEN AKTIF", "jumlah_anggota_keluarga": 3,
+        }
+        for code, kecamatan in homes.items()
+    ]  # fmt: skip
+    members = [
+        {"record_key": f"member-{who}", "nik_key": who, "kk_key": home, "age_years": 30, "membantu_bekerja": "1",
+         "id_status_kedudukan_pekerjaan_utama": "1"}
+        for who, home in [(f"worker-{home}", home) for home in homes] + [(who, home) for who, (home, _) in PEOPLE.items()]
+    ]  # fmt: skip
+    return [
+        Given("bps/social_registry_families", "2025-Q3", families),
+        Given("bps/social_registry_individuals", "2025-Q3", members),
+    ]
+
+
+def feed() -> Iterator[Given]:
+    for month in MONTHS:
+        end = date.fromisoformat(f"{month}-28")
+        rows = [
+            {"record_key": f"{who}-{month}", "nik_key": who, "segmen": "BPU", "program": "JKK,JKM",
+             "status_aktif": "AKTIF", "tgl_kpj": day}
+            for who, (_, day) in PEOPLE.items()
+            if (day or date(2026, 5, 1)) <= end
+            # Who comes back after a month away is not new.
+            and not (who == "before" and month == "2026-02")
+        ]  # fmt: skip
+        yield Given("bpjstk/participants", month, rows, "cikokol")
+
+
+def sheets() -> list[Given]:
+    def sheet(kecamatan: str, day: date, kind: str, reached: int, registered: int) -> dict:
+        return {
+            "record_key": f"sheet-{kecamatan}-{day}-{kind}", "tanggal": day, "session_number": 1, "segmen": "BPU",
+            "jenis_pekerja": kind, "jumlah_hadir": reached, "jumlah_mendaftar": registered,
+            "kemendagri_code": f"{kecamatan}.1001",
+        }  # fmt: skip
+
+    march = [sheet(code, FIRST_SESSION, kind, 10, 2) for code in SECTORS for kind in ("ojek", "pedagang")]
+    return [
+        Given("polri/outreach", "2026-03", march, "neglasari"),
+        Given("polri/outreach", "2026-09", [sheet("36.71.10", LATEST_SESSION, "ojek", 7, 1)], "neglasari"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    made = Settings(home=tmp_path_factory.mktemp("outreach"))
+    givens = [*registry(), *feed(), *sheets()]
+    links = [
+        {"record_key": row["record_key"], "dataset": given.dataset, "person_key": row.get("nik_key"),
+         "family_key": row.get("kk_key"), "method": "nik", "weight": 1.0, "model_version": "exact"}
+        for given in givens for row in given.rows if "nik_key" in row or "kk_key" in row
+    ]  # fmt: skip
+    build_files.make(made, givens, links)
+    build_files.dbt(made, "build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious",
+                    "--select", "+outreach_by_area_month_wide")  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module")
+def cell(settings):
+    con = duckdb.connect(str(settings.build_file), read_only=True)
+
+    def find(measure: str, month: str, code: str = HERE, segment: str = "all") -> dict | None:
+        found = con.execute(
+            "select * from marts.outreach_by_area_month"
+            " where measure = ? and period_start = ?::date and kemendagri_code = ? and segment = ?",
+            [measure, f"{month}-01", code, segment],
+        ).to_arrow_table().to_pylist()  # fmt: skip
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    yield find
+    con.close()
+
+
+def test_a_session_counts_once_however_many_kinds_it_reached(cell):
+    assert cell("sessions", "2026-03")["numerator"] == 1
+    assert cell("sessions", "2026-03", segment="ojek")["numerator"] == 1
+    assert cell("people_reached", "2026-03")["numerator"] == 20
+    assert cell("registrations_reported", "2026-03")["numerator"] == 4
+
+
+@pytest.mark.parametrize(
+    ("measure", "month", "count"),
+    [("new_bpu_30d", "2026-03", 0), ("new_bpu_90d", "2026-03", 2), ("new_bpu_30d", "2026-09", 2)],
+)
+def test_a_session_is_credited_with_who_registered_in_its_window(cell, measure, month, count):
+    row = cell(measure, month)
+    assert row["is_window_complete"]
+    assert row["numerator"] == count
+
+
+@pytest.mark.parametrize(
+    ("measure", "month"), [("new_bpu_90d", "2026-09"), ("retained_6m", "2026-03"), ("new_pu_90d", "2026-09")]
+)
+def test_a_window_that_has_not_passed_shows_no_number(cell, measure, month):
+    row = cell(measure, month)
+    assert (row["numerator"], row["percentage"], row["is_window_complete"], row["is_final"]) == (
+        None,
+        None,
+        False,
+        False,
+    )
+
+
+def test_new_is_the_first_ever_and_coming_back_is_apart(cell):
+    assert cell("new_bpu", "2026-05")["numerator"] == 1
+    assert cell("new_bpu", "2025-09") is None
+    assert cell("reactivated_bpu", "2026-03")["numerator"] == 1
+    assert cell("new_bpu", "2026-03", ELSEWHERE)["numerator"] == 1
+
+
+def test_the_three_sectors_come_out_of_the_sheets(settings):
+    with duckdb.connect(str(settings.build_file), read_only=True) as con:
+        found = con.execute(
+            "select distinct sector from marts.outreach_by_area_month where sector is not null"
+        ).fetchall()
+    assert {name for (name,) in found} == {"Batuceper", "Benda", "Neglasari"}
+
+
+def test_the_difference_stands_with_its_chance(cell):
+    row = cell("did_new_bpu_90d_per_1000", "2026-03", "36.71")
+    assert row["is_window_complete"]
+    assert row["n_treated"] + row["n_control"] == 104
+    assert row["ci95_low"] <= row["statistic"] <= row["ci95_high"]
+    assert 1 / 286 <= row["p_permutation"] <= 1
+
+
+SCHEMA = pa.schema(
+    [
+        ("kemendagri_code", pa.string()), ("kecamatan_code", pa.string()), ("is_treated", pa.bool_()),
+        ("is_neighbour", pa.bool_()), ("first_held_on", pa.date32()), ("window_ends_on", pa.date32()),
+        ("pbpu", pa.int64()), ("new_after", pa.int64()), ("new_before", pa.int64()), ("new_late_before", pa.int64()),
+        ("new_early_before", pa.int64()),
+    ]
+)  # fmt: skip
+
+
+def difference(settings: Settings, kelurahan: list[dict]) -> dict:
+    """The model's own SQL over kelurahan given by hand."""
+    (file,) = (settings.home / "dbt" / "target" / "compiled").rglob("outreach_difference.sql")
+    con = duckdb.connect()
+    con.execute("attach ':memory:' as warehouse; create schema warehouse.conformed")
+    con.register("given_kelurahan", pa.Table.from_pylist(kelurahan, schema=SCHEMA))
+    con.execute("create table warehouse.conformed.outreach_change as from given_kelurahan")
+    (row,) = con.execute(file.read_text(encoding="utf-8")).to_arrow_table().to_pylist()
+    return row
+
+
+def drawn(seed: int, effect: float) -> list[dict]:
+    """Two kelurahan in each of 13 kecamatan; ``effect`` is added per 1,000 PBPU in the first three."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(26):
+        pbpu = rng.randint(500, 1500)
+        treated = number // 2 < 3
+        before = rng.randint(20, 40)
+        after = rng.randint(20, 40) + (round(effect * pbpu / 1000) if treated else 0)
+        rows.append(
+            {"kemendagri_code": str(number), "kecamatan_code": f"{number // 2:02d}", "is_treated": treated,
+             "is_neighbour": number // 2 == 3, "first_held_on": FIRST_SESSION, "window_ends_on": date(2026, 9, 9),
+             "pbpu": pbpu, "new_after": after, "new_before": before, "new_late_before": before // 2,
+             "new_early_before": before - before // 2}
+        )  # fmt: skip
+    return rows
+
+
+def by_hand(rows: list[dict], effect: float, chosen: tuple[str, ...]) -> float:
+    """The difference a choice of kecamatan shows once ``effect`` is taken out of the truly treated."""
+
+    def rate(group: list[dict]) -> float:
+        gained = sum(
+            row["new_after"] - row["new_before"] - effect * row["pbpu"] / 1000 * row["is_treated"] for row in group
+        )
+        return 1000 * gained / sum(row["pbpu"] for row in group)
+
+    inside = [row for row in rows if row["kecamatan_code"] in chosen]
+    outside = [row for row in rows if row["kecamatan_code"] not in chosen]
+    return rate(inside) - rate(outside)
+
+
+def p_by_hand(rows: list[dict], effect: float) -> float:
+    choices = list(itertools.combinations(sorted({row["kecamatan_code"] for row in rows}), 3))
+    assert len(choices) == 286
+    actual = abs(by_hand(rows, effect, ("00", "01", "02")))
+    return sum(abs(by_hand(rows, effect, choice)) >= actual - 1e-9 for choice in choices) / len(choices)
+
+
+@pytest.mark.parametrize(("seed", "effect"), [(1, 0.0), (2, 0.0), (3, 25.0), (4, -15.0)])
+def test_permutation_equals_brute_force(settings, seed, effect):
+    """p at zero, and an interval just inside of which p is above 5% and just outside of which it is not."""
+    rows = drawn(seed, effect)
+    found = difference(settings, rows)
+    assert found["choice_count"] == 286
+    assert found["difference"] == pytest.approx(by_hand(rows, 0.0, ("00", "01", "02")))
+    assert found["p_permutation"] == pytest.approx(p_by_hand(rows, 0.0))
+    for end, outward in ((found["ci95_low"], -1), (found["ci95_high"], 1)):
+        assert p_by_hand(rows, end - outward * 1e-6) > 0.05
+        assert p_by_hand(rows, end + outward * 1e-6) <= 0.05
+
+
+def test_the_interval_covers_a_planted_effect_and_does_not_see_one_that_is_not_there(settings):
+    """Over twenty draws each; 5% may miss by chance, so two of twenty are allowed."""
+    found = [(effect, difference(settings, drawn(seed, effect))) for effect in (0.0, 20.0) for seed in range(20)]
+    for effect in (0.0, 20.0):
+        covered = [row["ci95_low"] <= effect <= row["ci95_high"] for given, row in found if given == effect]
+        assert sum(covered) >= 18
+    seen = [row["ci95_low"] > 0 for given, row in found if given == 20.0]
+    assert sum(seen) >= 15
+
+
+def test_spillover_compares_neighbours_with_those_farther_away(settings):
+    rows = drawn(5, 0.0)
+    near = [row for row in rows if row["is_neighbour"]]
+    far = [row for row in rows if not row["is_neighbour"] and not row["is_treated"]]
+    rates = [
+        1000 * sum(row["new_after"] - row["new_before"] for row in group) / sum(row["pbpu"] for row in group)
+        for group in (near, far)
+    ]
+    found = difference(settings, rows)
+    assert found["spillover"] == pytest.approx(rates[0] - rates[1])
+    assert (found["n_neighbours"], found["n_far"]) == (2, 18)
