@@ -64,16 +64,16 @@ def scan_file(path: Path) -> int:
 def scan_catalogue(connection: duckdb.DuckDBPyConnection, catalogue: str) -> list[Finding]:
     """Values of all text and whole-number columns of an attached database, decompressed."""
     columns = connection.execute(
-        "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = ? AND NOT internal"
-        " AND data_type IN ('VARCHAR', 'BIGINT', 'HUGEINT', 'JSON') ORDER BY ALL",
-        [catalogue],
+        "SELECT schema_name, table_name, column_name, data_type IN ('VARCHAR', 'JSON') FROM duckdb_columns()"
+        " WHERE database_name = ? AND NOT internal AND data_type IN ('VARCHAR', 'JSON', 'BIGINT', 'HUGEINT')"
+        " AND table_name IN (SELECT table_name FROM duckdb_tables() WHERE database_name = ?) ORDER BY ALL",
+        [catalogue, catalogue],
     ).fetchall()
     findings = []
-    for schema, table, column in columns:
-        suspects = connection.execute(
-            f'SELECT value, count(*) FROM (SELECT CAST("{column}" AS VARCHAR) AS value FROM'
-            f' "{catalogue}"."{schema}"."{table}") WHERE regexp_matches(value, \'[0-9]{{16}}\') GROUP BY 1'
-        ).fetchall()
+    for schema, table, column, is_text in columns:
+        values = f'SELECT "{column}" AS value, count(*) AS times FROM "{catalogue}"."{schema}"."{table}" GROUP BY 1'
+        looks = "regexp_matches(value, '[0-9]{16}')" if is_text else f"value BETWEEN {10**15} AND {10**16 - 1}"
+        suspects = connection.execute(f"SELECT CAST(value AS VARCHAR), times FROM ({values}) WHERE {looks}").fetchall()
         if count := sum(times for value, times in suspects if scan_bytes(value.encode())):
             findings.append(Finding(table, column, count))
     return findings

@@ -1,0 +1,100 @@
+"""`warehouse sql` reads a release and ops, and reaches nothing else."""
+
+import duckdb
+import pytest
+
+from warehouse import analyst
+from warehouse.errors import ConfigError, ReleaseError
+
+
+@pytest.fixture
+def s(settings, tmp_path):
+    for release, value in [("20260101T000000Z-00000001", 1), ("20260102T000000Z-00000002", 2)]:
+        folder = settings.releases_dir / release
+        folder.mkdir(parents=True)
+        with duckdb.connect(str(folder / "marts.duckdb")) as con:
+            con.execute(f"CREATE TABLE cells AS SELECT {value}::BIGINT AS n, 'Benda' AS area_name")
+    with duckdb.connect(str(settings.ops_file)) as con:
+        con.execute("CREATE TABLE ops_releases AS SELECT 'x' AS release_id")
+    settings.current.symlink_to(folder)
+    (tmp_path / "outside.csv").write_text("a\n1\n")
+    return settings
+
+
+def test_marts_and_ops_are_read_by_their_bare_names(s):
+    assert analyst.query(s, "SELECT n, area_name FROM cells") == (["n", "area_name"], [(2, "Benda")])
+    assert analyst.query(s, "FROM ops_releases") == (["release_id"], [("x",)])
+    assert analyst.query(s, "SELECT n FROM marts.cells JOIN ops.ops_releases ON true")[1] == [(2,)]
+
+
+def test_an_older_release_can_be_asked(s):
+    assert analyst.query(s, "SELECT n FROM cells", "20260101T000000Z-00000001")[1] == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "statement", ["SHOW TABLES", "DESCRIBE cells", "SUMMARIZE cells", "EXPLAIN SELECT * FROM cells"]
+)
+def test_looking_around_is_allowed(s, statement):
+    assert analyst.query(s, statement)[1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM '{outside}'",
+        "SELECT * FROM read_csv('{outside}')",
+        "SELECT * FROM read_text('{outside}')",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM read_parquet('http://127.0.0.1:1/x.parquet')",
+        "SELECT * FROM duckdb_secrets()",
+    ],
+)
+def test_no_file_or_network_can_be_read(s, tmp_path, statement):
+    with pytest.raises(ConfigError, match="SQL_FAILED"):
+        analyst.query(s, statement.format(outside=tmp_path / "outside.csv"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ATTACH '{build}' AS b",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "RESET lock_configuration",
+        "PRAGMA threads = 8",
+        "COPY cells TO '{build}'",
+        "EXPORT DATABASE '{build}'",
+        "CREATE TABLE mine AS SELECT 1",
+        "INSERT INTO cells VALUES (3, 'x')",
+        "UPDATE cells SET n = 5",
+        "DROP TABLE cells",
+        "CALL pragma_version()",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; ATTACH '{build}'",
+        "",
+    ],
+)
+def test_only_one_reading_statement_is_accepted(s, tmp_path, statement):
+    with pytest.raises(ConfigError, match="SQL_REFUSED"):
+        analyst.query(s, statement.format(build=tmp_path / "x.duckdb"))
+    assert not (tmp_path / "x.duckdb").exists()
+
+
+def test_a_mistake_is_told_with_what_to_do(s):
+    with pytest.raises(ConfigError) as caught:
+        analyst.query(s, "SELECT missing FROM cells")
+    assert caught.value.code == "SQL_FAILED"
+    assert "missing" in caught.value.message_id
+    assert "DESCRIBE" in caught.value.action_en
+
+
+@pytest.mark.parametrize("release_id", ["20260103T000000Z-00000003", "../vault", "..", ".lock", "/etc"])
+def test_a_release_that_is_not_kept_is_refused(s, release_id):
+    with pytest.raises(ReleaseError, match="RELEASE_UNKNOWN"):
+        analyst.query(s, "SELECT 1", release_id)
+
+
+def test_without_ops_the_marts_are_still_there(s):
+    s.ops_file.unlink()
+    assert analyst.query(s, "SELECT n FROM cells")[1] == [(2,)]
