@@ -625,7 +625,7 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
             outcome = "unchanged"
         else:
             stage("link", lambda: linkage.link(s, led))
-            built = stage("build", lambda: build.run(s, led, logical_date, progress=progress))
+            built = stage("build", lambda: build.run(s, led, logical_date, progress=say))
             released = stage("release", lambda: release.publish(s, led, built))
             outcome = released.outcome
             detail["release_id"] = released.release_id
