@@ -8,6 +8,8 @@ import pytest
 
 from warehouse.settings import Settings, get_settings
 
+pytest_plugins = ["tests.sandbox_home"]
+
 for name in [name for name in os.environ if name.startswith("WAREHOUSE_")]:
     del os.environ[name]
 

@@ -1,0 +1,64 @@
+"""A small sandbox city with one good night behind it, made once a session; tests take copies to break.
+
+Here: fixtures (plug in with ``pytest_plugins``). Not here: assertions.
+"""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from warehouse import keys, night
+from warehouse.contract import get_contract
+from warehouse.periods import Period
+from warehouse.sandbox import city, control, render
+from warehouse.settings import Settings
+
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
+TONIGHT = date(2026, 11, 22)
+SCALE = 0.01
+NEWEST = Period(date(2026, 10, 1), "month")
+
+
+def last_period(s: Settings, dataset: str) -> Period:
+    """The newest period the sandbox's agencies have of a dataset."""
+    kind = get_contract(s.contracts_dir, dataset).extras.period_kind
+    period = Period.containing(kind, NEWEST.start)
+    return period if period.end <= TONIGHT else period.shift(-1)
+
+
+@pytest.fixture(scope="session")
+def agencies_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, control.Running]]:
+    """A home with keys, a city of two months and its agencies running; nothing is ingested."""
+    s = Settings(home=tmp_path_factory.mktemp("sandbox") / "a home", now=NOW)
+    keys.make_sandbox_keys(s)
+    city.build_city(s.home / "sandbox", scale=SCALE, tonight=TONIGHT, months=2)
+    render.render_holdings(s.home / "sandbox", processes=1)
+    with control.start(s) as running:
+        yield s, running
+
+
+@pytest.fixture(scope="session")
+def good_night(agencies_home: tuple[Settings, control.Running]) -> Settings:
+    """The home after a night in which every agency delivered its newest period."""
+    s, _running = agencies_home
+    for dataset in night.datasets(s=s):
+        night.ingest_periods(dataset, [last_period(s, dataset)], s=s)
+    assert night.marts(TONIGHT, s=s)["outcome"] == "released"
+    return s
+
+
+def copied(s: Settings, folder: Path) -> Settings:
+    """A home of its own with the same past, asking the same agencies."""
+    shutil.copytree(s.home, folder, symlinks=True, ignore=shutil.ignore_patterns("sandbox"))
+    return s.model_copy(
+        update={"home": folder, "endpoints_file": s.endpoints, "secrets_dir": s.secrets, "keys_dir": None}
+    )
+
+
+@pytest.fixture(scope="module")
+def home(good_night: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """This module's copy of the good night."""
+    return copied(good_night, tmp_path_factory.mktemp("copy") / "a home")
