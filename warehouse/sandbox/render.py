@@ -5,9 +5,11 @@ Here: the order, and two processes side by side. Not here: layouts (``render_*``
 
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
+from queue import Empty, Queue
 
 from warehouse.sandbox import render_children, render_public, render_registry, render_work
 from warehouse.sandbox.city import redraw
@@ -23,9 +25,8 @@ _AGENCIES: dict[str, Callable[[City, Path, Progress], None]] = {
 }
 
 
-def _render_one(home: Path, agency: str) -> str:
-    _AGENCIES[agency](redraw(home), home, silent)
-    return agency
+def _render_one(home: Path, agency: str, said: Queue) -> None:
+    _AGENCIES[agency](redraw(home), home, said.put)
 
 
 def render_holdings(home_sandbox: Path, *, progress: Progress | None = None, processes: int = 2) -> None:
@@ -39,12 +40,17 @@ def render_holdings(home_sandbox: Path, *, progress: Progress | None = None, pro
             shutil.rmtree(home_sandbox / folder)
     city = redraw(home_sandbox)
     if processes == 1 or len(city.persons) < _SMALL_CITY:
-        for agency, render in _AGENCIES.items():
+        for render in _AGENCIES.values():
             render(city, home_sandbox, say)
-            say(f"holdings of {agency} written")
         return
     del city
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(_render_one, home_sandbox, agency) for agency in _AGENCIES]
-        for task in as_completed(tasks):
-            say(f"holdings of {task.result()} written")
+    # Threads of Arrow do not survive a fork.
+    context = get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
+        said = manager.Queue()
+        tasks = [pool.submit(_render_one, home_sandbox, agency, said) for agency in _AGENCIES]
+        while not all(task.done() for task in tasks) or not said.empty():
+            with suppress(Empty):
+                say(said.get(timeout=0.5))
+        for task in tasks:
+            task.result()

@@ -62,6 +62,7 @@ def render(city: City, home: Path, say: Progress) -> None:
     with truth_log(home / "city", "kemensos/assistance") as log:
         for month, period in enumerate(city.calendar.months):
             _assistance(city, persona, folder / "assistance", log, month, period)
+    say(f"aid lists of {len(city.calendar.months)} months")
 
 
 def quarters(city: City) -> list[Period]:

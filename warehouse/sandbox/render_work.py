@@ -34,7 +34,7 @@ def render(city: City, home: Path, say: Progress) -> None:
     with truth_log(home / "city", "bpjstk/participants") as log:
         for month, period in enumerate(city.calendar.months):
             _participants(city, persona, blank, home / "holdings" / "http" / "bpjstk" / "participants", log, month)
-            say(f"participants {period.label}")
+            say(f"Jamsostek {period.label}: members of {len(BRANCHES)} branches")
     _outreach(city, home / "holdings" / "sftp" / "polres" / "outreach")
 
 
