@@ -171,8 +171,8 @@ def status(as_json: Json = False) -> None:
         "select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 1"
     )
     datasets = led.rows(
-        "select d.dataset, count(distinct d.part) as parts, max(d.period_start) as last_period,"
-        " max(d.received_at) as received,"
+        "select d.dataset, count(distinct d.part) as parts, max(d.period_start) as period_start,"
+        " max(d.received_at) as received_at,"
         " sum(v.rows_admitted) as rows_admitted, sum(v.rows_quarantined) as rows_quarantined"
         " from admissible_deliveries d join verdicts v on v.verdict_id = d.verdict_id"
         " group by d.dataset order by d.dataset"

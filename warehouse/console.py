@@ -1,6 +1,7 @@
 """What the command line prints: tables or JSON on standard output, progress and errors on standard error."""
 
 import json
+import sys
 from datetime import date, datetime
 from typing import Any
 
@@ -9,7 +10,9 @@ from rich.table import Table
 
 from warehouse.periods import JAKARTA
 
-out = Console()
+# A pipe has no width of its own: rich would fold tables at 80 columns.
+WIDE = None if sys.stdout.isatty() else 240
+out = Console(width=WIDE)
 err = Console(stderr=True)
 
 
@@ -20,6 +23,22 @@ def say(text: str) -> None:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.2f}"
+        case datetime():
+            return f"{value.astimezone(JAKARTA):%Y-%m-%d %H:%M}"
+        case dict():
+            return ", ".join(f"{key} {_cell(item)}" for key, item in value.items())
+        case list():
+            return ", ".join(_cell(item) for item in value)
+        case _:
+            return str(value)
 
 
 def show(rows: list[dict[str, Any]] | dict[str, Any], as_json: bool, title: str = "") -> None:
@@ -35,5 +54,5 @@ def show(rows: list[dict[str, Any]] | dict[str, Any], as_json: bool, title: str 
     for key in rows[0]:
         table.add_column(key, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     out.print(table)
