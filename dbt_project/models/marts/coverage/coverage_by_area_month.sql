@@ -238,10 +238,61 @@ pbpu_coverage as (
     group by area.period_start, area.area_code
 ),
 
+jkn_figures as (
+    -- Published participants and the civil registry's population at the same date or the last before it.
+    select
+        {{ month_start('coalesce(period.period_end, figure.period_start)') }} as period_start,
+        figure.kemendagri_code,
+        cast(round(figure.value) as bigint) as participants,
+        base.population,
+        row_number() over (
+            partition by figure.kemendagri_code, {{ month_start('coalesce(period.period_end, figure.period_start)') }}
+            order by
+                coalesce(period.period_end, figure.period_start) desc, figure.source_release_date desc, figure.delivery_id,
+                base_period.period_end desc
+        ) as nearest_first
+    from {{ ref('fct_published_figure') }} as figure
+    left join {{ ref('dim_period') }} as period
+        on period.period_kind = figure.period_kind and period.period_start = figure.period_start
+    inner join {{ ref('denominators_by_area_period') }} as base
+        on base.kemendagri_code = figure.kemendagri_code
+        and base.denominator_source = 'dukcapil'
+        and base.population_group = 'all'
+    inner join {{ ref('dim_period') }} as base_period
+        on base_period.period_kind = base.period_kind
+        and base_period.period_start = base.period_start
+        and base_period.period_end <= coalesce(period.period_end, figure.period_start)
+    where figure.indicator = 'jkn_participants'
+        and figure.source_system = 'bpjs_kesehatan'
+        and figure.is_latest
+        and figure.kemendagri_code = '{{ var("city") }}'
+),
+
+jkn as (
+    select
+        period_start,
+        kemendagri_code,
+        'jkn_of_dukcapil' as measure,
+        'all' as segment,
+        'any' as programme,
+        'all' as worker_group,
+        participants as numerator,
+        population as denominator,
+        cast(null as bigint) as numerator_low,
+        cast(null as bigint) as numerator_high,
+        cast(null as {{ type_double() }}) as percentage_low,
+        cast(null as {{ type_double() }}) as percentage_high,
+        cast(null as bigint) as unknown_count
+    from jkn_figures
+    where nearest_first = 1
+),
+
 at_levels as (
     select *, 'month' as period_kind, 'jamsostek' as scheme, 'residence' as area_basis from of_workers
     union all
     select *, 'month', 'jamsostek', 'residence' from pbpu_coverage
+    union all
+    select *, 'month', 'jkn', 'residence' from jkn
 ),
 
 participants as (

@@ -1,0 +1,148 @@
+/*
+Three things about a family in scope, for a month and for a quarter: its rank, whether a child under five is stunted, whether
+its breadwinner is uncovered. Unmeasured is unknown, never "not stunted"; no child under five is not applicable, never healthy.
+
+The breadwinner is the working head, else the oldest working member aged 15 to 64. One whose NIK links to nothing, or who works
+for the state (status 5, whose schemes lie outside Jamsostek), is unknown unless the feed shows a card.
+*/
+with periods as (
+    -- A quarter is told by its own months: any measurement in it, and the cards of its last month that the feed has.
+    select
+        month.month_start,
+        month.ranking,
+        month.registry_period,
+        'month' as period_kind,
+        month.month_start as period_start
+    from {{ ref('registry_in_effect') }} as month
+    where month.is_main
+    union all
+    select
+        month.month_start,
+        month.ranking,
+        month.registry_period,
+        'quarter',
+        cast({{ dbt.date_trunc('quarter', 'month.month_start') }} as date)
+    from {{ ref('registry_in_effect') }} as month
+    where month.is_main
+),
+
+feed as (
+    select distinct period_start from {{ ref('fct_participation') }}
+),
+
+spans as (
+    select
+        periods.period_kind,
+        periods.period_start,
+        -- The registry that describes the span's last month describes the span.
+        max(periods.registry_period) as registry_period,
+        min(periods.ranking) as ranking,
+        max(feed.period_start) as coverage_month
+    from periods
+    left join feed on feed.period_start = periods.month_start
+    group by periods.period_kind, periods.period_start
+),
+
+spanned as (
+    select spans.*
+    from spans
+    inner join (
+        select min(period_start) as first_month, max(period_start) as last_month from {{ ref('child_period') }}
+    ) as measured
+        on spans.period_start <= measured.last_month
+        and {{ add_months(3, 'spans.period_start') }} > measured.first_month
+    where spans.coverage_month is not null
+),
+
+measured_children as (
+    select
+        span.period_kind,
+        span.period_start,
+        child.person_key,
+        child.haz_category in ('stunted', 'severely_stunted') as is_stunted,
+        row_number() over (
+            partition by span.period_kind, span.period_start, child.person_key order by child.period_start desc
+        ) as newest_first
+    from {{ ref('child_period') }} as child
+    inner join spanned as span
+        on child.period_kind = 'month'
+        and child.is_haz_valid
+        and child.period_start >= span.period_start
+        and child.period_start < case when span.period_kind = 'month' then {{ add_months(1, 'span.period_start') }}
+            else {{ add_months(3, 'span.period_start') }} end
+),
+
+children as (
+    select
+        span.period_kind,
+        span.period_start,
+        member.family_key,
+        max(case when measured.is_stunted then 1 else 0 end) as has_stunted,
+        max(case when measured.person_key is null then 1 else 0 end) as has_unmeasured
+    from spanned as span
+    inner join {{ ref('fct_registry_member') }} as member
+        on member.period_start = span.registry_period
+        and member.ranking = span.ranking
+        and member.is_in_scope
+        and member.age_years < 5
+    left join measured_children as measured
+        on measured.period_kind = span.period_kind
+        and measured.period_start = span.period_start
+        and measured.person_key = member.person_key
+        and measured.newest_first = 1
+    group by span.period_kind, span.period_start, member.family_key
+),
+
+breadwinners as (
+    select period_start, ranking, family_key, person_key, has_usable_nik, worker_segment
+    from (
+        select
+            member.*,
+            row_number() over (
+                partition by period_start, ranking, family_key
+                order by case when relation_code = '1' then 0 else 1 end, age_years desc, person_key
+            ) as choice
+        from {{ ref('fct_registry_member') }} as member
+        where is_in_scope and is_working and (relation_code = '1' or age_years between 15 and 64)
+    ) as working
+    where choice = 1
+),
+
+covered as (
+    select distinct person_key, period_start
+    from {{ ref('fct_participation') }}
+    where is_active and is_linked
+)
+
+select
+    span.period_kind,
+    span.period_start,
+    span.registry_period,
+    span.coverage_month,
+    family.family_key,
+    family.kemendagri_code,
+    family.desil,
+    case
+        when children.family_key is null then 'not_applicable'
+        when children.has_stunted = 1 then 'yes'
+        when children.has_unmeasured = 1 then 'unknown'
+        else 'no'
+    end as stunted_child,
+    case
+        when breadwinner.family_key is null then 'not_applicable'
+        when covered.person_key is not null then 'no'
+        when not breadwinner.has_usable_nik or breadwinner.worker_segment = 'mixed' then 'unknown'
+        else 'yes'
+    end as uncovered_breadwinner
+from spanned as span
+inner join {{ ref('fct_welfare') }} as family
+    on family.period_start = span.registry_period and family.ranking = span.ranking and family.is_in_scope
+left join children
+    on children.period_kind = span.period_kind
+    and children.period_start = span.period_start
+    and children.family_key = family.family_key
+left join breadwinners as breadwinner
+    on breadwinner.period_start = span.registry_period
+    and breadwinner.ranking = span.ranking
+    and breadwinner.family_key = family.family_key
+left join covered on covered.person_key = breadwinner.person_key and covered.period_start = span.coverage_month
