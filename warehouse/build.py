@@ -363,15 +363,23 @@ def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:
 def content_hash(con: duckdb.DuckDBPyConnection) -> str:
     """Hash over the marts' rows, whatever their order. ``ops_*`` tell of the build itself and stay out."""
     digest = hashlib.sha256()
-    names = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts' AND table_name NOT LIKE 'ops@_%' ESCAPE '@'"
-        " ORDER BY table_name"
+    columns = con.execute(
+        """
+        SELECT table_name, list(
+            -- Threads add doubles up in any order: the last digits are not data.
+            CASE data_type WHEN 'DOUBLE' THEN format('round("{}", 9)', column_name) ELSE format('"{}"', column_name) END
+            ORDER BY column_index
+        )
+        FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+        WHERE schema_name = 'marts' AND table_name NOT LIKE 'ops@_%' ESCAPE '@'
+        GROUP BY table_name ORDER BY table_name
+        """
     ).fetchall()
-    for (name,) in names:
+    for table, selected in columns:
         # md5 keeps its value between engine versions; a sum of halves does not depend on the order of rows.
         halves = ", ".join(f"sum(md5_number_{half}(CAST(t AS VARCHAR))::HUGEINT)" for half in ("lower", "upper"))
-        row = con.execute(f'SELECT count(*), {halves} FROM marts."{name}" AS t').fetchone()
-        digest.update(f"{name} {row}\n".encode())
+        query = f'SELECT count(*), {halves} FROM (SELECT {", ".join(selected)} FROM marts."{table}") AS t'
+        digest.update(f"{table} {con.execute(query).fetchone()}\n".encode())
     return digest.hexdigest()
 
 

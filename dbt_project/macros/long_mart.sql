@@ -162,24 +162,6 @@ case when {{ denominator }} > 0 and {{ numerator }} between 0 and {{ denominator
 {%- endmacro %}
 
 
-{# What a column is to a reader: its own word in the YAML (config.meta.role), else what its name says in K and V. #}
-{% macro column_role(column) -%}
-{%- set named = {
-    'key': ['area_level', 'kemendagri_code', 'period_kind', 'period_start', 'measure'],
-    'count': ['numerator', 'denominator', 'unknown_count', 'parts_received', 'parts_expected', 'population'],
-    'rate': ['percentage', 'statistic', 'value', 'gap_percentage'],
-    'bound': ['numerator_low', 'numerator_high', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'],
-    'suppression': ['suppression_reason'],
-    'date': ['as_of', 'source_release_date'],
-} -%}
-{%- set roles = namespace(found=column.config.meta.role or column.meta.role) -%}
-{%- for role, names in named.items() if not roles.found and column.name in names -%}
-    {%- set roles.found = role -%}
-{%- endfor -%}
-{{ return(roles.found or 'attribute') }}
-{%- endmacro %}
-
-
 {#
 The wide form of an area mart. Per measure of dim_measure: a count or statistic gives `<measure>`; a rate gives
 `<measure>_percentage`, `<measure>_numerator`, `<measure>_denominator`. `<measure>_suppression_reason` tells a hidden cell

@@ -10,12 +10,29 @@ nothing about how people measure. Nothing here counts stunting.
 {%- set grouped = groups | join(', ') -%}
 with measurements as (
     select
-        source.*,
+        {{ grouped }},
+        measured_month,
+        has_nik,
+        age_days,
+        age_months,
+        weight_kg,
+        height_cm,
+        size_cm,
+        haz,
+        waz,
+        whz,
+        is_haz_valid,
+        is_waz_valid,
+        is_whz_valid,
+        is_haz_flagged,
+        is_waz_flagged,
+        is_whz_flagged,
+        entry_lag_days,
         lag(size_cm) over child as previous_size_cm,
         lag(case when is_haz_valid then haz end) over child as previous_haz,
         lag(age_days) over child as previous_age_days,
         row_number() over (partition by person_key, age_days order by received_at, record_key) as entry
-    from {{ ref('fct_child_measurement') }} as source
+    from {{ ref('fct_child_measurement') }}
     window child as (partition by person_key order by age_days, received_at, record_key)
 ),
 
@@ -41,12 +58,24 @@ observed as (
     group by {{ grouped }}, measured_month
     union all
     {%- endfor %}
+    -- z-scores have two decimals: in hundredths their sums are whole numbers, exact in whatever order they are added.
     {%- for z in ['haz', 'waz', 'whz'] %}
     select
-        {{ grouped }}, measured_month, 'sd_{{ z }}', count(*), cast(stddev_samp({{ z }}) as {{ type_double() }})
-    from measurements
-    where is_{{ z }}_valid
+        {{ grouped }},
+        measured_month,
+        'sd_{{ z }}',
+        count(*),
+        cast(sqrt(
+            (1.0 * count(*) * sum(hundredths * hundredths) - 1.0 * sum(hundredths) * sum(hundredths))
+            / (1.0 * count(*) * (count(*) - 1))
+        ) / 100 as {{ type_double() }})
+    from (
+        select {{ grouped }}, measured_month, cast(round({{ z }} * 100) as bigint) as hundredths
+        from measurements
+        where is_{{ z }}_valid
+    ) as scores
     group by {{ grouped }}, measured_month
+    having count(*) > 1
     union all
     {%- endfor %}
     select {{ grouped }}, measured_month, 'entry_lag_days', count(*), cast(median(entry_lag_days) as {{ type_double() }})

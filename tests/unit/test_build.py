@@ -63,6 +63,10 @@ def test_content_hash_sees_values_and_not_the_order_of_rows():
     assert len({hash_of(*rows) for rows in ([one], [one, one], [one, other], [other, other])}) == 4
 
 
+def test_content_hash_does_not_see_the_order_in_which_doubles_were_added():
+    assert hash_of("SELECT 0.1e0 + 0.2e0 + 0.3e0 AS n") == hash_of("SELECT 0.3e0 + 0.2e0 + 0.1e0 AS n")
+
+
 def test_content_hash_leaves_out_what_tells_of_the_build_itself():
     assert hash_of("SELECT 1 AS n", mart="ops_deliveries") == hash_of("SELECT 2 AS n", mart="ops_deliveries")
 

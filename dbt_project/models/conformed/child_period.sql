@@ -20,7 +20,24 @@ by_month as (
     select *
     from (
         select
-            measurement.*,
+            person_key,
+            family_key,
+            puskesmas,
+            kemendagri_code,
+            service_kemendagri_code,
+            is_living_elsewhere,
+            measured_month,
+            age_days,
+            haz,
+            exported_haz,
+            is_haz_valid,
+            is_waz_valid,
+            is_whz_valid,
+            is_haz_flagged,
+            haz_category,
+            waz_category,
+            whz_category,
+            exported_haz_category,
             row_number() over (
                 partition by person_key, measured_month
                 order by is_haz_valid desc, age_days desc, received_at desc, record_key desc
@@ -29,7 +46,7 @@ by_month as (
                 as was_weighed,
             max(case when height_cm is not null then 1 else 0 end) over (partition by person_key, measured_month)
                 as was_height_measured
-        from {{ ref('fct_child_measurement') }} as measurement
+        from {{ ref('fct_child_measurement') }}
     ) as ranked
     where place = 1
 ),
