@@ -66,7 +66,8 @@ def validate(
     )
 
     def connect() -> ConnectionWrapper:
-        # A cursor of that very connection: an in-memory database has no other door. It starts in the main schema.
+        # A cursor of that very connection, the only door to an in-memory database; it starts in the main schema.
+        # As an asset's property the schema would be lost in some of the queries.
         cursor = connection.cursor()
         cursor.execute(f'SET schema = "{schema}"')
         return ConnectionWrapper(cursor)

@@ -14,7 +14,6 @@ from warehouse.contract import Rule, RuleExtras
 from warehouse.gate import expectations
 from warehouse.gate.model import RuleOutcome
 from warehouse.gate.rules import invalid_rule
-from warehouse.gate.staging import literal
 from warehouse.settings import Settings
 
 _OWN = ("code", "expectation", "kwargs", "severity", "category")
@@ -42,15 +41,15 @@ def mart_rules(path: Path) -> tuple[Rule, ...]:
 
 
 def judge_mart(s: Settings, build_file: Path, mart: str, schema: str = "marts") -> list[RuleOutcome]:
-    """Run ``expectations/marts/<mart>.yaml`` on a mart of a build file; a mart without a file has no rules."""
+    """Run ``expectations/marts/<mart>.yaml`` on a mart of a build file; a mart without a file has no rules.
+
+    Queries in rules name other marts by their bare names, other tables with their schema.
+    """
     path = s.mart_rules_dir / f"{mart}.yaml"
     rules = mart_rules(path) if path.is_file() else ()
-    connection = duck.connect(s)
+    connection = duck.connect(s, build_file, read_only=True)
     try:
-        # Great Expectations loses the schema in its queries; a view by the mart's bare name needs none.
-        connection.execute(f"ATTACH {literal(str(build_file))} AS build (READ_ONLY)")
-        connection.execute(f"CREATE VIEW {mart} AS FROM build.{schema}.{mart}")
-        findings = expectations.run(connection, mart, rules, pointers=False)
+        findings = expectations.run(connection, mart, rules, schema=schema, pointers=False)
     finally:
         connection.close()
     return [_outcome(rule, findings[rule.code]) for rule in rules]
