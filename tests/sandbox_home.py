@@ -46,7 +46,8 @@ def good_night(agencies_home: tuple[Settings, control.Running]) -> Settings:
     s, _running = agencies_home
     for dataset in night.datasets(s=s):
         night.ingest_periods(dataset, [last_period(s, dataset)], s=s)
-    assert night.marts(TONIGHT, s=s)["outcome"] == "released"
+    marts = night.marts(TONIGHT, s=s)
+    assert marts["outcome"] == "released", marts
     return s
 
 

@@ -20,13 +20,13 @@ from warehouse.settings import Settings
 
 
 def refresh_ops(s: Settings, led: Ledger) -> Path | None:
-    """Write ``ops.duckdb`` from the ledger as it is now and swap it in; None before the first build.
+    """Write ``ops.duckdb`` from the ledger as it is now and swap it in; None before the first good build.
 
     Also points ``current`` where it belongs, should a kill have come between a release and its switch.
     """
     with state.only_releaser(s):
         state.point_current(s, led)
-    if not manifest_path(s.home).exists():
+    if not (manifest_path(s.home).exists() and s.build_file.exists()):
         return None
     catalogue = read_catalogue(manifest_path(s.home))
     for left in s.home.glob(".ops-*"):
