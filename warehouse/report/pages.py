@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,15 @@ def render(s: Settings, led: Ledger) -> Path:
     for fact in datasets:
         pointers = _write_pointers(folder / "dataset", fact, led)
         page(
-            "dataset.html", f"dataset/{fact.contract.table}.html", 1, fact=fact, chart=_rows_chart(fact),
-            pointers=pointers,            stale_after=facts_room.stale_after(fact),
-        )  # fmt: skip
-    for newer, older in zip(releases, [*releases[1:], None], strict=True):
+            "dataset.html",
+            f"dataset/{fact.contract.table}.html",
+            1,
+            fact=fact,
+            chart=_rows_chart(fact),
+            pointers=pointers,
+            stale_after=facts_room.stale_after(fact),
+        )
+    for newer, older in zip_longest(releases, releases[1:]):
         changes = release.diff(s, older["release_id"], newer["release_id"]) if older else None
         page("release.html", f"rilis/{newer['release_id']}.html", 1, item=newer, older=older, changes=changes)
     _make_current(s.reports_dir, folder)
