@@ -12,7 +12,7 @@ from warehouse import duck, ledger
 from warehouse.errors import ConfigError, ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.query import Answer, lock, select
-from warehouse.release.content import attach_micro
+from warehouse.release.pseudonymised import attach_micro
 from warehouse.release.state import MICRO_FILE, current_id
 from warehouse.settings import Settings
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tests.release_helpers import NOON, make_build, model, nodes, usual_counts, write_manifest
 from warehouse import analyst, ledger, micro, release
 from warehouse.errors import ConfigError, ReleaseError
-from warehouse.release import content, publisher, state
+from warehouse.release import content, pseudonymised, publisher, state
 from warehouse.settings import PROJECT_DIR, Settings
 
 
@@ -246,8 +246,8 @@ def test_a_mart_whose_keys_are_not_all_stated_is_refused(s, led):
 def test_a_file_that_differs_from_what_was_built_is_not_released(s, led, monkeypatch):
     written = content._fill
 
-    def lossy(con, mart, table, source):
-        written(con, mart, table, f"(FROM {source} LIMIT 1)")
+    def lossy(con, mart, table, source, release_id):
+        written(con, mart, table, f"(FROM {source} LIMIT 1)", release_id)
 
     monkeypatch.setattr(content, "_fill", lossy)
     with pytest.raises(ReleaseError, match="RELEASE_NOT_VERIFIED"):
@@ -271,7 +271,7 @@ def test_a_failed_stop_rule_on_a_mart_holds_the_release(s, led):
 def test_killed_anywhere_the_next_run_makes_the_release(s, led, monkeypatch, step):
     first = release.publish(s, led, make_build(s, led, usual_counts(61))).release_id
     built = make_build(s, led, usual_counts(62))
-    room = {"write_marts": content, "write_micro": content, "point_current": state}.get(step, publisher)
+    room = {"write_marts": content, "write_micro": pseudonymised, "point_current": state}.get(step, publisher)
     whole = getattr(room, step)
 
     def killed(*args, **kwargs):
@@ -298,9 +298,9 @@ def test_a_hard_kill_in_the_middle_leaves_readers_and_the_next_run_whole(s, led)
     code = (
         "import os, sys; from pathlib import Path; from datetime import datetime\n"
         "from warehouse import ledger, release; from warehouse.build import BuildResult\n"
-        "from warehouse.release import content; from warehouse.settings import PROJECT_DIR, Settings\n"
+        "from warehouse.release import pseudonymised; from warehouse.settings import PROJECT_DIR, Settings\n"
         "home, project, build_id, digest, now = sys.argv[1:]\n"
-        "content.write_micro = lambda *a: os._exit(9)\n"
+        "pseudonymised.write_micro = lambda *a: os._exit(9)\n"
         "s = Settings(home=Path(home), project_dir=Path(project), now=datetime.fromisoformat(now))\n"
         "release.publish(s, ledger.Ledger(s.ledger), BuildResult(build_id, 'built', digest, 0.1))\n"
     )

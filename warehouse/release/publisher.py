@@ -22,7 +22,7 @@ from warehouse.disclosure import Policy
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.mart import Catalogue, manifest_path, read_catalogue
-from warehouse.release import changes, content, register, state
+from warehouse.release import changes, content, pseudonymised, register, state
 from warehouse.scan import Finding, scan, scan_catalogue
 from warehouse.settings import Settings
 
@@ -197,15 +197,14 @@ def _fill(
     created_at: datetime,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
-    contents = content.suppress_marts(con, catalogue, release_id, _policy(s))
+    contents = content.suppress_marts(con, catalogue, _policy(s))
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
-    beside = content.write_marts(con, catalogue, contents, draft, cells)
-    micro = content.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
+    content.write_marts(con, catalogue, draft, release_id, cells)
+    micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     _hold_on_leak(scan(path for path in draft.rglob("*") if path.is_file() and path.name != state.MICRO_FILE))
     _hold_on_leak(scan_catalogue(con, "micro"))
     return {
-        "marts": [asdict(item) | {"hidden": item.hidden} for item in contents.values()],
-        "beside": [{"name": item.name, "row_count": item.row_count} for item in beside],
+        "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
     }
 
