@@ -18,6 +18,7 @@ with measurements as (
         weight_kg,
         height_cm,
         size_cm,
+        is_measured_how_missing,
         haz,
         waz,
         whz,
@@ -47,6 +48,7 @@ observed as (
         ('shrank', 'size_cm - previous_size_cm < -1', 'entry = 1 and previous_size_cm is not null and size_cm is not null'),
         ('implausible_gain', 'haz - previous_haz > 2', 'entry = 1 and is_haz_valid and previous_haz is not null'
             ~ ' and age_days - previous_age_days <= 183'),
+        ('measured_how_missing', 'is_measured_how_missing', 'height_cm is not null'),
         ('duplicates', 'entry > 1', 'true'),
         ('without_nik', 'not has_nik', 'true'),
     ] %}

@@ -121,7 +121,7 @@ def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
         child("twice", "2026-09", height_cm=76.0),
         child("twice", "2026-09", age_days=810, height_cm=None) | {"record_key": "twice-later"},
     ]
-    october = [child("stunted", "2026-10", age_days=830, height_cm=87.0)]
+    october = [child("stunted", "2026-10", age_days=830, height_cm=87.0, measured_how=None)]
     givens = [
         Given("kemenkes/eppgbm", "2025-12", [dated(r) for r in december], "keroncong"),
         Given("kemenkes/eppgbm", "2026-09", [dated(r) for r in september], "cikokol"),
@@ -444,7 +444,7 @@ def test_the_wide_view_has_a_column_per_measure(built):
 def test_quality_of_measuring_never_tells_of_stunting(built):
     for unit in ("puskesmas", "posyandu"):
         measures = built.execute(f"SELECT DISTINCT measure FROM marts.stunting_quality_by_{unit}_month").fetchall()
-        assert len(measures) == 14
+        assert len(measures) == 15
         assert not {name for (name,) in measures} & {"stunted", "severely_stunted", "wasted"}
 
 
@@ -536,3 +536,11 @@ def test_each_stop_rule_of_the_stunting_mart_can_fail(judged, rule, breaking):
 def test_a_true_build_trips_no_stop_rule(judged):
     stops = {f"STUNTING-00{number}" for number in (1, 2, 3, 4)} | {"QUALITY-001"}
     assert (judged("stunting_by_area_month") | judged("stunting_quality_by_puskesmas_month")) & stops == set()
+
+
+def test_a_blank_way_of_measuring_is_counted(built):
+    (share,) = built.execute(
+        "SELECT statistic FROM marts.stunting_quality_by_puskesmas_month"
+        " WHERE measure = 'measured_how_missing' AND period_start = DATE '2026-10-01'"
+    ).fetchone()
+    assert share == 100.0
