@@ -103,7 +103,10 @@ with DAG(
         body=BODY,
         params=FORM,
         response_timeout=timedelta(days=90),
+        doc_md="Wait for a person's answer under Required Actions; holds no worker meanwhile.",
     )
     # The approval skips what follows it directly when the answer is Reject; both answers are to be recorded.
-    approved = EmptyOperator(task_id="approved")
+    approved = EmptyOperator(
+        task_id="approved", doc_md="Skipped when the answer is Reject.", execution_timeout=timedelta(minutes=5)
+    )
     still_held() >> approve >> approved >> record()

@@ -61,4 +61,5 @@ with DAG(
         ),
         retries=1,
         execution_timeout=timedelta(minutes=30),
+        doc_md="Airflow's own rows of runs, logs and XComs.",
     )

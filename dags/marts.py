@@ -87,4 +87,5 @@ with DAG(
         reset_dag_run=True,
         retries=1,
         execution_timeout=timedelta(minutes=5),
+        doc_md="Start or close the question about one delivery.",
     ).expand_kwargs(waiting())

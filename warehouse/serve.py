@@ -200,7 +200,7 @@ def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) 
     }
 
 
-def _write_configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) -> None:
+def write_configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) -> None:
     lines = []
     for section, options in _configuration(s, url, parallelism, retry_seconds).items():
         lines += [f"[{section}]", *(f"{key} = {value.replace('%', '%%')}" for key, value in options.items()), ""]
@@ -246,9 +246,9 @@ def start(
     for folder in (airflow_home(s) / "plugins", logs_dir(s)):
         folder.mkdir(parents=True, exist_ok=True)
     airflow_home(s).chmod(0o700)
-    running = Running(s, f"http://{HOST}:{_free_port(port or 0)}", lock=_lock(s))
+    running = Running(s, f"http://{HOST}:{_free_port(port or 0)}", lock=claim(s))
     try:
-        _write_configuration(s, running.url, parallelism, retry_seconds)
+        write_configuration(s, running.url, parallelism, retry_seconds)
         _migrate(s, say)
         say("Airflow: starting")
         for name in components:
@@ -282,7 +282,7 @@ def _free_port(wanted: int = 0) -> int:
         return probe.getsockname()[1]
 
 
-def _lock(s: Settings) -> int:
+def claim(s: Settings) -> int:
     """Held by us and inherited by all we start: a second scheduler on the same SQLite file would corrupt runs."""
     lock = os.open(airflow_home(s) / "running.lock", os.O_RDWR | os.O_CREAT, 0o600)
     os.set_inheritable(lock, True)

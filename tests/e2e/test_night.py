@@ -1,0 +1,55 @@
+"""One real night under a real scheduler: sandbox agencies, every room, the marts started by the datasets' assets."""
+
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from test_dags import runs
+
+from tests.sandbox_home import NOW, TONIGHT
+from warehouse import night, serve
+from warehouse.sandbox import control
+from warehouse.settings import Settings
+
+pytestmark = pytest.mark.e2e
+BY_HAND = "published/official_figures"
+
+
+@pytest.fixture
+def new_home(agencies_home: tuple[Settings, control.Running], tmp_path: Path) -> Settings:
+    """A home without a past that asks the sandbox's agencies; its path has a space in it."""
+    sandbox, _running = agencies_home
+    s = Settings(home=tmp_path / "a home", now=NOW, endpoints_file=sandbox.endpoints, secrets_dir=sandbox.secrets)
+    shutil.copytree(sandbox.keys, s.keys)
+    return s
+
+
+def identity_numbers(sandbox: Settings) -> set[bytes]:
+    persons = sandbox.home / "sandbox" / "city" / "persons.parquet"
+    return {row[0].encode() for row in duckdb.sql(f"select nik from '{persons}' where nik is not null").fetchall()}
+
+
+def test_a_night_under_a_real_scheduler(new_home: Settings, agencies_home: tuple[Settings, control.Running]) -> None:
+    s = new_home
+    with serve.start(s, components=serve.NIGHT_COMPONENTS, retry_seconds=1) as running:
+        rows, marts = serve.follow_night(running, night.datasets(s=s), TONIGHT)
+        with serve.sign_in(running) as client:
+            assert [run["run_type"] for run in runs(client, "marts")] == ["asset_triggered"]
+    assert not running.processes
+
+    outcomes = {row["dataset"]: row["outcome"] for row in rows}
+    assert outcomes.pop(BY_HAND) == "unchanged"
+    assert set(outcomes.values()) == {"admitted"}, outcomes
+    assert marts["outcome"] == "released"
+    with duckdb.connect(s.current / "marts.duckdb", read_only=True) as release:
+        assert release.sql("select count(*) from stunting_by_area_month where numerator > 0").fetchone() > (0,)
+
+    known = identity_numbers(agencies_home[0])
+    assert known
+    for folder in (serve.airflow_home(s), serve.logs_dir(s)):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                found = set(re.findall(rb"(?<!\d)\d{16}(?!\d)", path.read_bytes()))
+                assert not found & known, f"identity numbers in {path.relative_to(s.home)}"

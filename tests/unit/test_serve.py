@@ -1,0 +1,66 @@
+"""What ``serve`` promises before any Airflow runs: one at a time, private files, a clean environment, bounded logs."""
+
+import json
+import os
+import stat
+import time
+
+import pytest
+
+from warehouse import serve
+from warehouse.errors import WarehouseError
+from warehouse.settings import Settings
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def configured(settings: Settings) -> Settings:
+    serve.airflow_home(settings).mkdir(parents=True)
+    serve.write_configuration(settings, "http://127.0.0.1:4711", parallelism=2, retry_seconds=5)
+    return settings
+
+
+def test_secrets_are_made_once_and_readable_by_nobody_else(configured: Settings) -> None:
+    home = serve.airflow_home(configured)
+    before = json.loads(serve.passwords_file(configured).read_text())
+    assert set(before) == set(serve.USERS)
+    assert all(len(password) >= 24 for password in before.values())
+    assert {mode(path) for path in home.iterdir() if path.is_file()} == {0o600}
+    serve.write_configuration(configured, "http://127.0.0.1:4712", parallelism=2, retry_seconds=5)
+    assert json.loads(serve.passwords_file(configured).read_text()) == before
+
+
+def test_no_secret_stands_in_the_environment(configured: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "SomebodyElse")
+    env = serve.environment(configured)
+    kept = json.loads((serve.airflow_home(configured) / "secrets.json").read_text())
+    assert not set(kept.values()) & set(env.values())
+    assert "AIRFLOW__CORE__EXECUTOR" not in env
+    assert env["WAREHOUSE_HOME"] == str(configured.home)
+
+
+def test_a_second_airflow_on_the_same_home_is_refused(configured: Settings) -> None:
+    lock = serve.claim(configured)
+    try:
+        with pytest.raises(WarehouseError, match="AIRFLOW_RUNNING"):
+            serve.start(configured)
+    finally:
+        os.close(lock)
+    os.close(serve.claim(configured))
+
+
+def test_old_logs_and_leftovers_go_and_new_ones_stay(settings: Settings) -> None:
+    old = time.time() - 30 * 86400
+    for folder in (serve.logs_dir(settings) / "tasks" / "run", settings.tmp_dir):
+        folder.mkdir(parents=True)
+        for name, changed in (("old.log", old), ("new.log", None)):
+            (folder / name).write_text("x")
+            if changed:
+                os.utime(folder / name, (changed, changed))
+    assert serve.prune(settings, keep_days=20) == {"logs": 1, "spool": 1}
+    left = sorted(path.name for path in settings.home.rglob("*") if path.is_file())
+    assert left == ["new.log", "new.log"]
+    assert serve.prune(settings, keep_days=20) == {"logs": 0, "spool": 0}
