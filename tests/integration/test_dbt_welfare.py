@@ -146,21 +146,17 @@ def settings(tmp_path_factory) -> Settings:
 @pytest.fixture(scope="module")
 def cell(settings) -> Callable[..., dict | None]:
     """Look up one row of a mart by its keys."""
-    con = duckdb.connect(str(settings.build_file), read_only=True)
 
     def find(mart: str, measure: str, code: str = "36.71", **keys: str) -> dict | None:
         given = {"measure": measure, "kemendagri_code": code} | keys
         condition = " and ".join(f"{name} = ?" for name in given)
-        found = (
-            con.execute(f"select * from marts.{mart} where {condition}", list(given.values()))
-            .to_arrow_table()
-            .to_pylist()
-        )
+        with duckdb.connect(str(settings.build_file), read_only=True) as con:
+            query = con.execute(f"select * from marts.{mart} where {condition}", list(given.values()))
+            found = query.to_arrow_table().to_pylist()
         assert len(found) <= 1, f"{len(found)} rows for {given}"
         return found[0] if found else None
 
-    yield find
-    con.close()
+    return find
 
 
 def numbers(row: dict, *names: str) -> tuple:

@@ -34,16 +34,28 @@ def registry() -> list[Given]:
     homes = {f"36.71.{kecamatan:02d}.1001": f"36.71.{kecamatan:02d}" for kecamatan in range(1, 14)}
     families = [
         {
-            "record_key": f"family-{code}", "kk_key": code, "kemendagri_code": code,
-            "kecamatan_kemendagri_code": kecamatan, "ranking": "dtsen", "status_dtsen": "DTSEN AKTIF", "jumlah_anggota_keluarga": 3,
+            "record_key": f"family-{code}",
+            "kk_key": code,
+            "kemendagri_code": code,
+            "kecamatan_kemendagri_code": kecamatan,
+            "ranking": "dtsen",
+            "status_dtsen": "DTSEN AKTIF",
+            "jumlah_anggota_keluarga": 3,
         }
         for code, kecamatan in homes.items()
-    ]  # fmt: skip
+    ]
+    residents = {f"worker-{home}": home for home in homes} | {who: home for who, (home, _) in PEOPLE.items()}
     members = [
-        {"record_key": f"member-{who}", "nik_key": who, "kk_key": home, "age_years": 30, "membantu_bekerja": "1",
-         "id_status_kedudukan_pekerjaan_utama": "1"}
-        for who, home in [(f"worker-{home}", home) for home in homes] + [(who, home) for who, (home, _) in PEOPLE.items()]
-    ]  # fmt: skip
+        {
+            "record_key": f"member-{who}",
+            "nik_key": who,
+            "kk_key": home,
+            "age_years": 30,
+            "membantu_bekerja": "1",
+            "id_status_kedudukan_pekerjaan_utama": "1",
+        }
+        for who, home in residents.items()
+    ]
     return [
         Given("bps/social_registry_families", "2025-Q3", families),
         Given("bps/social_registry_individuals", "2025-Q3", members),
@@ -54,23 +66,34 @@ def feed() -> Iterator[Given]:
     for month in MONTHS:
         end = date.fromisoformat(f"{month}-28")
         rows = [
-            {"record_key": f"{who}-{month}", "nik_key": who, "segmen": "BPU", "program": "JKK,JKM",
-             "status_aktif": "AKTIF", "tgl_kpj": day}
+            {
+                "record_key": f"{who}-{month}",
+                "nik_key": who,
+                "segmen": "BPU",
+                "program": "JKK,JKM",
+                "status_aktif": "AKTIF",
+                "tgl_kpj": day,
+            }
             for who, (_, day) in PEOPLE.items()
             if (day or date(2026, 5, 1)) <= end
             # Who comes back after a month away is not new.
             and not (who == "before" and month == "2026-02")
-        ]  # fmt: skip
+        ]
         yield Given("bpjstk/participants", month, rows, "cikokol")
 
 
 def sheets() -> list[Given]:
     def sheet(kecamatan: str, day: date, kind: str, reached: int, registered: int) -> dict:
         return {
-            "record_key": f"sheet-{kecamatan}-{day}-{kind}", "tanggal": day, "session_number": 1, "segmen": "BPU",
-            "jenis_pekerja": kind, "jumlah_hadir": reached, "jumlah_mendaftar": registered,
+            "record_key": f"sheet-{kecamatan}-{day}-{kind}",
+            "tanggal": day,
+            "session_number": 1,
+            "segmen": "BPU",
+            "jenis_pekerja": kind,
+            "jumlah_hadir": reached,
+            "jumlah_mendaftar": registered,
             "kemendagri_code": f"{kecamatan}.1001",
-        }  # fmt: skip
+        }
 
     march = [sheet(code, FIRST_SESSION, kind, 10, 2) for code in SECTORS for kind in ("ojek", "pedagang")]
     return [
@@ -84,13 +107,30 @@ def settings(tmp_path_factory) -> Settings:
     made = Settings(home=tmp_path_factory.mktemp("outreach"))
     givens = [*registry(), *feed(), *sheets()]
     links = [
-        {"record_key": row["record_key"], "dataset": given.dataset, "person_key": row.get("nik_key"),
-         "family_key": row.get("kk_key"), "method": "nik", "weight": 1.0, "model_version": "exact"}
-        for given in givens for row in given.rows if "nik_key" in row or "kk_key" in row
-    ]  # fmt: skip
+        {
+            "record_key": row["record_key"],
+            "dataset": given.dataset,
+            "person_key": row.get("nik_key"),
+            "family_key": row.get("kk_key"),
+            "method": "nik",
+            "weight": 1.0,
+            "model_version": "exact",
+        }
+        for given in givens
+        for row in given.rows
+        if "nik_key" in row or "kk_key" in row
+    ]
     build_files.make(made, givens, links)
-    build_files.dbt(made, "build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious",
-                    "--select", "+outreach_by_area_month_wide")  # fmt: skip
+    build_files.dbt(
+        made,
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        "--indirect-selection",
+        "cautious",
+        "--select",
+        "+outreach_by_area_month_wide",
+    )
     return made
 
 
@@ -99,11 +139,15 @@ def cell(settings):
     con = duckdb.connect(str(settings.build_file), read_only=True)
 
     def find(measure: str, month: str, code: str = HERE, segment: str = "all") -> dict | None:
-        found = con.execute(
-            "select * from marts.outreach_by_area_month"
-            " where measure = ? and period_start = ?::date and kemendagri_code = ? and segment = ?",
-            [measure, f"{month}-01", code, segment],
-        ).to_arrow_table().to_pylist()  # fmt: skip
+        found = (
+            con.execute(
+                "select * from marts.outreach_by_area_month"
+                " where measure = ? and period_start = ?::date and kemendagri_code = ? and segment = ?",
+                [measure, f"{month}-01", code, segment],
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
         assert len(found) <= 1
         return found[0] if found else None
 
@@ -166,12 +210,19 @@ def test_the_difference_stands_with_its_chance(cell):
 
 SCHEMA = pa.schema(
     [
-        ("kemendagri_code", pa.string()), ("kecamatan_code", pa.string()), ("is_treated", pa.bool_()),
-        ("is_neighbour", pa.bool_()), ("first_held_on", pa.date32()), ("window_ends_on", pa.date32()),
-        ("pbpu", pa.int64()), ("new_after", pa.int64()), ("new_before", pa.int64()), ("new_late_before", pa.int64()),
+        ("kemendagri_code", pa.string()),
+        ("kecamatan_code", pa.string()),
+        ("is_treated", pa.bool_()),
+        ("is_neighbour", pa.bool_()),
+        ("first_held_on", pa.date32()),
+        ("window_ends_on", pa.date32()),
+        ("pbpu", pa.int64()),
+        ("new_after", pa.int64()),
+        ("new_before", pa.int64()),
+        ("new_late_before", pa.int64()),
         ("new_early_before", pa.int64()),
     ]
-)  # fmt: skip
+)
 
 
 def difference(settings: Settings, kelurahan: list[dict]) -> dict:
@@ -195,11 +246,20 @@ def drawn(seed: int, effect: float) -> list[dict]:
         before = rng.randint(20, 40)
         after = rng.randint(20, 40) + (round(effect * pbpu / 1000) if treated else 0)
         rows.append(
-            {"kemendagri_code": str(number), "kecamatan_code": f"{number // 2:02d}", "is_treated": treated,
-             "is_neighbour": number // 2 == 3, "first_held_on": FIRST_SESSION, "window_ends_on": date(2026, 9, 9),
-             "pbpu": pbpu, "new_after": after, "new_before": before, "new_late_before": before // 2,
-             "new_early_before": before - before // 2}
-        )  # fmt: skip
+            {
+                "kemendagri_code": str(number),
+                "kecamatan_code": f"{number // 2:02d}",
+                "is_treated": treated,
+                "is_neighbour": number // 2 == 3,
+                "first_held_on": FIRST_SESSION,
+                "window_ends_on": date(2026, 9, 9),
+                "pbpu": pbpu,
+                "new_after": after,
+                "new_before": before,
+                "new_late_before": before // 2,
+                "new_early_before": before - before // 2,
+            }
+        )
     return rows
 
 

@@ -1,0 +1,155 @@
+/*
+Who stands in two agencies' files of a month, and how many answers were asked twice. People are matched by link, families by
+card; whoever cannot be matched is the upper bound. Money is stated only where a sourced unit cost exists.
+*/
+with months as (
+    select month_start, registry_period from {{ ref('registry_in_effect') }} where is_main
+),
+
+links as (
+    select record_key, dataset, person_key, family_key
+    from {{ source('linkage', 'identity_links') }}
+    where dataset in ('bps/social_registry_individuals', 'bps/social_registry_families', 'kemensos/assistance')
+),
+
+registry as (
+    select 'person' as unit, individual.period_start, links.dataset, links.person_key as unit_key,
+        individual.nik_key is not null as is_certain
+    from {{ ref('stg_bps__social_registry_individuals') }} as individual
+    left join links
+        on links.record_key = individual.record_key and links.dataset = 'bps/social_registry_individuals'
+    union all
+    select 'family', family.period_start, links.dataset, links.family_key, links.family_key is not null
+    from {{ ref('stg_bps__social_registry_families') }} as family
+    left join links on links.record_key = family.record_key and links.dataset = 'bps/social_registry_families'
+),
+
+records as (
+    select
+        registry.unit,
+        case registry.unit when 'person' then 'bps/social_registry_individuals' else 'bps/social_registry_families' end
+            as dataset,
+        months.month_start as period_start,
+        registry.unit_key,
+        registry.is_certain
+    from registry
+    inner join months on months.registry_period = registry.period_start
+    union all
+    select
+        'person', 'bpjstk/participants', period_start, case when is_linked then person_key end, has_usable_nik
+    from {{ ref('fct_participation') }}
+    union all
+    select 'person', 'kemenkes/eppgbm', measured_month, person_key, has_nik
+    from {{ ref('fct_child_measurement') }}
+    union all
+    select 'family', 'kemensos/assistance', assistance.period_start, links.family_key, links.family_key is not null
+    from {{ ref('stg_kemensos__assistance') }} as assistance
+    left join links on links.record_key = assistance.record_key and links.dataset = 'kemensos/assistance'
+),
+
+units as (
+    select
+        unit, dataset, period_start, unit_key,
+        count(*) as records,
+        max(case when is_certain then 1 else 0 end) as is_certain
+    from records
+    where unit_key is not null
+    group by unit, dataset, period_start, unit_key
+),
+
+totals as (
+    select
+        unit, dataset, period_start,
+        count(*) as records,
+        count(distinct unit_key) as units,
+        count(unit_key) - count(distinct unit_key) as duplicates,
+        sum(case when unit_key is null or not is_certain then 1 else 0 end) as uncertain
+    from records
+    group by unit, dataset, period_start
+),
+
+pairs as (
+    select
+        one.unit, one.dataset as left_dataset, other.dataset as right_dataset, one.period_start,
+        one.records as records_left, other.records as records_right,
+        one.duplicates as duplicates_left, other.duplicates as duplicates_right,
+        one.units as units_left, other.units as units_right,
+        one.uncertain + other.uncertain as uncertain
+    from totals as one
+    inner join totals as other
+        on other.unit = one.unit and other.period_start = one.period_start and other.dataset > one.dataset
+),
+
+matches as (
+    select
+        one.dataset as left_dataset,
+        other.dataset as right_dataset,
+        one.period_start,
+        count(*) as matched,
+        sum(one.is_certain * other.is_certain) as matched_low
+    from units as one
+    inner join units as other
+        on other.unit = one.unit
+        and other.period_start = one.period_start
+        and other.unit_key = one.unit_key
+        and other.dataset > one.dataset
+    group by one.dataset, other.dataset, one.period_start
+),
+
+questions as (
+    select one.dataset as left_dataset, other.dataset as right_dataset, count(*) as shared_questions
+    from {{ ref('dataset_questions') }} as one
+    inner join {{ ref('dataset_questions') }} as other on other.question = one.question and other.dataset > one.dataset
+    group by one.dataset, other.dataset
+),
+
+costs as (
+    select unit_cost_idr, unit_cost_source, valid_from from {{ ref('data_collection_costs') }}
+),
+
+priced as (
+    select
+        pairs.*,
+        coalesce(matches.matched, 0) as matched,
+        coalesce(matches.matched_low, 0) as matched_low,
+        coalesce(matches.matched, 0) + least(
+            pairs.units_left - coalesce(matches.matched, 0),
+            pairs.units_right - coalesce(matches.matched, 0),
+            pairs.uncertain
+        ) as matched_high,
+        coalesce(questions.shared_questions, 0) as shared_questions,
+        costs.unit_cost_idr,
+        costs.unit_cost_source,
+        row_number() over (
+            partition by pairs.left_dataset, pairs.right_dataset, pairs.period_start order by costs.valid_from desc
+        ) as newest_cost
+    from pairs
+    left join matches
+        on matches.left_dataset = pairs.left_dataset
+        and matches.right_dataset = pairs.right_dataset
+        and matches.period_start = pairs.period_start
+    left join questions on questions.left_dataset = pairs.left_dataset and questions.right_dataset = pairs.right_dataset
+    left join costs on costs.valid_from <= pairs.period_start
+)
+
+select
+    left_dataset,
+    right_dataset,
+    period_start,
+    cast(records_left as bigint) as records_left,
+    cast(records_right as bigint) as records_right,
+    cast(matched as bigint) as matched,
+    cast(matched_low as bigint) as matched_low,
+    cast(matched_high as bigint) as matched_high,
+    cast(duplicates_left as bigint) as duplicates_left,
+    cast(duplicates_right as bigint) as duplicates_right,
+    cast(shared_questions as bigint) as shared_questions,
+    cast(matched * shared_questions as bigint) as answers_reused,
+    cast(unit_cost_idr as {{ type_double() }}) as unit_cost_idr,
+    unit_cost_source,
+    cast(unit_cost_idr * matched_low * shared_questions as {{ type_double() }}) as saved_idr_low,
+    cast(unit_cost_idr * matched_high * shared_questions as {{ type_double() }}) as saved_idr_high,
+    cast(null as {{ dbt.type_string() }}) as suppression_reason,
+    cast(null as {{ dbt.type_string() }}) as release_id
+from priced
+where newest_cost = 1

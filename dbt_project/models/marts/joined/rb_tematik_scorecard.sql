@@ -1,0 +1,100 @@
+/*
+The city's RB Tematik indicators, each as its source states it: nothing is computed here that another mart does not hold. An
+indicator without a figure has one row that says so.
+*/
+with city_marts as (
+    select
+        'assistance' as feed,
+        'families_receiving' as feed_measure,
+        period_kind,
+        period_start,
+        100.0 * sum(numerator) / nullif(sum(denominator), 0) as value,
+        min(as_of) as as_of,
+        {{ dbt.bool_or('is_stale') }} as is_stale
+    from {{ ref('assistance_by_area_period') }}
+    where kemendagri_code = '{{ var("city") }}' and measure = 'families_receiving' and ranking = 'dtsen'
+        and programme = 'any' and desil in ('01', '02', '03', '04')
+    group by period_kind, period_start
+    union all
+    select 'coverage', measure, period_kind, period_start, percentage, as_of, is_stale
+    from {{ ref('coverage_by_area_month') }}
+    where kemendagri_code = '{{ var("city") }}' and measure = 'pbpu_coverage_06_02_021'
+    union all
+    select 'stunting', measure, period_kind, period_start, percentage, as_of, is_stale
+    from {{ ref('stunting_by_area_month') }}
+    where kemendagri_code = '{{ var("city") }}' and measure = 'stunted' and period_kind = 'month'
+        and source_system = 'eppgbm' and area_basis = 'residence' and age_group = 'all'
+    union all
+    select 'reuse', 'pairs', 'month', period_start, count(*), {{ dbt.last_day('period_start', 'month') }}, false
+    from {{ ref('data_reuse_by_dataset_pair') }}
+    where matched > 0
+    group by period_start
+),
+
+published as (
+    select
+        indicator as feed_measure, source_system, period_kind, period_start, value, source_title, source_release_date,
+        row_number() over (
+            partition by indicator, source_system, period_kind, period_start order by source_release_date desc, source_title
+        ) as newest_first
+    from {{ ref('published_by_area_period') }}
+    where kemendagri_code = '{{ var("city") }}' and is_latest
+),
+
+valued as (
+    select
+        given.theme, given.indicator, mart.period_kind, mart.period_start, mart.value, given.unit, given.target,
+        given.target_source, given.better_when, {{ dbt.concat(["'mart '", 'given.feed']) }} as source,
+        cast(mart.as_of as date) as as_of, mart.is_stale, given.basis
+    from {{ ref('rb_tematik_indicators') }} as given
+    inner join city_marts as mart on mart.feed = given.feed and mart.feed_measure = given.feed_measure
+    where mart.value is not null
+    union all
+    select
+        given.theme, given.indicator, figure.period_kind, figure.period_start, figure.value, given.unit, given.target,
+        given.target_source, given.better_when, figure.source_title,
+        coalesce(period.period_end, figure.period_start),
+        {{ days_between('coalesce(period.period_end, figure.period_start)', as_of_date()) }} > given.stale_after_days,
+        given.basis
+    from {{ ref('rb_tematik_indicators') }} as given
+    inner join published as figure
+        on given.feed = 'published'
+        and figure.feed_measure = given.feed_measure
+        and (given.feed_source_system is null or figure.source_system = given.feed_source_system)
+        and figure.newest_first = 1
+    left join {{ ref('dim_period') }} as period
+        on period.period_kind = figure.period_kind and period.period_start = figure.period_start
+),
+
+single as (
+    -- An indicator open to any source takes the newest publication of a period.
+    select valued.*, row_number() over (
+        partition by theme, indicator, period_kind, period_start order by as_of desc, source
+    ) as first_source
+    from valued
+)
+
+select
+    theme,
+    indicator,
+    period_kind,
+    period_start,
+    cast(value as {{ type_double() }}) as value,
+    unit,
+    target,
+    target_source,
+    better_when,
+    source,
+    as_of,
+    is_stale,
+    basis as status,
+    cast(null as {{ dbt.type_string() }}) as release_id
+from single
+where first_source = 1
+union all
+select
+    given.theme, given.indicator, 'year', {{ as_of_date() }}, cast(null as {{ type_double() }}), given.unit, given.target,
+    given.target_source, given.better_when, cast(null as {{ dbt.type_string() }}), cast(null as date), true, 'no_data',
+    cast(null as {{ dbt.type_string() }})
+from {{ ref('rb_tematik_indicators') }} as given
+where not exists (select 1 from valued where valued.theme = given.theme and valued.indicator = given.indicator)

@@ -1,0 +1,278 @@
+"""The joined marts on a real dbt run: three families whose rank, child and breadwinner are known; and their rules."""
+
+from datetime import date
+
+import build_files
+import duckdb
+import pytest
+from build_files import Given
+
+from warehouse import gate
+from warehouse.settings import Settings
+
+HOME = "36.71.10.1001"
+PLACE = {"kemendagri_code": HOME, "kecamatan_kemendagri_code": "36.71.10"}
+MARTS = ("convergence_by_area_period", "data_reuse_by_dataset_pair", "rb_tematik_scorecard", "outreach_by_area_month")
+
+
+def family(key: str, desil: str | None) -> dict:
+    return PLACE | {
+        "record_key": f"family-{key}",
+        "kk_key": key,
+        "ranking": "dtsen",
+        "desil": desil,
+        "status_dtsen": "DTSEN AKTIF",
+        "jumlah_anggota_keluarga": 2,
+    }
+
+
+def head(key: str) -> dict:
+    return {
+        "record_key": f"member-{key}",
+        "nik_key": f"head-{key}",
+        "kk_key": key,
+        "age_years": 35,
+        "membantu_bekerja": "1",
+        "id_hub_kepala_keluarga": "1",
+        "id_status_kedudukan_pekerjaan_utama": "1",
+        "id_jenis_kelamin": "1",
+    }
+
+
+def toddler(key: str) -> dict:
+    return {
+        "record_key": f"child-{key}",
+        "nik_key": f"child-{key}",
+        "kk_key": key,
+        "age_years": 2,
+        "id_jenis_kelamin": "2",
+        "id_hub_kepala_keluarga": "3",
+    }
+
+
+def measured(key: str, height: float | None) -> dict:
+    """A girl of 800 days; 76 cm is far below, 86 cm near the median."""
+    return PLACE | {
+        "record_key": f"measured-{key}",
+        "nik_key": f"child-{key}",
+        "jk": "P",
+        "puskesmas": "Cikokol",
+        "posyandu": "Melati",
+        "lives_elsewhere": False,
+        "age_days": 800,
+        "measured_month": date(2026, 8, 1),
+        "berat": 11.8,
+        "tinggi": height,
+        "cara_ukur": "Berdiri",
+    }
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    """``low`` has a stunted child and an uncovered head, ``open`` an unmeasured child, ``none`` neither."""
+    made = Settings(home=tmp_path_factory.mktemp("joined"))
+    card = {
+        "record_key": "card",
+        "nik_key": "head-open",
+        "segmen": "BPU",
+        "program": "JKK,JKM",
+        "status_aktif": "AKTIF",
+    }
+    listed = PLACE | {"record_key": "listed", "kk_key": "low", "pkh": "1", "bpnt": "0", "pbi_jk": "0"}
+    session = {
+        "record_key": "session",
+        "kemendagri_code": HOME,
+        "tanggal": date(2026, 8, 5),
+        "session_number": 1,
+        "segmen": "BPU",
+        "jenis_pekerja": "ojek",
+        "jumlah_hadir": 60,
+        "jumlah_mendaftar": 55,
+    }
+    givens = [
+        Given(
+            "bps/social_registry_families", "2026-Q3", [family("low", "01"), family("open", "04"), family("none", None)]
+        ),
+        Given(
+            "bps/social_registry_individuals",
+            "2026-Q3",
+            [head("low"), toddler("low"), head("open"), toddler("open"), head("none")],
+        ),
+        Given("kemenkes/eppgbm", "2026-08", [measured("low", 76.0), measured("open", None)], "cikokol"),
+        *(
+            Given("bpjstk/participants", f"2026-{month:02d}", [card | {"record_key": f"card-{month}"}], "cikokol")
+            for month in range(7, 11)
+        ),
+        Given("kemensos/assistance", "2026-08", [listed]),
+        Given("polri/outreach", "2026-08", [session], "neglasari"),
+        Given(
+            "published/official_figures",
+            "2025",
+            [
+                {
+                    "indikator": "stunting",
+                    "nama_wilayah": "Kota Tangerang",
+                    "bps_code": "3671",
+                    "periode": "2024",
+                    "nilai": 11.2,
+                    "satuan": "percent",
+                    "sistem_sumber": "ssgi",
+                    "judul_sumber": "SSGI 2024",
+                },
+                {
+                    "indikator": "jkn_participants",
+                    "nama_wilayah": "Kota Tangerang",
+                    "bps_code": "3671",
+                    "periode": "2025-12-01",
+                    "nilai": 1010.0,
+                    "satuan": "persons",
+                    "sistem_sumber": "bpjs_kesehatan",
+                    "judul_sumber": "UHC",
+                },
+            ],
+        ),
+        Given("dukcapil/population", "2025-H1", [{"kemendagri_code": HOME, "jumlah_penduduk": 1000}]),
+    ]
+    links = [
+        {
+            "record_key": row["record_key"],
+            "dataset": given.dataset,
+            "person_key": row.get("nik_key"),
+            "family_key": row.get("kk_key"),
+            "method": "nik",
+            "weight": 1.0,
+            "model_version": "exact",
+        }
+        for given in givens
+        for row in given.rows
+        if "nik_key" in row or "kk_key" in row
+    ]
+    build_files.make(made, givens, links)
+    build_files.dbt(
+        made,
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        "--indirect-selection",
+        "cautious",
+        "--select",
+        *(f"+{mart}" for mart in MARTS),
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def query(settings):
+    def rows(sql: str, *parameters) -> list[tuple]:
+        with duckdb.connect(str(settings.build_file), read_only=True) as con:
+            return con.execute(sql, list(parameters)).fetchall()
+
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("threshold", "low_desil", "stunted_child", "uncovered", "shown"),
+    [
+        ("01", "yes", "yes", "yes", (1, 3, 1, 1)),
+        ("04", "yes", "yes", "all", (1, 3, 1, 2)),
+        ("04", "yes", "all", "all", (2, 3, 2, 3)),
+        ("01", "unknown", "all", "all", (1, 3, None, None)),
+        ("01", "all", "unknown", "all", (1, 3, None, None)),
+        ("01", "all", "not_applicable", "yes", (1, 3, None, None)),
+        ("01", "all", "all", "no", (1, 3, None, None)),
+    ],
+)
+def test_families_by_three_things_at_once(query, threshold, low_desil, stunted_child, uncovered, shown):
+    found = query(
+        "select numerator, denominator, numerator_low, numerator_high from marts.convergence_by_area_period"
+        " where period_kind = 'quarter' and period_start = '2026-07-01' and kemendagri_code = ?"
+        " and desil_threshold = ? and low_desil = ? and stunted_child = ? and uncovered_breadwinner = ?",
+        HOME,
+        threshold,
+        low_desil,
+        stunted_child,
+        uncovered,
+    )
+    assert found == [shown]
+
+
+def test_kelurahan_have_quarters_only_and_each_input_its_date(query):
+    assert query(
+        "select count(*) from marts.convergence_by_area_period where period_kind = 'month' and area_level = 'kelurahan'"
+    ) == [(0,)]
+    dates = query(
+        "select distinct as_of_poverty, as_of_stunting, as_of_coverage from marts.convergence_by_area_period"
+        " where period_kind = 'month' and period_start = '2026-08-01'"
+    )
+    assert dates == [(date(2026, 9, 30), date(2026, 8, 31), date(2026, 8, 31))]
+
+
+def test_two_datasets_that_know_the_same_people(query):
+    found = query(
+        "select matched, records_left, records_right, answers_reused / nullif(matched, 0), saved_idr_low"
+        " from marts.data_reuse_by_dataset_pair where period_start = '2026-08-01'"
+        " and left_dataset = 'bps/social_registry_individuals' and right_dataset = 'kemenkes/eppgbm'"
+    )
+    assert found == [(2, 5, 2, 4, None)]
+
+
+def test_the_scorecard_says_what_it_has_and_what_it_lacks(query):
+    found = dict(
+        query("select indicator, status from marts.rb_tematik_scorecard where indicator in ('stunting_survey', 'p0')")
+    )
+    assert found == {"stunting_survey": "draft", "p0": "no_data"}
+    (row,) = query(
+        "select value, target, target_source from marts.rb_tematik_scorecard where indicator = 'stunting_survey'"
+    )
+    assert row[:2] == (11.2, 9.06)
+    assert row[2]
+
+
+def test_jkn_stands_over_the_civil_registry_of_its_date_and_may_exceed_all_of_it(query):
+    found = query(
+        "select period_start, numerator, denominator, percentage from marts.coverage_by_area_month where scheme = 'jkn'"
+    )
+    assert found == [(date(2025, 12, 1), 1010, 1000, 101.0)]
+
+
+# What would break each rule; each is tried alone on a copy.
+FAULTS = {
+    "CONVERGENCE-001": "update {t} set numerator = numerator + 1 where stunted_child = 'unknown'",
+    "CONVERGENCE-002": "update {t} set numerator = denominator + 1 where low_desil = 'yes'",
+    "CONVERGENCE-003": "update {t} set numerator_high = numerator - 1 where low_desil = 'yes'",
+    "CONVERGENCE-004": "update {t} set area_rank_low = area_rank + 1",
+    "CONVERGENCE-005": "update {t} set period_kind = 'month'",
+    "CONVERGENCE-006": "update {t} set numerator = 99 where stunted_child = 'unknown'",
+    "REUSE-001": "update {t} set matched_low = matched + 1",
+    "REUSE-002": "update {t} set saved_idr_low = 1",
+    "REUSE-003": "update {t} set duplicates_left = records_left",
+    "RBTEMATIK-001": "update {t} set status = 'final'",
+    "RBTEMATIK-002": "update {t} set value = null",
+    "RBTEMATIK-003": "update {t} set target_source = null",
+    "RBTEMATIK-004": "update {t} set is_stale = true",
+    "OUTREACH-001": "update {t} set numerator = 1 where not is_window_complete",
+    "OUTREACH-002": "update {t} set numerator = case when measure = 'new_bpu_30d' then 9 else 1 end",
+    "OUTREACH-003": "update {t} set numerator = -1 where measure = 'sessions'",
+    "OUTREACH-004": "update {t} set measure = 'did_new_bpu_90d_per_1000', statistic = 2, ci95_low = 3",
+    "OUTREACH-005": "update {t} set kemendagri_code = '36.71.10.0000' where area_level = 'kelurahan'",
+    "OUTREACH-006": "update {t} set numerator = 0 where measure = 'new_bpu_90d'",
+}
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_sound_marts_pass_and_each_rule_is_tripped_by_what_it_is_for(settings, tmp_path, mart):
+    rules = gate.mart_rules(settings.mart_rules_dir / f"{mart}.yaml")
+    assert {rule.code for rule in rules} <= set(FAULTS)
+    sound = {outcome.rule_code: outcome.outcome for outcome in gate.judge_mart(settings, settings.build_file, mart)}
+    assert [rule.code for rule in rules if rule.severity == "stop" and sound[rule.code] != "pass"] == []
+    asleep = []
+    for rule in rules:
+        file = tmp_path / f"{rule.code}.duckdb"
+        with duckdb.connect(str(file)) as con:
+            con.execute(f"attach '{settings.build_file}' as build (read_only)")
+            con.execute(f"create schema marts; create table marts.{mart} as from build.marts.{mart}")
+            con.execute(FAULTS[rule.code].format(t=f"marts.{mart}"))
+        outcomes = {outcome.rule_code: outcome.outcome for outcome in gate.judge_mart(settings, file, mart)}
+        if outcomes[rule.code] != "fail":
+            asleep.append((rule.code, outcomes[rule.code]))
+    assert asleep == []
