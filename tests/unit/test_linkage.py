@@ -47,12 +47,14 @@ class World:
         self.names = {}
 
     def deliver(self, one, rows: list[dict], content: str = "a", part: str = "all") -> None:
-        row = delivery_row(one, content, part)
         types = {"string": pa.string(), "date": pa.date32()}
-        table = pa.table(
-            {c.name: pa.array([r.get(c.name) for r in rows], types[c.logical_type]) for c in one.columns}
-            | {"source_part": pa.nulls(len(rows), pa.string()), "source_row": pa.array(range(len(rows)), pa.int64())}
-        )
+        columns = {c.name: pa.array([r.get(c.name) for r in rows], types[c.logical_type]) for c in one.columns}
+        self.deliver_table(one, pa.table(columns), content, part)
+
+    def deliver_table(self, one, table: pa.Table, content: str = "a", part: str = "all") -> None:
+        row = delivery_row(one, content, part)
+        table = table.append_column("source_part", pa.nulls(table.num_rows, pa.string()))
+        table = table.append_column("source_row", pa.array(range(table.num_rows), pa.int64()))
         lake_rows, identities = vault.pseudonymise(self.s, one, row, table)
         verdict_id = ledger.new_id()
         stored = vault.store(self.s, one, row["delivery_id"], verdict_id, identities)
