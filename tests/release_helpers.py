@@ -94,6 +94,7 @@ def nodes() -> dict[str, dict]:
             schema="conformed",
             meta={name: {"micro": True} for name in ("person_key", "measured_month", "age_months", "haz")},
         ),
+        model("disclosure_families", {}, schema="reference", resource_type="seed"),
         model("dim_measure", {}, schema="conformed"),
         model("dim_region", {}, schema="conformed"),
         model("dim_period", {}, schema="conformed"),
@@ -157,10 +158,15 @@ def make_build(s: Settings, led: Ledger, counts: Counts | None = None, *, extra_
         con.execute("CREATE TABLE marts.quality AS SELECT '36.71.01.1001 melati 1' AS posyandu_key, 40::BIGINT AS n")
         con.execute(
             "CREATE TABLE conformed.fct_child_measurement AS"
-            " SELECT 'p1' AS person_key, DATE '2026-10-17' AS measured_month, 14::BIGINT AS age_months, -2.3456::DOUBLE AS haz, 9.1::DOUBLE AS weight_kg"
+            " SELECT 'p1' AS person_key, DATE '2026-10-17' AS measured_month, 14::BIGINT AS age_months,"
+            " -2.3456::DOUBLE AS haz, 9.1::DOUBLE AS weight_kg"
         )
         con.execute(
             "CREATE TABLE conformed.dim_measure AS SELECT 'stunting_by_area_month' AS mart, 'stunted' AS measure"
+        )
+        con.execute(
+            "CREATE SCHEMA reference; CREATE TABLE reference.disclosure_families"
+            " (mart VARCHAR, measure VARCHAR, family VARCHAR)"
         )
         con.execute("CREATE TABLE conformed.dim_region AS SELECT '36.71' AS kemendagri_code, 'Kota Tangerang' AS name")
         con.execute(

@@ -4,7 +4,7 @@ Here: primary suppression, and the secondary suppression without which a hidden 
 shown. Not here: which columns exist (mart), writing the result (release), what was published earlier.
 
 A *cell* is an area with one value of each category key; rows that count nearly the same people (``together`` keys,
-measures of one ``family`` in dim_measure) share a cell. A *table* is all cells of one period, measure and the remaining
+measures of one family) share a cell. A *table* is all cells of one period, measure and the remaining
 keys.
 
 1. primary: the numerator or denominator - numerator is 1 to threshold - 1, or a share of exactly 0% or 100% stands on
@@ -72,7 +72,7 @@ def suppress(
         f"CREATE OR REPLACE TEMP TABLE judged AS SELECT *, row_number() OVER () AS row_id__, {earlier} AS earlier__,"
         f" {_is_small(mart, policy)} OR coalesce({earlier} = 'primary', false) AS is_small__ FROM {source}"
     )
-    cells = _Cells(con, mart, families or {})
+    cells = _Cells(con, mart, policy, families or {})
     cells.close()
     cells.give_reasons()
     columns = ", ".join(_published(column) for column in mart.columns)
@@ -116,11 +116,13 @@ class _Cells:
     """The cells of one mart, in temporary tables of the connection, and the rules that hide more of them.
 
     Only tables with a hidden cell are looked at. Columns: table_id, area_level, area, parent (the area above),
-    is_placed, one ``axis_<n>`` per category key, weight (numerator), is_small, is_hidden.
+    is_placed, one ``axis_<n>`` per category key, weight (its size), room (the smaller of those counted and the others),
+    is_small, is_hidden.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, mart: Mart, families: Mapping[str, str]):
+    def __init__(self, con: duckdb.DuckDBPyConnection, mart: Mart, policy: Policy, families: Mapping[str, str]):
         self.con = con
+        self.policy = policy
         self.has_areas = set(_AREA_KEYS) <= set(mart.keys)
         self.totals = self._totals(mart)
         self.axes = [f"axis_{n}" for n in range(len(self.totals))]
@@ -132,12 +134,18 @@ class _Cells:
         table = f"dense_rank() OVER (ORDER BY {', '.join(apart)})" if apart else "1"
         area = "kemendagri_code" if self.has_areas else "'-'"
         level = "area_level" if self.has_areas else "'-'"
+        # Both stay the same when those counted and the others change places: a share and its complement are hidden in
+        # the same areas.
+        weight, room = ("NULL", "NULL")
+        if mart.is_long:
+            weight = "coalesce(denominator, numerator)"
+            room = "least(numerator, coalesce(denominator - numerator, numerator))"
         axes = "".join(f', "{key}" AS {axis}' for key, axis in zip(self.totals, self.axes, strict=True))
         con.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE placed AS
             SELECT row_id__, is_small__, is_small__ OR earlier__ IS NOT NULL AS is_hidden__, {table} AS table_id,
-                {level} AS area_level, {area} AS area{axes}, {"numerator" if mart.is_long else "NULL"} AS weight
+                {level} AS area_level, {area} AS area{axes}, {weight} AS weight, {room} AS room
             FROM judged
             """
         )
@@ -149,7 +157,7 @@ class _Cells:
                 CASE WHEN area_level IN ('kelurahan', 'kecamatan') THEN regexp_replace(area, '\\.[^.]*$', '')
                     ELSE area END AS parent,
                 {"".join(axis + ", " for axis in self.axes)} coalesce(sum(weight), 0) AS weight,
-                bool_or(is_small__) AS is_small, bool_or(is_hidden__) AS is_hidden
+                coalesce(sum(room), 0) AS room, bool_or(is_small__) AS is_small, bool_or(is_hidden__) AS is_hidden
             FROM placed
             WHERE table_id IN (SELECT table_id FROM placed WHERE is_hidden__)
             GROUP BY ALL
@@ -194,7 +202,7 @@ class _Cells:
             CREATE OR REPLACE TEMP TABLE hidden_areas AS
             WITH areas AS (
                 SELECT {grouped}, area, is_placed, bool_or(is_hidden) AS is_hit, bool_or(is_small) AS is_small,
-                    sum(weight) AS weight
+                    sum(weight) AS weight, sum(room) AS room
                 FROM cells GROUP BY ALL
             ),
             groups AS (
@@ -205,7 +213,8 @@ class _Cells:
                 SELECT areas.*, is_hit OR (area_level = 'kelurahan' AND is_place_small) AS is_in, hits,
                     -- The least loss that still protects: real places first, counts that could not be small ones.
                     row_number() OVER (
-                        PARTITION BY {grouped}, is_hit ORDER BY NOT is_placed, weight < 10, weight, area
+                        PARTITION BY {grouped}, is_hit
+                        ORDER BY NOT is_placed, room < {self.policy.small_base}, weight, area
                     ) AS rank
                 FROM areas INNER JOIN groups USING ({grouped})
             )

@@ -29,6 +29,7 @@ from warehouse.errors import ReleaseError
 
 Role = Literal["key", "count", "rate", "bound", "suppression", "date", "attribute"]
 
+FAMILIES = "disclosure_families"
 DIMENSIONS = ("dim_measure", "dim_region", "dim_period")
 
 # The one shape of an area mart. What the YAML says wins.
@@ -134,13 +135,17 @@ class Query:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What dbt's manifest says of everything that may leave the build file."""
+    """What dbt's manifest says of everything that may leave the build file.
+
+    ``families`` is the relation that says which measures are hidden together.
+    """
 
     marts: tuple[Mart, ...]
     wide: tuple[Query, ...]
     dimensions: tuple[Dimension, ...]
     micro: tuple[Mart, ...]
     restricted: tuple[Mart, ...]
+    families: str | None
     ops: tuple[tuple[Mart, Query], ...]
 
 
@@ -183,6 +188,7 @@ def read_catalogue(manifest: Path) -> Catalogue:
         wide=tuple(_query(node, known) for node in marts if node["config"]["materialized"] == "view"),
         dimensions=tuple(_dimension(node) for node in models if node["name"] in DIMENSIONS),
         micro=tuple(_micro(node) for node in facts if any(_meta(c).get("micro") for c in node["columns"].values())),
+        families=next((_relation(node) for node in nodes["nodes"].values() if node["name"] == FAMILIES), None),
         restricted=tuple(_mart(node) for node in tables if _is_restricted(node)),
         ops=tuple((_mart(node), _query(node, known)) for node in tables if _is_ops(node)),
     )

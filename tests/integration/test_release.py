@@ -95,6 +95,16 @@ def test_small_cells_are_hidden_in_mart_wide_view_parquet_and_register(s, led):
     assert b"3::" not in (s.current / "marts.duckdb").read_bytes()
 
 
+def test_measures_of_a_family_are_hidden_together(s, led):
+    family = "INSERT INTO reference.disclosure_families VALUES ('stunting_by_area_month', '{}', 'children')"
+    both = ";".join(family.format(measure) for measure in ("stunted", "wasted"))
+    release.publish(s, led, make_build(s, led, usual_counts(small=3), extra_sql=both))
+    hidden = ask(
+        s, "SELECT measure, count(*) FROM stunting_by_area_month WHERE suppression_reason IS NOT NULL GROUP BY 1"
+    )
+    assert sorted(hidden) == [("stunted", 3), ("wasted", 3)]
+
+
 def test_every_row_names_its_release(s, led):
     made = release.publish(s, led, make_build(s, led))
     assert ask(s, "SELECT DISTINCT release_id FROM stunting_by_area_month") == [(made.release_id,)]

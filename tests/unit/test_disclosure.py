@@ -182,6 +182,15 @@ def test_measures_of_one_family_are_hidden_together():
     assert found["36.71.01.1001", "not_receiving"]["suppression_reason"] == "complement"
 
 
+def test_a_share_and_its_complement_are_hidden_in_the_same_areas():
+    leaves = {f"36.71.0{k}.100{n}": (60 + 7 * k, 200 - 9 * k) for k in (2, 3, 4) for n in (1, 2)}
+    leaves |= {"36.71.01.1001": (2, 200), "36.71.01.1002": (0, 200)}
+    covered, _ = run(mart(), plain(leaves))
+    uncovered, _ = run(mart(), plain({code: (d - n, d) for code, (n, d) in leaves.items()}))
+    assert hidden(covered) == hidden(uncovered)
+    assert len(hidden(covered)) == 6
+
+
 def test_values_of_a_together_key_are_hidden_together():
     rows = [
         row | {"area_basis": basis}

@@ -93,15 +93,12 @@ def demand_equal(con: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[str, str]
         )
 
 
-def families(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, mart: str) -> Mapping[str, str]:
-    """Measures of a mart that dim_measure puts into a family: hidden together."""
-    for dimension in catalogue.dimensions:
-        if dimension.name == "dim_measure":
-            measures = con.sql(f"FROM {BUILD}.{dimension.relation}")
-            if "family" in measures.columns:
-                own = measures.filter(f"mart = {literal(mart)} AND family IS NOT NULL")
-                return dict(own.select("measure, family").fetchall())
-    return {}
+def _families(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, mart: str) -> Mapping[str, str]:
+    """Measures of a mart that are hidden together, by the name of their family."""
+    if catalogue.families is None:
+        return {}
+    query = f"SELECT measure, family FROM {BUILD}.{catalogue.families} WHERE mart = ?"
+    return dict(con.execute(query, [mart]).fetchall())
 
 
 def suppress_marts(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy) -> list[Content]:
@@ -110,7 +107,7 @@ def suppress_marts(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy:
     for mart in catalogue.marts:
         _demand_one_row_per_key(con, mart)
         table = suppressed(mart.name)
-        hidden = suppress(con, mart, f"{BUILD}.{mart.relation}", table, policy, families(con, catalogue, mart.name))
+        hidden = suppress(con, mart, f"{BUILD}.{mart.relation}", table, policy, _families(con, catalogue, mart.name))
         rows, digest = content_hash(con, table)
         contents.append(
             Content(mart.name, rows, digest, hidden.shown, hidden.primary, hidden.complement, hidden.secondary)
