@@ -132,6 +132,41 @@ ranks as (
     group by own.kemendagri_code, own.period_kind, own.period_start, own.desil_threshold
 ),
 
+-- A combination that exists anywhere in the city is a row of every area, with nobody in it if need be: else denominators
+-- would not add up over areas.
+completed as (
+    select
+        bases.area_level,
+        bases.kemendagri_code,
+        bases.period_kind,
+        bases.period_start,
+        bases.desil_threshold,
+        city.low_desil,
+        city.stunted_child,
+        city.uncovered_breadwinner,
+        coalesce(cubed.families, 0) as families
+    from bases
+    inner join cubed as city
+        on city.area_level = 'kota'
+        and city.period_kind = bases.period_kind
+        and city.period_start = bases.period_start
+        and city.desil_threshold = bases.desil_threshold
+        and (
+            city.low_desil in ('no', 'unknown')
+            or city.stunted_child in ('no', 'unknown', 'not_applicable')
+            or city.uncovered_breadwinner in ('no', 'unknown', 'not_applicable')
+        )
+    left join cubed
+        on cubed.kemendagri_code = bases.kemendagri_code
+        and cubed.area_level = bases.area_level
+        and cubed.period_kind = bases.period_kind
+        and cubed.period_start = bases.period_start
+        and cubed.desil_threshold = bases.desil_threshold
+        and cubed.low_desil = city.low_desil
+        and cubed.stunted_child = city.stunted_child
+        and cubed.uncovered_breadwinner = city.uncovered_breadwinner
+),
+
 measured as (
     select
         cells.period_kind,
@@ -155,10 +190,7 @@ measured as (
         select
             area_level, kemendagri_code, period_kind, period_start, desil_threshold, low_desil, stunted_child,
             uncovered_breadwinner, families, null, null
-        from cubed
-        where low_desil in ('no', 'unknown')
-            or stunted_child in ('no', 'unknown', 'not_applicable')
-            or uncovered_breadwinner in ('no', 'unknown', 'not_applicable')
+        from completed
     ) as cells
     inner join bases
         on bases.kemendagri_code = cells.kemendagri_code

@@ -12,28 +12,21 @@ links as (
     where dataset in ('bps/social_registry_individuals', 'bps/social_registry_families', 'kemensos/assistance')
 ),
 
-registry as (
-    select 'person' as unit, individual.period_start, links.dataset, links.person_key as unit_key,
+records as (
+    -- Each record under the period of its own file: a quarter's records are counted once, not once a month.
+    select
+        'person' as unit,
+        'bps/social_registry_individuals' as dataset,
+        individual.period_start as file_period,
+        links.person_key as unit_key,
         individual.nik_key is not null as is_certain
     from {{ ref('stg_bps__social_registry_individuals') }} as individual
     left join links
         on links.record_key = individual.record_key and links.dataset = 'bps/social_registry_individuals'
     union all
-    select 'family', family.period_start, links.dataset, links.family_key, links.family_key is not null
+    select 'family', 'bps/social_registry_families', family.period_start, links.family_key, links.family_key is not null
     from {{ ref('stg_bps__social_registry_families') }} as family
     left join links on links.record_key = family.record_key and links.dataset = 'bps/social_registry_families'
-),
-
-records as (
-    select
-        registry.unit,
-        case registry.unit when 'person' then 'bps/social_registry_individuals' else 'bps/social_registry_families' end
-            as dataset,
-        months.month_start as period_start,
-        registry.unit_key,
-        registry.is_certain
-    from registry
-    inner join months on months.registry_period = registry.period_start
     union all
     select
         'person', 'bpjstk/participants', period_start, case when is_linked then person_key end, has_usable_nik
@@ -49,51 +42,64 @@ records as (
 
 units as (
     select
-        unit, dataset, period_start, unit_key,
+        unit, dataset, file_period, unit_key,
         count(*) as records,
+        sum(case when unit_key is null or not is_certain then 1 else 0 end) as uncertain,
         max(case when is_certain then 1 else 0 end) as is_certain
     from records
-    where unit_key is not null
-    group by unit, dataset, period_start, unit_key
+    group by unit, dataset, file_period, unit_key
 ),
 
 totals as (
     select
-        unit, dataset, period_start,
-        count(*) as records,
-        count(distinct unit_key) as units,
-        count(unit_key) - count(distinct unit_key) as duplicates,
-        sum(case when unit_key is null or not is_certain then 1 else 0 end) as uncertain
-    from records
-    group by unit, dataset, period_start
+        unit, dataset, file_period,
+        sum(records) as records,
+        count(unit_key) as units,
+        sum(case when unit_key is not null then records - 1 else 0 end) as duplicates,
+        sum(uncertain) as uncertain
+    from units
+    group by unit, dataset, file_period
+),
+
+spans as (
+    -- Which file speaks for a month: a monthly one its own, the registry the quarter in effect.
+    select totals.*, totals.file_period as period_start
+    from totals
+    where totals.dataset not like 'bps/%'
+    union all
+    select totals.*, months.month_start
+    from totals
+    inner join months on months.registry_period = totals.file_period
+    where totals.dataset like 'bps/%'
 ),
 
 pairs as (
     select
         one.unit, one.dataset as left_dataset, other.dataset as right_dataset, one.period_start,
+        one.file_period as left_period, other.file_period as right_period,
         one.records as records_left, other.records as records_right,
         one.duplicates as duplicates_left, other.duplicates as duplicates_right,
         one.units as units_left, other.units as units_right,
         one.uncertain + other.uncertain as uncertain
-    from totals as one
-    inner join totals as other
+    from spans as one
+    inner join spans as other
         on other.unit = one.unit and other.period_start = one.period_start and other.dataset > one.dataset
 ),
 
 matches as (
     select
-        one.dataset as left_dataset,
-        other.dataset as right_dataset,
-        one.period_start,
+        pairs.left_dataset,
+        pairs.right_dataset,
+        pairs.period_start,
         count(*) as matched,
         sum(one.is_certain * other.is_certain) as matched_low
-    from units as one
+    from pairs
+    inner join units as one on one.dataset = pairs.left_dataset and one.file_period = pairs.left_period
     inner join units as other
-        on other.unit = one.unit
-        and other.period_start = one.period_start
+        on other.dataset = pairs.right_dataset
+        and other.file_period = pairs.right_period
         and other.unit_key = one.unit_key
-        and other.dataset > one.dataset
-    group by one.dataset, other.dataset, one.period_start
+    group by pairs.left_dataset, pairs.right_dataset, pairs.period_start
 ),
 
 questions as (
