@@ -1,0 +1,158 @@
+"""The ops models say of a night what the ledger holds; their compiled SQL gives the same from a fresh export."""
+
+import subprocess
+from datetime import date, datetime, timedelta
+
+import duckdb
+import pytest
+
+from tests.release_helpers import NOON
+from warehouse import build, duck, keys, ledger, release
+from warehouse.contract import load_contracts
+from warehouse.periods import Period
+from warehouse.settings import Settings
+
+DATASET = "kemenkes/eppgbm"
+RULE = "KEMENKES__EPPGBM-REQUIRED-nama"
+SEPTEMBER, OCTOBER = Period(date(2026, 9, 1), "month"), Period(date(2026, 10, 1), "month")
+TODAY = date(2026, 11, 22)
+
+
+class Record:
+    """Writes the ledger's rows of deliveries and their judgements."""
+
+    def __init__(self, led: ledger.Ledger):
+        self.led = led
+
+    def deliver(self, content: str, period: Period = OCTOBER, part: str = "benda", at: datetime = NOON) -> str:
+        identifier = ledger.delivery_id(DATASET, part, period, content)
+        self.led.insert(
+            ledger.deliveries,
+            {
+                "delivery_id": identifier, "dataset": DATASET, "part": part, "period_kind": "month",
+                "period_start": period.start, "received_at": at, "content_sha256": content, "bytes": 1, "media": "csv",
+                "origin": "agency", "stored_path": "x", "stored_sha256": "x",
+            },
+        )  # fmt: skip
+        return identifier
+
+    def judge(
+        self, delivery: str, outcome: str = "pass", rows: tuple[int, ...] = (), at: datetime = NOON, **more
+    ) -> str:
+        """A verdict with one rule's outcome and the rows it quarantined."""
+        verdict = ledger.new_id()
+        self.led.insert(
+            ledger.verdicts,
+            {
+                "verdict_id": verdict, "delivery_id": delivery, "contract_version": "1.0.0", "judged_at": at,
+                "verdict": "accepted_with_quarantine" if rows else "accepted", "checks_run": 1, "rows_read": 10,
+                "rows_admitted": 10 - len(rows), "rows_quarantined": len(rows), "rows_refused": 0,
+            } | more,
+        )  # fmt: skip
+        common = {"verdict_id": verdict, "delivery_id": delivery, "rule_code": RULE, "column_name": "nama"}
+        self.led.insert(
+            ledger.rule_results,
+            common | {"severity": "quarantine", "category": "completeness", "outcome": outcome, "checked": 10,
+                      "failed": len(rows)},
+        )  # fmt: skip
+        self.led.insert(ledger.quarantined_rows, [common | {"source_row": row} for row in rows])
+        return verdict
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A night's ledger, and its ops marts as dbt built them and as refreshed; ids by name."""
+    s = Settings(home=tmp_path_factory.mktemp("ops"), now=NOON)
+    ledger.upgrade(s.ledger)
+    led = ledger.Ledger(s.ledger)
+    record, day = Record(led), timedelta(days=1)
+    ids = {
+        "september": record.deliver("s", SEPTEMBER, at=NOON - 30 * day),
+        "first": record.deliver("a", at=NOON - 3 * day),
+    }
+    ids["second"] = record.deliver("b", at=NOON - 2 * day)
+    ids["held"] = record.deliver("c", at=NOON - day)
+    ids["replayed"] = record.deliver("d", part="jatake", at=NOON)
+    ids["waiting"] = record.deliver("e", part="cikokol")
+    record.judge(ids["september"], "pass")
+    record.judge(ids["first"], "fail", (3, 4), at=NOON - 3 * day)
+    record.judge(ids["second"], "fail", (3, 9), at=NOON - 2 * day)
+    record.judge(ids["held"], "fail", verdict="held", rows_admitted=0, rows_refused=10, reason_code=RULE)
+    record.judge(ids["replayed"], "fail", (5, 6), at=NOON)
+    record.judge(ids["replayed"], "fail", (6,), at=NOON + timedelta(hours=1))
+    led.insert(ledger.nights, {"night_id": "n", "logical_date": TODAY, "started_at": NOON, "outcome": "running"})
+    s.build_file.parent.mkdir(parents=True)
+    keys.make_sandbox_keys(s)
+    with duck.connect(s, s.build_file) as con:
+        build.export_ledger(s, led, load_contracts(s.contracts_dir), con)
+    subprocess.run(
+        build.dbt_command(TODAY, "build", "--select", "+path:models/marts/ops", "--indirect-selection", "cautious",
+                          "--exclude-resource-type", "unit_test"),
+        cwd=s.dbt_dir, env=build.dbt_environment(s, s.build_file), check=True, capture_output=True,
+    )  # fmt: skip
+    release.refresh_ops(s, led)
+    con = duckdb.connect(str(s.ops_file), read_only=True)
+    con.execute("SET TimeZone = 'UTC'")
+    yield s, con, ids
+    con.close()
+
+
+def rows(con, query: str) -> list[dict]:
+    relation = con.sql(query)
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+
+
+def test_the_refreshed_marts_equal_those_dbt_built(told):
+    s, con, _ = told
+    con.execute(f"ATTACH '{s.build_file}' AS built (READ_ONLY)")
+    for mart in ("ops_deliveries", "ops_gate_results", "ops_quarantine", "ops_freshness", "ops_releases"):
+        assert con.execute(f"FROM {mart} EXCEPT FROM built.marts.{mart}").fetchall() == []
+        assert con.execute(f"FROM built.marts.{mart} EXCEPT FROM {mart}").fetchall() == []
+
+
+def test_a_delivery_says_whether_it_counts_and_what_it_supersedes(told):
+    _, con, ids = told
+    found = {row["delivery_id"]: row for row in rows(con, "FROM ops_deliveries")}
+    assert {name for name, i in ids.items() if found[i]["is_in_force"]} == {"september", "second", "replayed"}
+    assert found[ids["second"]]["supersedes"] == ids["first"]
+    assert found[ids["september"]]["supersedes"] is None
+    assert found[ids["waiting"]]["verdict"] is None
+    assert (found[ids["held"]]["verdict"], found[ids["held"]]["reason_code"]) == ("held", RULE)
+
+
+def test_a_rule_fails_since_the_first_of_an_unbroken_run(told):
+    _, con, ids = told
+    found = {row["delivery_id"]: row for row in rows(con, "FROM ops_gate_results")}
+    assert found[ids["held"]]["failing_since"] == NOON - timedelta(days=3)
+    assert found[ids["september"]]["failing_since"] is None
+    assert found[ids["first"]]["message_id"]
+    assert found[ids["first"]]["owner"] == "sender"
+
+
+def test_quarantined_rows_are_open_waived_or_readmitted(told):
+    _, con, ids = told
+    found = {row["delivery_id"]: row for row in rows(con, "FROM ops_quarantine")}
+    counts = {
+        name: tuple(found[i][key] for key in ("rows_open", "rows_waived", "rows_readmitted"))
+        for name, i in ids.items()
+        if i in found
+    }
+    assert counts == {"first": (0, 2, 0), "second": (2, 0, 0), "replayed": (1, 0, 1)}
+    assert found[ids["second"]]["oldest_at"] == NOON - timedelta(days=2)
+    assert found[ids["replayed"]]["oldest_at"] == NOON
+
+
+def test_every_expected_part_is_there_and_says_how_late_it_is(told):
+    _, con, ids = told
+    found = {row["part"]: row for row in rows(con, f"FROM ops_freshness WHERE dataset = '{DATASET}'")}
+    assert len(found) == 39
+    benda = found["benda"]
+    assert (benda["last_good_delivery_id"], benda["as_of"]) == (ids["second"], date(2026, 10, 31))
+    assert (benda["due_on"], benda["days_late"], benda["is_stale"]) == (date(2026, 12, 11), 0, False)
+    assert benda["held_delivery_id"] == ids["held"]
+    assert "stunting_by_area_month" in benda["affected_marts"]
+    never = found["cikokol"]
+    assert (never["last_good_delivery_id"], never["is_stale"]) == (None, True)
+    assert (never["due_on"], never["days_late"]) == (date(2026, 11, 11), 11)
+    datasets = {row["dataset"] for row in rows(con, "FROM ops_freshness")}
+    assert datasets == set(load_contracts(Settings().contracts_dir))
