@@ -36,6 +36,7 @@ def agencies_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Se
     keys.make_sandbox_keys(s)
     city.build_city(s.home / "sandbox", scale=SCALE, tonight=TONIGHT, months=2)
     render.render_holdings(s.home / "sandbox", processes=1)
+    # Published figures come by hand and never came here.
     with control.start(s) as running:
         yield s, running
 

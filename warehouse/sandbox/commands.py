@@ -5,6 +5,7 @@ Everything here works on a sandbox home only: a home whose keys carry no sandbox
 
 import json
 import os
+import shutil
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -57,6 +58,8 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
     share = scale if scale == "default" else float(scale)
     city.build_city(s.home / "sandbox", scale=share, tonight=s.today(), months=HISTORY_MONTHS + 1, progress=say)
     render.render_holdings(s.home / "sandbox", progress=say)
+    # Published figures come by hand: the sandbox plays the hand that puts them where a person would.
+    shutil.copytree(s.home / "sandbox" / "holdings" / "by_hand", s.home / "inbox", dirs_exist_ok=True)
     _city_file(s).write_text(json.dumps(wanted))
     say(f"City built in {time.monotonic() - started:.0f} s")
     return wanted
