@@ -105,6 +105,19 @@ def test_measures_of_a_family_are_hidden_together(s, led):
     assert sorted(hidden) == [("stunted", 3), ("wasted", 3)]
 
 
+def test_another_rule_for_hiding_makes_a_release_of_the_same_data(s, led):
+    release.publish(s, led, make_build(s, led))
+    stricter = s.model_copy(update={"disclosure_threshold": 80})
+    again = release.publish(stricter, led, make_build(s, led))
+    assert (
+        again.outcome,
+        ask(s, "SELECT count(numerator) FROM stunting_by_area_month WHERE area_level = 'kelurahan'"),
+    ) == (
+        "released",
+        [(0,)],
+    )
+
+
 def test_every_row_names_its_release(s, led):
     made = release.publish(s, led, make_build(s, led))
     assert ask(s, "SELECT DISTINCT release_id FROM stunting_by_area_month") == [(made.release_id,)]

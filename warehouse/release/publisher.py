@@ -16,7 +16,7 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import gate, ledger
+from warehouse import disclosure, gate, ledger
 from warehouse.build import BuildResult
 from warehouse.disclosure import Policy
 from warehouse.errors import ReleaseError
@@ -53,7 +53,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
         last = state.newest(led)
         with content.reading_build(s) as con:
             inputs = _inputs(con, led)
-            fingerprint = _fingerprint(s, build.content_hash, catalogue, inputs)
+            fingerprint = _fingerprint(s, con, build.content_hash, catalogue, inputs)
             if last and _manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
@@ -93,9 +93,9 @@ def is_published(s: Settings, led: Ledger) -> bool:
     )
     if not last or not builds or not s.build_file.exists():
         return False
+    catalogue = read_catalogue(manifest_path(s.home))
     with content.reading_build(s) as con:
-        inputs = _inputs(con, led)
-    fingerprint = _fingerprint(s, builds[0]["content_hash"], read_catalogue(manifest_path(s.home)), inputs)
+        fingerprint = _fingerprint(s, con, builds[0]["content_hash"], catalogue, _inputs(con, led))
     return _manifest(s, last["release_id"]).get("fingerprint") == fingerprint
 
 
@@ -137,18 +137,14 @@ def _has_freshness(con: duckdb.DuckDBPyConnection) -> bool:
     )
 
 
-def _fingerprint(s: Settings, content_hash: str, catalogue: Catalogue, inputs: dict[str, Any]) -> str:
-    """Equal when a release would say the same: data, marts' shape and words, hiding rule, held and stale inputs."""
-    text = json.dumps(
-        [
-            content_hash,
-            repr(catalogue.marts),
-            repr(catalogue.micro),
-            asdict(_policy(s)),
-            inputs["held"],
-            inputs["stale"],
-        ]
-    )
+def _fingerprint(
+    s: Settings, con: duckdb.DuckDBPyConnection, content_hash: str, catalogue: Catalogue, inputs: dict[str, Any]
+) -> str:
+    """Equal when a release would say the same: data, marts' shape and words, hiding rules, held and stale inputs."""
+    families = con.execute(f"FROM {content.BUILD}.{catalogue.families} ORDER BY ALL") if catalogue.families else None
+    hiding = [asdict(_policy(s)), families.fetchall() if families else [], _sha256(Path(disclosure.__file__))]
+    shape = [repr(catalogue.marts), repr(catalogue.micro)]
+    text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
