@@ -65,7 +65,5 @@ def test_compressed_columns_of_parquet_and_duckdb_are_read(tmp_path):
 
 def test_a_clean_file_gives_no_finding(tmp_path):
     path = tmp_path / "clean.parquet"
-    duckdb.execute(
-        f"COPY (SELECT i, i / 3.0 AS share, sha256(i::VARCHAR) AS hash FROM range(20000) t(i)) TO '{path}'"
-    )
+    duckdb.execute(f"COPY (SELECT i, i / 3.0 AS share, sha256(i::VARCHAR) AS hash FROM range(20000) t(i)) TO '{path}'")
     assert scan.scan([path]) == []
