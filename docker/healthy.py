@@ -1,7 +1,7 @@
 """Exit 0 when an address answers well: a health check for images without curl.
 
-``healthy.py URL PART…``: the JSON answer calls each part healthy. ``healthy.py URL``: any answer will do, also "not
-found" (the report site before its first report).
+``healthy.py URL``: it answers with success. ``healthy.py URL PART…``: its JSON calls each part healthy.
+``healthy.py URL --any``: it answers at all (a report site has no page before its first report).
 """
 
 import json
@@ -15,10 +15,10 @@ def is_healthy(url: str, parts: list[str]) -> bool:
         with urlopen(url, timeout=8) as answer:
             body = answer.read()
     except HTTPError:
-        return not parts
+        return parts == ["--any"]
     except OSError:
         return False
-    return all(json.loads(body)[part]["status"] == "healthy" for part in parts)
+    return parts == ["--any"] or all(json.loads(body)[part]["status"] == "healthy" for part in parts)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Folders and hosts of the containers become folders of the test and ports on loop
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -113,7 +114,7 @@ class Composed:
 
     def here(self, text: str) -> str:
         """A text of the compose file with containers' folders and hosts replaced by ours."""
-        for there, ours in {
+        places = {
             "@postgres:5432": f"@127.0.0.1:{self.postgres.port}",
             "http://api-server:8080": f"http://127.0.0.1:{self.api_port}",
             "http://127.0.0.1:8080": f"http://127.0.0.1:{self.api_port}",
@@ -125,8 +126,9 @@ class Composed:
             "/etc/warehouse": str(self.folder / "config"),
             "/run/secrets": str(self.folder / "config" / "secrets"),
             "/tmp/airflow": str(self.folder / "airflow"),
-        }.items():
-            text = text.replace(there, ours)
+        }
+        # In one pass: our folders may contain theirs.
+        text = re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], text)
         return {"8080": str(self.api_port), "8081": str(self.report_port), "0.0.0.0": "127.0.0.1"}.get(text, text)
 
     def environment(self, service: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,13 @@ def composed(
         postgres.stop()
 
 
-def client_of(up: Composed, user: str) -> httpx.Client:
+@contextmanager
+def client_of(up: Composed, user: str) -> Iterator[httpx.Client]:
     password = (up.folder / "config" / "secrets" / f"{user}_password").read_text().strip()
-    client = httpx.Client(base_url=f"http://127.0.0.1:{up.api_port}", timeout=120, trust_env=False)
-    token = client.post("/auth/token", json={"username": user, "password": password}).raise_for_status().json()
-    client.headers["Authorization"] = f"Bearer {token['access_token']}"
-    return client
+    with httpx.Client(base_url=f"http://127.0.0.1:{up.api_port}", timeout=120, trust_env=False) as client:
+        token = client.post("/auth/token", json={"username": user, "password": password}).raise_for_status().json()
+        client.headers["Authorization"] = f"Bearer {token['access_token']}"
+        yield client
 
 
 def test_init_may_run_again_and_refuses_a_weak_password(composed: Composed) -> None:
