@@ -27,11 +27,11 @@ run: setup ## Sandbox city, its history and tonight through Airflow; ends with a
 up: setup ## Serve Airflow, the sandbox agencies and the report site on localhost until Ctrl-C
 	@$(BIN)/warehouse sandbox up
 
-test: setup system-packages ## Run every test
-	@$(BIN)/python -m pytest -m "not long and not benchmark"
+test: setup system-packages lint ## Run every test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long and not benchmark"
 
-test-long: setup system-packages ## Run every test with its longer variants
-	@$(BIN)/python -m pytest -m "not benchmark"
+test-long: setup system-packages lint ## Run every test with its longer variants
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not benchmark"
 
 bench: setup ## Measure stages side by side
 	@$(BIN)/python -m pytest -m benchmark

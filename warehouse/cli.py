@@ -403,11 +403,22 @@ def check_config(as_json: Json = False) -> None:
         raise typer.Exit(2)
 
 
+def _log_to_file() -> None:
+    """Warnings go to ``logs/warehouse.log``; what a person must know is printed as an outcome or an error."""
+    folder = get_settings().home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(process)d %(levelname)s %(name)s %(message)s",
+        handlers=[logging.FileHandler(folder / "warehouse.log", encoding="utf-8")],
+    )
+
+
 def main() -> None:
     """Entry point: a WarehouseError becomes its message, its action and its exit code."""
     from warehouse.sandbox.commands import sandbox_app
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log_to_file()
     app.add_typer(sandbox_app, name="sandbox")
     try:
         app()
