@@ -90,23 +90,24 @@ class Period:
         return Period(date(months // 12, months % 12 + 1, 1), self.kind)
 
     def due_on(self, due_day: int) -> date:
-        """The day its data are promised: ``due_day`` days after the period ended (0 = the day after its last)."""
+        """The day its data are promised: ``due_day`` days after the period ended (0 = the day after its last; negative = before)."""
         return self.end + timedelta(days=due_day)
 
 
 def open_periods(kind: PeriodKind, due_day: int, open_days: int, day: date, *, backfill: bool = False) -> list[Period]:
     """Periods an ingest run of logical date ``day`` (Asia/Jakarta) asks the agency for, oldest first.
 
-    A nightly run asks from the day after a period ended until ``open_days`` after it was due, so that late and
-    corrected files are found. A backfill run asks only on the due day: each period once, other days end at once.
+    A nightly run asks from the day after a period ended (or from its due day, where that comes before the end: targets
+    of a year are due in January) until ``open_days`` after it was due, so that late and corrected files are found. A
+    backfill run asks only on the due day: each period once, other days end at once.
     """
-    newest = Period.containing(kind, day).shift(-1)
+    newest = Period.containing(kind, day)
     found = []
-    for back in range(0, 400):
+    for back in range(400):
         period = newest.shift(-back)
         due = period.due_on(due_day)
         if due + timedelta(days=open_days) < day:
             break
-        if due == day if backfill else period.end <= day:
+        if due == day if backfill else min(period.end, due) <= day:
             found.append(period)
     return sorted(found)

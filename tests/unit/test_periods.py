@@ -51,3 +51,12 @@ def test_a_backfill_asks_for_each_period_exactly_once(kind, day, due_day, open_d
     asking = [d for d in (due + timedelta(days=n) for n in range(-40, 41))
               if period in open_periods(kind, due_day, open_days, d, backfill=True)]  # fmt: skip
     assert asking == [due]
+
+
+def test_a_year_that_is_due_before_it_ends_is_asked_for_from_its_due_day():
+    year = Period(date(2026, 1, 1), "year")
+    assert year.due_on(-334) == date(2026, 2, 1)
+    assert year not in open_periods("year", -334, 60, date(2026, 1, 31))
+    assert year in open_periods("year", -334, 60, date(2026, 2, 1))
+    assert year in open_periods("year", -334, 60, date(2026, 4, 2))
+    assert year not in open_periods("year", -334, 60, date(2026, 4, 3))
