@@ -87,9 +87,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 def test_the_gate_puts_aside_what_the_standards_do_not_cover(built: Built):
     too_old = {("EPPGBM-009", source_row(row)) for row in survey() if int(row["age_days"]) > LAST_DAY}
-    unmeasured = {
-        ("EPPGBM-012", source_row(row)) for row in survey() if not row["weight_kg"] and not row["lenhei_cm"]
-    }
+    unmeasured = {("EPPGBM-012", source_row(row)) for row in survey() if not row["weight_kg"] and not row["lenhei_cm"]}
     assert (len(too_old), len(unmeasured)) == (4, 2)
     assert built.quarantined == too_old | unmeasured
     assert built.scores.keys() == {source_row(row) for row in survey()} - {row for _, row in built.quarantined}
