@@ -10,11 +10,11 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from warehouse.console import err, out, say, show
+from warehouse.console import complain, out, say, show
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.periods import Period
 from warehouse.settings import get_settings
@@ -32,7 +32,7 @@ app.add_typer(releases_app, name="releases")
 app.add_typer(held_app, name="held")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-EXIT_HELD, EXIT_FETCH = 4, 3
+EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE = 3, 4, 5, 6
 
 
 def _day(text: str | None) -> date:
@@ -80,14 +80,18 @@ def night(
     show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
     if not as_json:
         show({k: v for k, v in result.items() if k != "stages"} | result["stages"], False, "marts")
-    if result["outcome"] == "held":
-        raise typer.Exit(6)
+    _stop_if_held(result)
 
 
 def _brief(outcome: dict[str, Any]) -> dict[str, Any]:
     keys = ("dataset", "outcome", "landed", "unchanged", "missing", "failed", "accepted", "held", "rows_admitted",
             "rows_quarantined", "seconds")  # fmt: skip
     return {key: outcome[key] for key in keys}
+
+
+def _stop_if_held(marts: dict[str, Any]) -> None:
+    if marts["outcome"] == "held":
+        raise typer.Exit(EXIT_RELEASE if "release" in marts["stages"] else EXIT_BUILD)
 
 
 @app.command()
@@ -130,8 +134,7 @@ def build(
 
     result = steps.marts(_day(day), progress=say)
     show(result, as_json)
-    if result["outcome"] == "held":
-        raise typer.Exit(6)
+    _stop_if_held(result)
 
 
 @app.command()
@@ -290,7 +293,7 @@ def sql(
     query: Annotated[
         str | None, typer.Argument(help="One SQL statement; without it, read from standard input.")
     ] = None,
-    format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    format_: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="What to print.")] = "table",
     release_id: Annotated[
         str | None, typer.Option("--release", help="An older release; default the current one.")
     ] = None,
@@ -348,7 +351,7 @@ def releases_diff(older: str, newer: str, as_json: Json = False) -> None:
         show(found, True)
         return
     for line in found["words_id"]:
-        out.print(line, highlight=False)
+        out.print(line, highlight=False, markup=False)
     show(found["marts"], False)
 
 
@@ -391,7 +394,8 @@ def check_config(as_json: Json = False) -> None:
         try:
             checks.append({"check": name, "ok": True, "detail": step()})
         except WarehouseError as error:
-            checks.append({"check": name, "ok": False, "detail": str(error)})
+            words = (error.code, error.message_id, error.action_id, error.message_en, error.action_en)
+            checks.append({"check": name, "ok": False, "detail": " ".join(filter(None, words))})
 
     check("home", lambda: str(s.home))
     check("contracts", lambda: f"{len(load_contracts(s.contracts_dir))} datasets")
@@ -423,10 +427,7 @@ def main() -> None:
     try:
         app()
     except WarehouseError as error:
-        err.print(f"[bold red]{error.code}[/bold red] {error.message_id}", highlight=False)
-        err.print(f"  {error.message_en}", highlight=False)
-        if error.action_id:
-            err.print(f"→ {error.action_id} / {error.action_en}", highlight=False)
+        complain(error)
         sys.exit(error.exit_code)
 
 

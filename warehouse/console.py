@@ -6,8 +6,10 @@ from datetime import date, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from warehouse.errors import WarehouseError
 from warehouse.periods import JAKARTA
 
 # A pipe has no width of its own: rich would fold tables at 80 columns.
@@ -18,7 +20,19 @@ err = Console(stderr=True)
 
 def say(text: str) -> None:
     """One line of progress with the time in Jakarta."""
-    err.print(f"[dim]{datetime.now(JAKARTA):%H:%M:%S}[/dim] {text}", highlight=False)
+    _line(f"[dim]{datetime.now(JAKARTA):%H:%M:%S}[/dim] {escape(text)}")
+
+
+def complain(error: WarehouseError) -> None:
+    """What is wrong and what to do about it, in both languages."""
+    _line(f"[bold red]{error.code}[/bold red] {escape(error.message_id)}")
+    _line(f"  {escape(error.message_en)}")
+    if error.action_id:
+        _line(f"→ {escape(error.action_id)} / {escape(error.action_en)}")
+
+
+def _line(markup: str) -> None:
+    err.print(markup, highlight=False, soft_wrap=True)
 
 
 def _plain(value: Any) -> Any:
@@ -52,7 +66,7 @@ def show(rows: list[dict[str, Any]] | dict[str, Any], as_json: bool, title: str 
         return
     table = Table(title=title or None, header_style="bold")
     for key in rows[0]:
-        table.add_column(key, overflow="fold")
+        table.add_column(escape(key), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
     out.print(table)

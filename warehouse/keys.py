@@ -53,6 +53,13 @@ def vault_key(s: Settings) -> bytes:
     return _parsed(_read(s, VAULT), VAULT, _secret_bytes)
 
 
+def describe(s: Settings) -> str:
+    """Whose keys are in use, once all four have been read; raises ConfigError when one is missing or unusable."""
+    for use in (landing_recipient, landing_identity, pseudonym_key, vault_key):
+        use(s)
+    return "sandbox" if is_sandbox(s) else "production"
+
+
 def is_sandbox(s: Settings) -> bool:
     return (s.keys / SANDBOX_MARK).is_file()
 

@@ -172,7 +172,9 @@ def relation_sql(paths: Iterable[Path]) -> str:
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """A draft beside ``path`` that takes its place once it is whole and on disk; a failure leaves nothing behind."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # ``parents=True`` alone would make the outer folder with everyone's mode.
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         yield draft
