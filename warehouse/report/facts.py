@@ -84,13 +84,17 @@ class DatasetFacts:
     history: list[dict[str, Any]]
 
     @property
+    def in_force(self) -> list[dict[str, Any]]:
+        return [row for row in self.history if row["is_in_force"]]
+
+    @property
     def missing_parts(self) -> list[str]:
         start = self.newest.start if self.newest else None
         return [part for part, states in self.grid.items() if states.get(start) in {"missing", "failed"}]
 
     @property
     def rows(self) -> dict[str, int]:
-        newest = [row for row in self.history if self.newest and row["period_start"] == self.newest.start]
+        newest = [row for row in self.in_force if self.newest and row["period_start"] == self.newest.start]
         return {key: sum(row[key] or 0 for row in newest) for key in ("rows_read", "rows_admitted", "rows_quarantined")}
 
 
@@ -108,14 +112,15 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     history = led.rows(
         "select d.delivery_id, d.part, d.period_kind, d.period_start, d.received_at, v.verdict_id, v.verdict,"
         " v.reason_code, v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused,"
-        " x.kind as decision,"
-        " case when a.delivery_id is null then 0 else 1 end as is_admissible"
+        " x.kind as decision"
         " from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"
         " left join latest_decisions x on x.verdict_id = v.verdict_id"
-        " left join admissible_deliveries a on a.delivery_id = d.delivery_id"
         " where d.dataset = :dataset order by d.period_start, d.part, d.received_at",
         dataset=contract.dataset,
     )
+    in_force = {row["delivery_id"] for row in led.in_force(contract.dataset, extras.delivery_mode)}
+    for row in history:
+        row["is_in_force"] = row["delivery_id"] in in_force
     fetches = led.rows(
         "select part, period_start, outcome, error_code, message_id, message_en, action_id, action_en, ended_at"
         " from fetches"
@@ -138,7 +143,10 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         if newest and start == newest.start and row["outcome"] in {"failed", "refused", "not_available"}
         and grid.get(part, {}).get(start) in {"failed", "missing"}
     ]  # fmt: skip
-    failed_rules = _failed_rules(led, contract, [r for r in history if newest and r["period_start"] == newest.start])
+    counted = [row for row in history if row["is_in_force"] or row in held]
+    failed_rules = _failed_rules(
+        led, contract, [row for row in counted if newest and row["period_start"] == newest.start]
+    )
     light, headline_id, headline_en = _headline(newest, states, len(held), late, failed_rules, received)
     return DatasetFacts(
         contract=contract,
@@ -174,7 +182,7 @@ def _grid(
         start = row["period_start"]
         if start not in shown:
             continue
-        if row["is_admissible"]:
+        if row["is_in_force"]:
             state = "quarantine" if row["rows_quarantined"] else "good"
         else:
             state = "held" if row["decision"] is None else "closed"
@@ -185,40 +193,47 @@ def _grid(
 
 
 def _failed_rules(led: Ledger, contract: Contract, newest: list[dict[str, Any]]) -> list[FailedRule]:
+    """Rules that failed in any of the given deliveries; ``checked`` counts over all of them."""
     found: dict[str, FailedRule] = {}
+    checked: dict[str, int] = defaultdict(int)
     for delivery in newest:
-        results = led.rows(
-            "select rule_code, column_name, severity, category, checked, failed from rule_results"
-            " where verdict_id = :verdict and outcome <> 'pass' order by rule_code",
-            verdict=delivery["verdict_id"],
-        )
-        if not results:
-            continue
-        pointers: dict[str, list[tuple[str | None, int]]] = defaultdict(list)
+        verdict = {"verdict": delivery["verdict_id"]}
+        pointers: dict[str, list[str]] = defaultdict(list)
         for row in led.rows(
             "select rule_code, source_part, source_row from quarantined_rows where verdict_id = :verdict"
-            " order by source_row",
-            verdict=delivery["verdict_id"],
+            " order by source_part, source_row",
+            **verdict,
         ):
-            pointers[row["rule_code"]].append((row["source_part"], row["source_row"]))
-        for result in results:
+            pointers[row["rule_code"]].append(_place(row["source_part"], row["source_row"]))
+        for result in led.rows(
+            "select rule_code, column_name, severity, category, outcome, checked, failed from rule_results"
+            " where verdict_id = :verdict order by rule_code",
+            **verdict,
+        ):
             code = result["rule_code"]
+            checked[code] += result["checked"] or 0
+            if result["outcome"] == "pass":
+                continue
             if code not in found:
                 found[code] = _rule_facts(led, contract, result)
             found[code].failed += result["failed"] or 0
-            found[code].checked += result["checked"] or 0
-            rows = pointers.get(code, [])
             found[code].deliveries.append(
                 {
                     "part": delivery["part"],
-                    "delivery_id": delivery["delivery_id"],
-                    "failed": result["failed"] or 0,
-                    "rows": [f"{part}:{row}" if part else str(row) for part, row in rows[:ROWS_SHOWN]],
-                    "more": max(0, len(rows) - ROWS_SHOWN),
+                    "rows": pointers[code][:ROWS_SHOWN],
+                    "more": max(0, len(pointers[code]) - ROWS_SHOWN),
                 }
             )
+    for code, rule in found.items():
+        rule.checked = checked[code]
     order = {"stop": 0, "quarantine": 1, "warn": 2}
     return sorted(found.values(), key=lambda rule: (order[rule.severity], -rule.failed, rule.code))
+
+
+def _place(source_part: str | None, source_row: int) -> str:
+    """Where the sender finds a row; the first sheet of a workbook goes without saying."""
+    sheet = (source_part or "").removeprefix("sheet ")
+    return f"lembar {sheet} baris {source_row}" if sheet not in {"", "1"} else str(source_row)
 
 
 def _rule_texts(contract: Contract) -> dict[str, RuleExtras]:

@@ -58,13 +58,12 @@ def _environment() -> Environment:
 
 def _rows_chart(fact: DatasetFacts) -> str:
     """Rows admitted and quarantined by period, of what is in force, as inline SVG; '' without any."""
-    admissible = [row for row in fact.history if row["is_admissible"]]
     points = [
         {
             "period": period.label,
             "outcome": label,
             "rows": sum(
-                row[key] or 0 for row in admissible if row["period_start"] == period.start
+                row[key] or 0 for row in fact.in_force if row["period_start"] == period.start
             ),
         }
         for period in fact.periods
@@ -96,7 +95,7 @@ def _rows_chart(fact: DatasetFacts) -> str:
 def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[str, Any]]:
     """One CSV of row pointers for each delivery of the newest period with findings: what the sender must look at."""
     made = []
-    for row in fact.history:
+    for row in fact.in_force:
         if not fact.newest or row["period_start"] != fact.newest.start or not row["rows_quarantined"]:
             continue
         pointers = led.rows(

@@ -1,0 +1,77 @@
+"""The monitors' site after a night with a held file, a missing part and quarantined rows."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests import samples
+from tests.sandbox_home import NEWEST
+from warehouse import night, report
+from warehouse.settings import Settings
+
+pytestmark = pytest.mark.xdist_group("good_night")
+EPPGBM = "kemenkes/eppgbm"
+
+
+@pytest.fixture(scope="module")
+def site(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    led = night.open_ledger(home)
+    first, second = [row["part"] for row in led.in_force(EPPGBM, "snapshot")][:2]
+    folder = tmp_path_factory.mktemp("files")
+    rows = samples.good_rows(EPPGBM)
+    rows[1]["nik"] = "3.67101E+15"
+    quarantined, empty = folder / "quarantined.csv", folder / "empty.csv"
+    quarantined.write_bytes(samples.as_file(EPPGBM, rows, shape="sigizi_csv")[0])
+    empty.write_bytes(b"")
+    night.ingest_file(EPPGBM, NEWEST, first, quarantined, s=home)
+    night.ingest_file(EPPGBM, NEWEST, second, empty, s=home)
+    return report.render(home, led)
+
+
+def _text(path: Path) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")))
+
+
+def test_the_start_page_names_every_dataset_and_puts_the_held_one_first(site: Path, home: Settings):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    order = re.findall(r'<td><a href="dataset/([a-z_]+)\.html">', page)
+    assert set(order) == {name.replace("/", "__") for name in night.datasets(s=home)}
+    assert order[0] == "kemenkes__eppgbm"
+    assert "1 kiriman ditahan, menunggu keputusan" in _text(site / "index.html")
+
+
+def test_the_dataset_page_says_what_where_since_when_who_and_what_to_do(site: Path):
+    text = _text(site / "dataset" / "kemenkes__eppgbm.html")
+    for expected in ("PARSE_EMPTY", "EPPGBM-001", "1 Okt 2026", "pengirim data", "Ekspor ulang dengan kolom NIK"):
+        assert expected in text
+
+
+def test_row_numbers_can_be_sent_back(site: Path, home: Settings):
+    in_force = night.open_ledger(home).in_force(EPPGBM, "snapshot")[0]["part"]
+    path = site / "dataset" / f"kemenkes__eppgbm-{in_force}-2026-10.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        (row,) = [row for row in csv.DictReader(file) if row["aturan"] == "EPPGBM-001"]
+    assert row["kolom"] == "nik"
+    assert int(row["baris"]) > 1
+
+
+def test_pages_are_whole_and_load_nothing_from_elsewhere(site: Path):
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 15
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        for page in pages:
+            tab.goto(page.as_uri())
+            assert tab.locator("h1").count() == 1
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 1200, page.name
+        browser.close()
+    assert all(url.startswith("file:") for url in asked)
+    assert not [page.name for page in pages if re.search(r"(?<!\d)\d{16}(?!\d)", page.read_text(encoding="utf-8"))]
