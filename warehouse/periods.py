@@ -90,7 +90,7 @@ class Period:
         return Period(date(months // 12, months % 12 + 1, 1), self.kind)
 
     def due_on(self, due_day: int) -> date:
-        """The day its data are promised: ``due_day`` days after the period ended (0 = the day after its last; negative = before)."""
+        """The day its data are promised: ``due_day`` days after the period ended; negative = before its end."""
         return self.end + timedelta(days=due_day)
 
 
