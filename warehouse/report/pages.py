@@ -7,7 +7,7 @@ import csv
 import os
 import re
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ def render(s: Settings, led: Ledger) -> Path:
         "current": release.current_state(s, led),
         "region": "Kota Tangerang",
     }
-    folder = s.reports_dir / f"{s.utc_now():%Y%m%dT%H%M%S%fZ}"
+    # The machine's clock, not the night's: that one may stand still, and renderings must not meet.
+    folder = s.reports_dir / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     (folder / "dataset").mkdir(parents=True)
     (folder / "rilis").mkdir()
 
