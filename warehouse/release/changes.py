@@ -50,7 +50,11 @@ def compare(s: Settings, older: str, older_file: Path, newer: str, newer_file: P
         con.execute(f"ATTACH {literal(str(newer_file))} AS newer (READ_ONLY)")
         schema = _schema(con)
         marts = [_mart(con, mart) for mart in _names(con, "older", "newer")]
-    words = [_schema_words(change) for change in schema] + [line for mart in marts for line in _mart_words(mart)]
+        before, after = set(_names(con, "older")), set(_names(con, "newer"))
+    words = [(f"Mart baru: {mart}.", f"New mart: {mart}.") for mart in sorted(after - before)]
+    words += [(f"Mart dihapus: {mart}.", f"Mart removed: {mart}.") for mart in sorted(before - after)]
+    words += [_schema_words(change) for change in schema if change["mart"] in before & after]
+    words += [line for mart in marts for line in _mart_words(mart)]
     return {
         "older": older,
         "newer": newer,
