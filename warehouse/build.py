@@ -305,8 +305,11 @@ def dbt_command(as_of: date, *arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("dbt")), *arguments, "--vars", variables]
 
 
-def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress) -> list[str]:
-    """Build every seed, model and data test; returns the names of the nodes that failed."""
+def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int) -> list[str]:
+    """Build every seed, model and data test; returns the names of the nodes that failed.
+
+    dbt holds the build's lock too: it outlives a killed parent, and the next build would share its target folder.
+    """
     results = s.home / "dbt" / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test")
@@ -318,6 +321,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress) -> list[s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        pass_fds=(lock,),
     ) as process:
         for line in process.stdout:
             if done := _NODE_DONE.search(line):
@@ -387,8 +391,11 @@ def content_hash(con: duckdb.DuckDBPyConnection) -> str:
 
 
 @contextmanager
-def _only_writer(s: Settings) -> Iterator[None]:
-    """Hold the build lock; a second build, from a scheduler or a shell, is refused at once."""
+def _only_writer(s: Settings) -> Iterator[int]:
+    """Hold the build lock; a second build, from a scheduler or a shell, is refused at once.
+
+    Yields the lock's file descriptor: whoever inherits it holds the lock on, should this process be killed.
+    """
     folder = s.build_file.parent
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as handle:
@@ -402,7 +409,7 @@ def _only_writer(s: Settings) -> Iterator[None]:
                 "Tunggu sampai selesai, lalu ulangi.",
                 "Wait until it has ended, then try again.",
             ) from error
-        yield
+        yield handle.fileno()
 
 
 def is_up_to_date(s: Settings, led: Ledger, as_of: date) -> bool:
@@ -424,7 +431,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
     contracts = load_contracts(s.contracts_dir)
     began = time.monotonic()
     build_id = ledger.new_id()
-    with _only_writer(s):
+    with _only_writer(s) as lock:
         for left in s.build_file.parent.glob(".building-*"):
             shutil.rmtree(left)
         led.insert(
@@ -446,7 +453,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
         try:
             progress("inputs")
             _fill(s, led, contracts, file)
-            failures = _run_dbt(s, file, as_of, progress)
+            failures = _run_dbt(s, file, as_of, progress, lock)
             if not failures:
                 with duck.connect(s, file) as con:
                     content = content_hash(con)

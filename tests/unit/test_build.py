@@ -29,7 +29,7 @@ def dbt(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stands in for the dbt process: makes one mart and reports the failures put into the list."""
     failures: list[str] = []
 
-    def run(s: Settings, file: Path, _as_of: date, _progress: build.Progress) -> list[str]:
+    def run(s: Settings, file: Path, _as_of: date, _progress: build.Progress, _lock: int) -> list[str]:
         with duck.connect(s, file) as con:
             con.execute("CREATE SCHEMA marts")
             con.execute("CREATE TABLE marts.some_mart AS SELECT 1 AS n")
