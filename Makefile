@@ -28,10 +28,10 @@ up: setup ## Serve Airflow, the sandbox agencies and the report site on localhos
 	@$(BIN)/warehouse sandbox up
 
 test: setup system-packages lint ## Run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long and not benchmark"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not benchmark"
 
 test-long: setup system-packages lint ## Run every test with its longer variants
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not benchmark"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not benchmark"
 
 bench: setup ## Measure stages side by side
 	@$(BIN)/python -m pytest -m benchmark
