@@ -12,8 +12,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from warehouse import release
@@ -58,6 +56,10 @@ def _environment() -> Environment:
 
 def _rows_chart(fact: DatasetFacts) -> str:
     """Rows admitted and quarantined by period, of what is in force, as inline SVG; '' without any."""
+    # A second to import, and every command imports this module: only a rendering waits for it.
+    import altair as alt
+    import vl_convert
+
     points = [
         {
             "period": period.label,
