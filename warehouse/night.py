@@ -33,6 +33,9 @@ Progress = Callable[[str], None]
 # for forty small files as for one, and memory must stay bounded for the large ones.
 GROUP_BYTES = 64 * 1024 * 1024
 
+# After so many parts in a row that found nobody at home, the rest of the parts are not waited for.
+SILENT_PARTS = 2
+
 
 @dataclass
 class IngestOutcome:
@@ -82,10 +85,13 @@ def extract(
     led = open_ledger(s)
     contract = get_contract(s.contracts_dir, dataset)
     attempts = []
+    silent: list[FetchError] = []
     with landing.spool(s) as spool:
         for part in parts or agencies.parts(s, contract):
             started = _now()
             try:
+                if len(silent) == SILENT_PARTS:
+                    raise silent[-1]
                 fetched = agencies.fetch(s, contract, part, period, spool, progress)
                 landed = landing.land(s, led, contract, part, period, fetched.path, fetched.media, "agency")
                 landing.shred(fetched.path)
@@ -95,8 +101,13 @@ def extract(
                     "bytes": fetched.bytes,
                     "delivery_id": landed.delivery_id,
                 }
+                silent.clear()
             except WarehouseError as error:
                 outcome = {"outcome": _failed_fetch(error), **_error_fields(error)}
+                if error.code != "FETCH_UNREACHABLE":
+                    silent.clear()
+                elif len(silent) < SILENT_PARTS:
+                    silent.append(error)
             attempts.append(_record_fetch(led, contract, part, period, "agency", started, outcome))
     return attempts
 

@@ -143,6 +143,10 @@ def battered(
         fetches[f"fault_{kind}"] = newest("fetches", "ended_at")
         running.clear_faults()
 
+    running.fault("polri", "down")
+    night.ingest_periods("polri/outreach", [NEWEST], s=home)
+    running.clear_faults()
+
     night.ingest_periods(EPPGBM, [Period.parse("2027-03")], parts[:1], s=home)
     fetches["no_file"] = newest("fetches", "ended_at")
     return Home(home, led, before, fetches, verdicts, night.marts(TONIGHT, s=home))
@@ -208,6 +212,15 @@ def test_an_agency_that_does_not_deliver_leaves_one_row_with_what_to_do(battered
     assert (fetch["outcome"], fetch["error_code"], fetch["delivery_id"]) == (outcome, code, None)
     assert fetch["message_id"]
     assert fetch["message_en"]
+
+
+def test_an_agency_that_is_down_leaves_a_row_for_each_part_and_is_not_asked_for_all(battered: Home):
+    rows = battered.led.rows(
+        "select part, started_at, ended_at from fetches where dataset = 'polri/outreach'"
+        " and error_code = 'FETCH_UNREACHABLE' order by started_at"
+    )
+    assert len({row["part"] for row in rows}) == 13
+    assert all((row["ended_at"] - row["started_at"]).total_seconds() < 1 for row in rows[2:])
 
 
 def test_every_row_is_accounted_for(battered: Home):
