@@ -6,8 +6,7 @@ A run waits for as long as it takes without holding a worker, so no night waits 
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import DAG, AssetAlias, Param, task
 from shared import OWNER, REFRESH, dataset_asset
 
@@ -55,6 +54,13 @@ FORM = {
 }
 
 
+class Question(ApprovalOperator):
+    """An approval whose Reject is an answer like the other: what follows runs, and learns what was said by whom."""
+
+    def execute_complete(self, context, event):
+        return HITLOperator.execute_complete(self, context, event)
+
+
 @task.short_circuit(retries=2, execution_timeout=timedelta(minutes=5))
 def still_held(*, dag_run) -> bool:
     """False once it has been decided elsewhere or a newer delivery was accepted: then nobody is asked."""
@@ -63,7 +69,7 @@ def still_held(*, dag_run) -> bool:
     return any(row["delivery_id"] == dag_run.conf["delivery_id"] for row in night.held())
 
 
-@task(trigger_rule="none_failed", outlets=[AssetAlias("decided")], execution_timeout=timedelta(hours=1))
+@task(outlets=[AssetAlias("decided")], execution_timeout=timedelta(hours=1))
 def record(*, dag_run, ti, outlet_events) -> dict:
     """Carry out the answer and keep it with reason and name; an answer without a reason is refused."""
     from warehouse import night
@@ -97,7 +103,7 @@ with DAG(
     tags=["decide"],
     doc_md=DOC,
 ):
-    approve = ApprovalOperator(
+    approve = Question(
         task_id="approve",
         subject="Ditahan / held: {{ dag_run.conf['dataset'] }} {{ dag_run.conf['part'] }}",
         body=BODY,
@@ -105,8 +111,4 @@ with DAG(
         response_timeout=timedelta(days=90),
         doc_md="Wait for a person's answer under Required Actions; holds no worker meanwhile.",
     )
-    # The approval skips what follows it directly when the answer is Reject; both answers are to be recorded.
-    approved = EmptyOperator(
-        task_id="approved", doc_md="Skipped when the answer is Reject.", execution_timeout=timedelta(minutes=5)
-    )
-    still_held() >> approve >> approved >> record()
+    still_held() >> approve >> record()

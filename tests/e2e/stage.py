@@ -8,13 +8,19 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from warehouse import serve
 from warehouse.settings import PROJECT_DIR, Settings
 
+# Datasets of which every month brings something.
+MONTHLY = {"kemenkes/eppgbm", "kemensos/assistance", "bpjstk/participants", "polri/outreach"}
 DATASETS = ("bps/indicators", "kemenkes/eppgbm", "polri/outreach")
 
 # Python runs this at start-up in every process of the stage.
@@ -94,3 +100,43 @@ def calls(s: Settings, step: str) -> list[dict[str, Any]]:
     log = s.home / "calls.jsonl"
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return [row for row in rows if row["step"] == step]
+
+
+# --- what the tests of the scheduler ask and wait for
+
+# Seconds; a busy machine needs many times what a free one does.
+PATIENCE = 300
+
+
+def until(check: Callable[[], Any], what: str) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := check()):
+        assert time.monotonic() < end, f"{what} not seen within {PATIENCE} s"
+        time.sleep(0.5)
+    return found
+
+
+def run_state(client: httpx.Client, dag_id: str, run_id: str) -> str:
+    return client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"]
+
+
+def task_states(client: httpx.Client, dag_id: str, run_id: str) -> dict[str, str]:
+    found = client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status().json()
+    return {row["task_id"]: row["state"] for row in found["task_instances"]}
+
+
+def runs(client: httpx.Client, dag_id: str) -> list[dict[str, Any]]:
+    return client.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"limit": 100}).raise_for_status().json()["dag_runs"]
+
+
+def trigger(client: httpx.Client, dag_id: str, **conf: Any) -> str:
+    answer = client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+    return answer.raise_for_status().json()["dag_run_id"]
+
+
+def check_outcomes(rows: list[dict[str, Any]]) -> None:
+    """Whoever had something new was admitted; nobody failed."""
+    outcomes = {row["dataset"]: row["outcome"] for row in rows}
+    assert set(outcomes.values()) == {"admitted", "unchanged"}, outcomes
+    assert {dataset for dataset, outcome in outcomes.items() if outcome == "admitted"} >= MONTHLY
+    assert sum(row.get("rows_admitted", 0) for row in rows) > 10_000

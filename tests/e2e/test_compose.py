@@ -14,8 +14,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from compose_stage import Composed, Postgres
-from test_dags import runs, trigger, until
-from test_night import check_outcomes
+from stage import check_outcomes, runs, trigger, until
 
 from tests.sandbox_home import TONIGHT
 from warehouse import night, serve

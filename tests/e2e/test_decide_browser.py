@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import stage
 from playwright.sync_api import Page, expect, sync_playwright
-from test_dags import PATIENCE, run_state, runs, task_states, trigger, until
+from stage import PATIENCE, run_state, runs, task_states, trigger, until
 
 from warehouse import serve
 
@@ -56,7 +56,7 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
 
         page.goto(f"{airflow.url}/required_actions")
         expect(page.get_by_text("Ditahan / held: kemenkes/eppgbm batuceper")).to_have_count(2)
-        for delivery_id, button in ((ADMITTED, "Approve"), (REJECTED, "Reject")):
+        for delivery_id, button in ((REJECTED, "Reject"), (ADMITTED, "Approve")):
             page.goto(f"{airflow.url}/dags/decide/runs/held__{delivery_id}/tasks/approve/required_actions")
             expect(page.get_by_text("Baris tinggal separuh bulan lalu.")).to_be_visible()
             expect(page.get_by_role("button", name=button)).to_be_disabled()  # not without a reason

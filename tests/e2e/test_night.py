@@ -3,11 +3,10 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
-from test_dags import runs
+from stage import check_outcomes, runs
 
 from tests.sandbox_home import NOW, TONIGHT
 from warehouse import night, serve
@@ -15,7 +14,6 @@ from warehouse.sandbox import control
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.e2e
-MONTHLY = {"kemenkes/eppgbm", "kemensos/assistance", "bpjstk/participants", "polri/outreach"}
 
 
 @pytest.fixture
@@ -25,14 +23,6 @@ def new_home(agencies_home: tuple[Settings, control.Running], tmp_path: Path) ->
     s = Settings(home=tmp_path / "a home", now=NOW, endpoints_file=sandbox.endpoints, secrets_dir=sandbox.secrets)
     shutil.copytree(sandbox.keys, s.keys)
     return s
-
-
-def check_outcomes(rows: list[dict[str, Any]]) -> None:
-    """Whoever had something new was admitted; nobody failed."""
-    outcomes = {row["dataset"]: row["outcome"] for row in rows}
-    assert set(outcomes.values()) == {"admitted", "unchanged"}, outcomes
-    assert {dataset for dataset, outcome in outcomes.items() if outcome == "admitted"} >= MONTHLY
-    assert sum(row.get("rows_admitted", 0) for row in rows) > 10_000
 
 
 def identity_numbers(sandbox: Settings) -> set[bytes]:
