@@ -33,6 +33,7 @@ from warehouse.contract import Contract, Rule, load_contracts
 from warehouse.errors import BuildError, ConfigError
 from warehouse.gate.rules import all_rules, judged_column
 from warehouse.ledger import Ledger, UtcDateTime
+from warehouse.mart import manifest_path
 from warehouse.settings import Settings, get_settings
 
 Progress = Callable[[str], None]
@@ -284,12 +285,17 @@ def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) 
 _NODE_DONE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP|NO-OP)")
 
 
+def dbt_target(s: Settings) -> Path:
+    """Where dbt leaves what it compiled, and its manifest."""
+    return s.home / "dbt" / "target"
+
+
 def dbt_environment(s: Settings, file: Path) -> dict[str, str]:
     """What a dbt process sees: no telemetry, all it writes under WAREHOUSE_HOME."""
     return os.environ | {
         "DBT_PROJECT_DIR": str(s.dbt_dir),
         "DBT_PROFILES_DIR": str(s.dbt_dir),
-        "DBT_TARGET_PATH": str(s.home / "dbt" / "target"),
+        "DBT_TARGET_PATH": str(dbt_target(s)),
         "DBT_LOG_PATH": str(s.home / "dbt" / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
@@ -310,7 +316,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
 
     dbt holds the build's lock too: it outlives a killed parent, and the next build would share its target folder.
     """
-    results = s.home / "dbt" / "target" / "run_results.json"
+    results = dbt_target(s) / "run_results.json"
     results.unlink(missing_ok=True)
     command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test")
     shown = -1
@@ -330,6 +336,8 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
                     shown = tenth
                     progress(f"dbt {done[1]}/{done[2]}")
     if process.returncode == 0:
+        manifest = shutil.copy(dbt_target(s) / "manifest.json", file.parent)
+        os.replace(manifest, manifest_path(s.home))
         return []
     if not results.exists():
         return ["dbt could not read the project"]

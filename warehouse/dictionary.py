@@ -12,7 +12,7 @@ from pathlib import Path
 
 from warehouse import build
 from warehouse.contract import load_contracts
-from warehouse.mart import Mart, manifest_path, read_catalogue
+from warehouse.mart import Mart, read_catalogue
 from warehouse.settings import Settings, get_settings
 
 HEAD = """# Kamus data / data dictionary
@@ -132,7 +132,7 @@ def parsed_manifest(s: Settings) -> Path:
         check=True,
         capture_output=True,
     )
-    return manifest_path(s.home)
+    return build.dbt_target(s) / "manifest.json"
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ def literal(text: str) -> str:
 
 
 def manifest_path(home: Path) -> Path:
-    return home / "dbt" / "target" / "manifest.json"
+    """dbt's manifest of the build at hand. Its own in ``dbt/target`` is half made while dbt runs or after a kill."""
+    return home / "build" / "manifest.json"
 
 
 def read_catalogue(manifest: Path) -> Catalogue:

@@ -1,5 +1,6 @@
 """The ops models say of a night what the ledger holds; their compiled SQL gives the same from a fresh export."""
 
+import shutil
 import subprocess
 from datetime import date, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from tests.release_helpers import NOON
 from warehouse import build, duck, keys, ledger, release
 from warehouse.contract import load_contracts
+from warehouse.mart import manifest_path
 from warehouse.periods import Period
 from warehouse.settings import Settings
 
@@ -90,6 +92,7 @@ def told(tmp_path_factory):
                           "--exclude-resource-type", "unit_test"),
         cwd=s.dbt_dir, env=build.dbt_environment(s, s.build_file), check=True, capture_output=True,
     )  # fmt: skip
+    shutil.copy(build.dbt_target(s) / "manifest.json", manifest_path(s.home))
     release.refresh_ops(s, led)
     con = duckdb.connect(str(s.ops_file), read_only=True)
     con.execute("SET TimeZone = 'UTC'")

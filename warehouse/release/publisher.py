@@ -91,7 +91,7 @@ def is_published(s: Settings, led: Ledger) -> bool:
         .order_by(ledger.builds.c.started_at.desc())
         .limit(1)
     )
-    if not last or not builds or not s.build_file.exists():
+    if not last or not builds or not (s.build_file.exists() and manifest_path(s.home).exists()):
         return False
     catalogue = read_catalogue(manifest_path(s.home))
     with content.reading_build(s) as con:
