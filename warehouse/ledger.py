@@ -261,7 +261,7 @@ VIEWS = {
         select d.* from decisions d
         where not exists (
             select 1 from decisions newer
-            where newer.verdict_id = d.verdict_id
+            where newer.delivery_id = d.delivery_id
               and (newer.decided_at, newer.decision_id) > (d.decided_at, d.decision_id)
         )
     """,
@@ -269,8 +269,8 @@ VIEWS = {
         select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id
         from deliveries e
         join latest_verdicts v on v.delivery_id = e.delivery_id
-        left join latest_decisions d on d.verdict_id = v.verdict_id
-        where (v.verdict <> 'held' and coalesce(d.kind, '') <> 'reject') or d.kind = 'admit'
+        left join latest_decisions d on d.delivery_id = v.delivery_id
+        where v.verdict <> 'held' and coalesce(d.kind, '') <> 'reject'
     """,
     # Held and not yet decided.
     "held_deliveries": """
@@ -278,7 +278,7 @@ VIEWS = {
                v.reason_code, v.message_id, v.message_en
         from deliveries e
         join latest_verdicts v on v.delivery_id = e.delivery_id
-        left join latest_decisions d on d.verdict_id = v.verdict_id
+        left join latest_decisions d on d.delivery_id = v.delivery_id
         where v.verdict = 'held' and d.kind is null
     """,
 }

@@ -23,7 +23,6 @@ from warehouse.periods import Period
 from warehouse.sandbox import control
 from warehouse.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("good_night")
 EPPGBM = "kemenkes/eppgbm"
 
 
@@ -136,14 +135,19 @@ def battered(
     night.ingest_file(EPPGBM, period, parts[-1], _file(folder, "expired.csv", _eppgbm_csv()), s=expired)
     verdicts["expired"] = newest("verdicts", "judged_at")
 
-    for kind, dataset in (("html", "portal/investment"), ("refused", "bpjstk/participants"),
-                          ("host_key", "polri/outreach"), ("down", "dukcapil/population")):  # fmt: skip
-        running.fault(dataset.partition("/")[0], kind)
+    faults = {
+        "html": ("portal", "portal/investment"),
+        "refused": ("bpjstk", "bpjstk/participants"),
+        "host_key": ("polres", "polri/outreach"),
+        "down": ("dukcapil", "dukcapil/population"),
+    }
+    for kind, (agency, dataset) in faults.items():
+        running.fault(agency, kind)
         night.ingest_periods(dataset, [last_period(home, dataset)], s=home)
         fetches[f"fault_{kind}"] = newest("fetches", "ended_at")
         running.clear_faults()
 
-    running.fault("polri", "down")
+    running.fault("polres", "down")
     night.ingest_periods("polri/outreach", [NEWEST], s=home)
     running.clear_faults()
 

@@ -20,7 +20,6 @@ from warehouse.ledger import Ledger
 from warehouse.release.state import current_id
 from warehouse.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("good_night")
 EPPGBM = "kemenkes/eppgbm"
 COMMAND = Path(sys.executable).with_name("warehouse")
 LATER = "2026-11-22T05:00:00Z"

@@ -110,7 +110,6 @@ TYPED_QUERIES = [
 ]
 
 
-@pytest.mark.xdist_group("good_night")
 @pytest.mark.parametrize("block", QUERIES + TYPED_QUERIES, ids=str)
 def test_every_query_of_the_guides_runs_and_answers(home: Settings, block: Block):
     columns, rows = analyst.query(home, block.text)

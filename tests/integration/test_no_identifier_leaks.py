@@ -20,7 +20,6 @@ from warehouse import duck, night
 from warehouse.release.pseudonymised import attach_micro
 from warehouse.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("good_night")
 EPPGBM = "kemenkes/eppgbm"
 PHONE = "081290005417"
 # Where identifiers may be, and the sandbox's own truth.

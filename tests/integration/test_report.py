@@ -12,7 +12,6 @@ from tests.sandbox_home import NEWEST
 from warehouse import night, report
 from warehouse.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("good_night")
 EPPGBM = "kemenkes/eppgbm"
 
 

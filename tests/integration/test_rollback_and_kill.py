@@ -18,7 +18,6 @@ from warehouse.ledger import Ledger
 from warehouse.release.state import current_id
 from warehouse.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("good_night")
 EPPGBM = "kemenkes/eppgbm"
 READER = """
 import sys

@@ -124,7 +124,9 @@ def test_a_held_delivery_leaves_the_last_good_one_in_force(led):
 def test_a_delivery_that_a_person_admits_comes_into_force(led):
     good, held = deliver(led, "a"), deliver(led, "b", NOON + timedelta(hours=1))
     judge(led, good, "accepted")
-    decide(led, held, judge(led, held, "held"), "admit")
+    judge(led, held, "held")
+    overridden = judge(led, held, "accepted_with_quarantine", NOON + timedelta(seconds=1))
+    decide(led, held, overridden, "admit", NOON + timedelta(seconds=2))
     assert in_force(led) == [held]
     assert led.rows("select * from held_deliveries") == []
 
@@ -133,6 +135,15 @@ def test_an_accepted_delivery_that_a_person_rejects_goes_out_of_force(led):
     delivery = deliver(led, "a")
     decide(led, delivery, judge(led, delivery, "accepted"), "reject")
     assert in_force(led) == []
+
+
+def test_a_rejected_delivery_stays_out_when_it_is_judged_again(led):
+    delivery = deliver(led, "a")
+    decide(led, delivery, judge(led, delivery, "held"), "reject")
+    judge(led, delivery, "accepted", NOON + timedelta(hours=1))
+    assert in_force(led) == []
+    judge(led, delivery, "held", NOON + timedelta(hours=2))
+    assert led.rows("select * from held_deliveries") == []
 
 
 def test_the_newest_verdict_counts_and_two_of_one_instant_are_one(led):

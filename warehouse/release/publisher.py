@@ -63,7 +63,8 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
             draft = s.releases_dir / f".draft-{release_id}"
             draft.mkdir(mode=0o700)
             made = _fill(s, led, con, catalogue, draft, release_id, created_at)
-        if last:
+        # A release that was not restored cannot be compared with; it is named as the one before all the same.
+        if last and (s.releases_dir / last["release_id"]).is_dir():
             older = s.releases_dir / last["release_id"] / content.MARTS_FILE
             found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
             _write_json(draft / changes.CHANGES_FILE, found)

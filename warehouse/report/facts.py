@@ -114,7 +114,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         " v.reason_code, v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused,"
         " x.kind as decision"
         " from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"
-        " left join latest_decisions x on x.verdict_id = v.verdict_id"
+        " left join latest_decisions x on x.delivery_id = v.delivery_id"
         " where d.dataset = :dataset order by d.period_start, d.part, d.received_at",
         dataset=contract.dataset,
     )

@@ -66,14 +66,20 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
 
 
 def history_periods(s: Settings, dataset: str) -> list[Period]:
-    """Periods of the 13 months before the newest complete month; the newest period itself is left for tonight."""
+    """Periods of the 13 months before the newest complete month; the newest period itself is left for tonight.
+
+    Yearly data go two years further back: surveys and poverty lines are published late.
+    """
     from warehouse.contract import get_contract
 
     kind = get_contract(s.contracts_dir, dataset).extras.period_kind
     newest = Period.containing("month", s.today()).shift(-1)
     first = newest.shift(-HISTORY_MONTHS)
+    if kind == "year":
+        this_year = Period.containing(kind, newest.start)
+        return [this_year.shift(-years) for years in (2, 1, 0)]
     periods = {Period.containing(kind, first.shift(n).start) for n in range(HISTORY_MONTHS)}
-    return sorted(period for period in periods if period.end <= newest.start or kind == "year")
+    return sorted(period for period in periods if period.end <= newest.start)
 
 
 def load_history(s: Settings, dataset: str) -> dict[str, Any]:

@@ -22,5 +22,5 @@ select
     coalesce(decision.reason_code, verdict.reason_code) as reason_code
 from {{ source('ledger', 'deliveries') }} as delivery
 left join {{ source('ledger', 'latest_verdicts') }} as verdict on verdict.delivery_id = delivery.delivery_id
-left join {{ source('ledger', 'latest_decisions') }} as decision on decision.verdict_id = verdict.verdict_id
+left join {{ source('ledger', 'latest_decisions') }} as decision on decision.delivery_id = verdict.delivery_id
 left join {{ source('ledger', 'deliveries_in_force') }} as in_force on in_force.delivery_id = delivery.delivery_id
