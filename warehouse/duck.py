@@ -43,6 +43,7 @@ def connect(
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
     if sees_identifiers:
         connection.load_extension(str(httpfs_extension()))
         connection.execute("SET temp_file_encryption = true")
