@@ -109,6 +109,10 @@ with DAG(
         body=BODY,
         params=FORM,
         response_timeout=timedelta(days=90),
+        # An answer given within seconds of the question can meet the scheduler still closing the task's first half, and
+        # fail it; then the question is asked again.
+        retries=1,
+        retry_delay=timedelta(seconds=10),
         doc_md="Wait for a person's answer under Required Actions; holds no worker meanwhile.",
     )
     still_held() >> approve >> record()

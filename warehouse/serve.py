@@ -8,6 +8,7 @@ All state lies in ``WAREHOUSE_HOME/airflow``, all logs in ``WAREHOUSE_HOME/logs`
 files, and never stand in an environment variable or on a command line.
 """
 
+import ctypes
 import fcntl
 import json
 import os
@@ -42,6 +43,7 @@ USERS = {"engineer": "admin", "monitor": "user"}
 START_SECONDS = 240
 STOP_SECONDS = 30
 NIGHT_SECONDS = 3 * 3600
+MARTS_START_SECONDS = 30
 ENDED = ("success", "failed")
 
 # Imported once in the process that tasks are forked from, instead of in every task: Great Expectations alone takes
@@ -337,7 +339,14 @@ def _spawn(running: Running, name: str, command: list[str]) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=[running.lock],
+            preexec_fn=_end_with_starter if sys.platform == "linux" else None,
         )
+
+
+def _end_with_starter() -> None:
+    """Ask the kernel to end this process when its starter dies, however that dies: nothing of ours is left running."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _serve_report(running: Running) -> None:
@@ -444,31 +453,52 @@ def follow_night(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Trigger each dataset's ingest, wait for the marts that their assets start, and collect the outcomes."""
     say = progress or (lambda _text: None)
-    by_dag = {f"ingest__{name.replace('/', '__')}": name for name in datasets}
     deadline = time.monotonic() + NIGHT_SECONDS
     with sign_in(running) as client:
         # Assets left over from a night that was broken off would start the marts too early.
         client.delete("/api/v2/dags/marts/assets/queuedEvents")
         earlier = {run["dag_run_id"] for run in _runs(client, ["marts"])}
-        started = {dag_id: _trigger(client, dag_id, day) for dag_id in by_dag}
-        done: dict[str, dict[str, Any]] = {}
-        while len(done) < len(started):
-            _watch(running, deadline)
-            for run in _runs(client, list(by_dag)):
-                dag_id = run["dag_id"]
-                if dag_id not in done and run["dag_run_id"] == started[dag_id] and run["state"] in ENDED:
-                    outcome = _xcom(client, run, "report", "return_value") or {"outcome": "failed"}
-                    done[dag_id] = {"dataset": by_dag[dag_id]} | outcome
-                    say(f"{len(done)}/{len(started)} {by_dag[dag_id]}: {done[dag_id]['outcome']}")
-        if set(by_dag) < {name for name in dag_ids(running.s) if name.startswith("ingest__")}:
-            _trigger(client, "marts", day)
+        rows = _follow_ingests(running, client, datasets, day, deadline, say)
         say("marts")
-        while not (ended := [run for run in _runs(client, ["marts"])
-                             if run["dag_run_id"] not in earlier and run["state"] in ENDED]):  # fmt: skip
-            _watch(running, deadline)
-        marts = _xcom(client, ended[0], "build", "night") or {"outcome": "failed"}
+        run = _follow_marts(running, client, earlier, day, deadline)
+        marts = _xcom(client, run, "build", "night") or {"outcome": "failed"}
         say(f"marts: {marts['outcome']}")
-    return [done[dag_id] for dag_id in by_dag], marts
+    return rows, marts
+
+
+def _follow_ingests(
+    running: Running, client: httpx.Client, datasets: Iterable[str], day: date, deadline: float, say: Progress
+) -> list[dict[str, Any]]:
+    by_dag = {f"ingest__{name.replace('/', '__')}": name for name in datasets}
+    started = {dag_id: _trigger(client, dag_id, day) for dag_id in by_dag}
+    done: dict[str, dict[str, Any]] = {}
+    while len(done) < len(started):
+        _watch(running, deadline)
+        for run in _runs(client, list(by_dag)):
+            dag_id = run["dag_id"]
+            if dag_id not in done and run["dag_run_id"] == started[dag_id] and run["state"] in ENDED:
+                outcome = _xcom(client, run, "report", "return_value") or {"outcome": "failed"}
+                done[dag_id] = {"dataset": by_dag[dag_id]} | outcome
+                say(f"{len(done)}/{len(started)} {by_dag[dag_id]}: {done[dag_id]['outcome']}")
+    return [done[dag_id] for dag_id in by_dag]
+
+
+def _follow_marts(
+    running: Running, client: httpx.Client, earlier: set[str], day: date, deadline: float
+) -> dict[str, Any]:
+    """The newest run of the marts once all have ended.
+
+    Assets start it only when every dataset has ended; a night of some datasets, or one in which a decision has used up
+    the assets, is given its run here.
+    """
+    patience = time.monotonic() + MARTS_START_SECONDS
+    while True:
+        new = [run for run in _runs(client, ["marts"]) if run["dag_run_id"] not in earlier]
+        if new and all(run["state"] in ENDED for run in new):
+            return new[0]
+        if not new and time.monotonic() > patience:
+            _trigger(client, "marts", day)
+        _watch(running, deadline)
 
 
 def _watch(running: Running, deadline: float) -> None:

@@ -27,7 +27,7 @@ def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_
         "polri/outreach": "failed",
     }
     assert marts["outcome"] == "released"
-    assert [call["day"] for call in stage.calls(s, "marts")[built:]] == [NIGHT.isoformat()]
+    assert NIGHT.isoformat() in [call["day"] for call in stage.calls(s, "marts")[built:]]
     asked_for = stage.calls(s, "extract")[asked:]
     tries = [call["is_last_try"] for call in asked_for if call["dataset"] == "kemenkes/eppgbm"]
     assert tries == [False, False, True], "an agency that is down is asked again, and then the night goes on"

@@ -1,6 +1,7 @@
 """A person decides on held deliveries in Airflow's own interface, in a real browser."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +44,11 @@ def ask(airflow: serve.Running, *delivery_ids: str, decided: tuple[str, ...] = (
         until(lambda: run_state(client, "marts", run_id) == "success", "the end of the marts run")
 
 
+def let_a_person_read() -> None:
+    """Nobody answers in the seconds that the scheduler takes to close the first half of the task."""
+    time.sleep(10)
+
+
 def waits(client, delivery_id: str) -> bool:
     return task_states(client, "decide", f"held__{delivery_id}").get("approve") == "awaiting_input"
 
@@ -52,6 +58,7 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
     ask(airflow, ADMITTED, REJECTED)
     with serve.sign_in(airflow) as client:
         until(lambda: waits(client, ADMITTED) and waits(client, REJECTED), "both questions")
+        let_a_person_read()
         before = {run["dag_run_id"] for run in runs(client, "marts")}
 
         page.goto(f"{airflow.url}/required_actions")
@@ -87,6 +94,7 @@ def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: serve.Ru
     path = f"/api/v2/dags/decide/dagRuns/held__{delivery_id}/taskInstances/approve/-1/hitlDetails"
     with serve.sign_in(airflow, "monitor") as client:
         until(lambda: waits(client, delivery_id), "the question")
+        let_a_person_read()
         client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}}).raise_for_status()
         until(lambda: run_state(client, "decide", f"held__{delivery_id}") == "failed", "the refusal")
         assert delivery_id not in {call["id"] for call in stage.calls(airflow.s, "decide")}
