@@ -24,6 +24,7 @@ from warehouse.sandbox import control
 from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
+EARLIER = NEWEST.shift(-2)
 
 
 @dataclass
@@ -51,8 +52,12 @@ def _file(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def _eppgbm_csv(edit: Callable[[list[dict[str, Any]]], Any] = lambda rows: rows) -> bytes:
+def _eppgbm_csv(edit: Callable[[list[dict[str, Any]]], Any] = lambda rows: rows, period: Period = EARLIER) -> bytes:
+    """A good file of an earlier month, edited."""
     rows = samples.good_rows(EPPGBM)
+    for row in rows:
+        assert "2026-10" in row["tanggal_pengukuran"]
+        row["tanggal_pengukuran"] = row["tanggal_pengukuran"].replace("2026-10", period.label)
     edit(rows)
     data, _media = samples.as_file(EPPGBM, rows, shape="sigizi_csv")
     return data
@@ -125,14 +130,13 @@ def battered(
         return led.rows(f"select * from {table} order by {order} desc limit 1")[0]
 
     parts = [row["part"] for row in led.in_force(EPPGBM, "snapshot")]
-    period = NEWEST.shift(-2)
     for (name, (file, make)), part in zip(FILES.items(), parts, strict=False):
-        night.ingest_file(EPPGBM, period, part, _file(folder, file, make()), s=home)
+        night.ingest_file(EPPGBM, EARLIER, part, _file(folder, file, make()), s=home)
         fetches[name] = newest("fetches", "ended_at")
         verdicts[name] = newest("verdicts", "judged_at")
 
     expired = _with_expired_agreement(home, folder / "project")
-    night.ingest_file(EPPGBM, period, parts[-1], _file(folder, "expired.csv", _eppgbm_csv()), s=expired)
+    night.ingest_file(EPPGBM, EARLIER, parts[-1], _file(folder, "expired.csv", _eppgbm_csv()), s=expired)
     verdicts["expired"] = newest("verdicts", "judged_at")
 
     faults = {
@@ -254,8 +258,8 @@ def test_a_second_file_of_a_puskesmas_replaces_the_first_and_a_missing_one_is_co
     led = night.open_ledger(home)
     period = NEWEST.shift(-3)
     parts = [row["part"] for row in led.in_force(EPPGBM, "snapshot")][:2]
-    first = _file(tmp_path, "first.csv", _eppgbm_csv())
-    second = _file(tmp_path, "second.csv", _eppgbm_csv(lambda rows: rows.pop()))
+    first = _file(tmp_path, "first.csv", _eppgbm_csv(period=period))
+    second = _file(tmp_path, "second.csv", _eppgbm_csv(lambda rows: rows.pop(), period))
     for part, path in ((parts[0], first), (parts[1], first), (parts[0], second), (parts[0], second)):
         night.ingest_file(EPPGBM, period, part, path, s=home)
     in_force = [row for row in led.in_force(EPPGBM, "snapshot") if row["period_start"] == period.start]
