@@ -484,7 +484,7 @@ POOR_2025 = "indicator = 'poor_persons_thousand' AND period_start = DATE '2025-0
         ("PUBLISHED-001", f"UPDATE {{mart}} SET value = 519 WHERE {CITY_P0}"),
         ("PUBLISHED-002", "INSERT INTO {mart} SELECT * REPLACE ('p1' AS indicator, 6.0 AS value)"
                           f" FROM {{mart}} WHERE {CITY_P0}"),
-        ("PUBLISHED-003", f"UPDATE {{mart}} SET value = value + 0.03 WHERE {POOR_2025} AND bps_code = '3671'"),
+        ("PUBLISHED-003", f"UPDATE {{mart}} SET value = value + 0.05 WHERE {POOR_2025} AND bps_code = '3671'"),
         ("PUBLISHED-004", "INSERT INTO {mart} SELECT * REPLACE ('non_poor_share' AS indicator, 95.19 AS value)"
                           f" FROM {{mart}} WHERE {CITY_P0}"),
         ("PUBLISHED-005", f"UPDATE {{mart}} SET value = value * 1000 WHERE {POOR_2025}"),
