@@ -40,7 +40,7 @@ lint: setup ## Style and import layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 lock: ## Resolve dependencies anew (needs uv in .venv)
-	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 
 system-packages:
 	@command -v chromium >/dev/null && command -v docker-compose >/dev/null && exit 0; \
