@@ -84,8 +84,12 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
             return [run["dag_run_id"] for run in found if run["run_type"] == "asset_triggered"]
 
         assert len(until(asset_run, "the marts after the admission")) == 1
-        events = client.get("/api/v2/assets/events", params={"source_dag_id": "decide"}).json()["asset_events"]
-        assert {event["name"] for event in events} == {"kemenkes/eppgbm", "marts/refresh"}
+
+        def updated_assets() -> set[str]:
+            answer = client.get("/api/v2/assets/events", params={"source_dag_id": "decide"})
+            return {event["name"] for event in answer.json()["asset_events"]} if answer.is_success else set()
+
+        assert until(updated_assets, "the asset events") == {"kemenkes/eppgbm", "marts/refresh"}
 
 
 def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: serve.Running) -> None:
