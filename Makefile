@@ -31,7 +31,7 @@ test: setup system-packages lint ## Run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not benchmark"
 
 test-long: setup system-packages lint ## Run every test with its longer variants
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not benchmark"
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 --dist loadfile -m "not benchmark"
 
 bench: setup ## Measure stages side by side
 	@$(BIN)/python -m pytest -m benchmark
