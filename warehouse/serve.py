@@ -198,6 +198,8 @@ def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) 
             "mp_start_method": "forkserver",
             "mp_forkserver_preload": ",".join(PRELOAD),
         },
+        # A worker that misses its task's end by a hair looks again only after this many seconds; by default five.
+        "workers": {"min_heartbeat_interval": "1"},
         "dag_processor": {"min_file_process_interval": "300", "refresh_interval": "300"},
     }
 
