@@ -48,3 +48,8 @@ def connect(
         connection.load_extension(str(httpfs_extension()))
         connection.execute("SET temp_file_encryption = true")
     return connection
+
+
+def sql_path(path: Path) -> str:
+    """A path as it stands between the quotes of a string in SQL."""
+    return str(path).replace("'", "''")

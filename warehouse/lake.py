@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from warehouse.contract import Contract
+from warehouse.duck import sql_path
 from warehouse.ledger import Ledger, lake_files
 from warehouse.settings import Settings
-from warehouse.vault import LINEAGE, StoredFile, new_file, sql_path, stored_file
+from warehouse.vault import LINEAGE, StoredFile, new_file, stored_file
 
 _SQL_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 _LINEAGE_TYPES = {"source_row": "BIGINT", "period_start": "DATE", "received_at": "TIMESTAMPTZ"}

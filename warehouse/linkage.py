@@ -14,9 +14,10 @@ from pathlib import Path
 
 from warehouse import keys, lake, vault
 from warehouse.contract import Contract, load_contracts
+from warehouse.duck import sql_path
 from warehouse.ledger import Ledger
 from warehouse.settings import Settings
-from warehouse.vault import LINKAGE_COLUMNS, sql_path
+from warehouse.vault import LINKAGE_COLUMNS
 
 MODEL_VERSION = "exact-1"
 _COLUMNS = {

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from warehouse import duck, keys
 from warehouse.contract import Column, Contract
+from warehouse.duck import sql_path
 from warehouse.settings import Settings
 
 NIK, KK = "nik", "no_kk"
@@ -199,7 +200,3 @@ def stored_file(s: Settings, path: Path, rows: int) -> StoredFile:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return StoredFile(str(path.relative_to(s.home)), rows, digest)
-
-
-def sql_path(path: Path) -> str:
-    return str(path).replace("'", "''")

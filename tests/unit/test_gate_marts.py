@@ -1,5 +1,7 @@
 """Rules on marts: read from their file, run read-only on a build file, with outcomes and never a value."""
 
+from pathlib import Path
+
 import duckdb
 import pytest
 
@@ -27,9 +29,9 @@ def s(tmp_path) -> Settings:
     return s
 
 
-def judge(s: Settings, *rules: str) -> dict[str, gate.RuleOutcome]:
+def judge(s: Settings, *rules: str, last_release: Path | None = None) -> dict[str, gate.RuleOutcome]:
     (s.mart_rules_dir / "m.yaml").write_text("rules:\n" + "".join(rules))
-    return {outcome.rule_code: outcome for outcome in gate.judge_mart(s, s.build_file, "m")}
+    return {outcome.rule_code: outcome for outcome in gate.judge_mart(s, s.build_file, "m", last_release=last_release)}
 
 
 def test_rules_of_rows_of_totals_and_across_marts(s):
@@ -51,6 +53,19 @@ def test_rules_of_rows_of_totals_and_across_marts(s):
     assert (found["M-2"].checked, found["M-2"].failed, found["M-2"].severity) == (12, 1, "warn")
     assert found["M-3"].observed == 66.0
     assert found["M-5"].failed == 2
+
+
+def test_what_readers_have_stands_beside_the_mart(s, tmp_path):
+    moved = "SELECT now.numerator FROM {batch} AS now JOIN last_release.m AS old USING (numerator) WHERE {change}"
+    changed = _rule("M-1", "unexpected_rows_expectation", f'{{unexpected_rows_query: "{moved}"}}', "warn")
+    changed = changed.replace("{change}", "now.denominator <> old.denominator OR old.numerator_low IS NOT NULL")
+    with duckdb.connect(str(s.build_file)) as connection:
+        connection.execute("ALTER TABLE marts.m ADD COLUMN numerator_low BIGINT")
+    assert judge(s, changed)["M-1"].outcome == "pass", "nothing was released yet"
+    released = tmp_path / "it's released.duckdb"
+    with duckdb.connect(str(released)) as connection:
+        connection.execute("CREATE TABLE m AS SELECT 3::BIGINT AS numerator, 11 AS denominator, 'gone' AS gone")
+    assert judge(s, changed, last_release=released)["M-1"].failed == 1
 
 
 def test_a_mart_without_rules_has_no_outcomes(s):

@@ -69,7 +69,7 @@ def validate(
         # A cursor of that very connection, the only door to an in-memory database; it starts in the main schema.
         # As an asset's property the schema would be lost in some of the queries.
         cursor = connection.cursor()
-        cursor.execute(f'SET schema = "{schema}"')
+        cursor.execute(f"USE {schema}")
         return ConnectionWrapper(cursor)
 
     datasource = context.data_sources.add_warehouse_duckdb(

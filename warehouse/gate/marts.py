@@ -1,16 +1,21 @@
 """Rules on marts: read from ``expectations/marts/<mart>.yaml``, run read-only on a build file.
 
+Queries in rules name other marts by their bare names, other tables with their schema, and what readers had until now as
+``last_release.<mart>``: the same columns, hidden numbers NULL, empty where nothing was released.
+
 Here: the rules' file and their outcomes. Not here: what a failed stop rule leads to (release).
 """
 
 from functools import lru_cache
 from pathlib import Path
 
+import duckdb
 import yaml
 from pydantic import ValidationError
 
 from warehouse import duck
 from warehouse.contract import Rule, RuleExtras
+from warehouse.duck import sql_path
 from warehouse.gate import expectations
 from warehouse.gate.model import RuleOutcome
 from warehouse.gate.rules import invalid_rule
@@ -40,19 +45,39 @@ def mart_rules(path: Path) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def judge_mart(s: Settings, build_file: Path, mart: str, schema: str = "marts") -> list[RuleOutcome]:
+def judge_mart(
+    s: Settings, build_file: Path, mart: str, schema: str = "marts", last_release: Path | None = None
+) -> list[RuleOutcome]:
     """Run ``expectations/marts/<mart>.yaml`` on a mart of a build file; a mart without a file has no rules.
 
-    Queries in rules name other marts by their bare names, other tables with their schema.
+    ``last_release`` is the file of marts that this build is compared with.
     """
     path = s.mart_rules_dir / f"{mart}.yaml"
     rules = mart_rules(path) if path.is_file() else ()
-    connection = duck.connect(s, build_file, read_only=True)
-    try:
-        findings = expectations.run(connection, mart, rules, schema=schema, pointers=False)
-    finally:
-        connection.close()
+    # A connection opened read-only could not make the views.
+    with duck.connect(s) as connection:
+        connection.execute(f"ATTACH '{sql_path(build_file)}' AS build (READ_ONLY)")
+        _attach_last_release(connection, schema, last_release)
+        findings = expectations.run(connection, mart, rules, schema=f"build.{schema}", pointers=False)
     return [_outcome(rule, findings[rule.code]) for rule in rules]
+
+
+def _attach_last_release(connection: duckdb.DuckDBPyConnection, schema: str, released: Path | None) -> None:
+    """Make ``last_release.<mart>`` of every mart, with at least the columns it has now."""
+    connection.execute("ATTACH ':memory:' AS last_release")
+    if released:
+        connection.execute(f"ATTACH '{sql_path(released)}' AS released (READ_ONLY)")
+    marts = connection.execute(
+        "SELECT table_name, bool_or(database_name = 'released') FROM duckdb_tables()"
+        " WHERE (database_name, schema_name) IN (('build', ?), ('released', 'main')) GROUP BY table_name"
+        " HAVING bool_or(database_name = 'build')",
+        [schema],
+    ).fetchall()
+    for mart, was_released in marts:
+        then = f'UNION ALL BY NAME FROM released.main."{mart}"' if was_released else ""
+        connection.execute(
+            f'CREATE VIEW last_release.main."{mart}" AS FROM (FROM build."{schema}"."{mart}" LIMIT 0) {then}'
+        )
 
 
 def _outcome(rule: Rule, finding: expectations.Finding) -> RuleOutcome:

@@ -51,21 +51,20 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
         state.sweep(s, led)
         catalogue = read_catalogue(manifest_path(s.home))
         last = state.newest(led)
+        older = _marts_file(s, last)
         with content.reading_build(s) as con:
             inputs = _inputs(con, led)
             fingerprint = _fingerprint(s, con, build.content_hash, catalogue, inputs)
             if last and _manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
-            rules = _judge_marts(s, catalogue)
+            rules = _judge_marts(s, catalogue, older)
             created_at = _created_at(s, last)
             release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
             draft = s.releases_dir / f".draft-{release_id}"
             draft.mkdir(mode=0o700)
             made = _fill(s, led, con, catalogue, draft, release_id, created_at)
-        # A release that was not restored cannot be compared with; it is named as the one before all the same.
-        if last and (s.releases_dir / last["release_id"]).is_dir():
-            older = s.releases_dir / last["release_id"] / content.MARTS_FILE
+        if older:
             found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
             _write_json(draft / changes.CHANGES_FILE, found)
         row = _ledger_row(led, build, last, release_id, created_at)
@@ -162,13 +161,21 @@ def _manifest(s: Settings, release_id: str) -> dict[str, Any]:
         return {}
 
 
-def _judge_marts(s: Settings, catalogue: Catalogue) -> list[dict[str, Any]]:
+def _marts_file(s: Settings, release: dict[str, Any] | None) -> Path | None:
+    """A release's marts; one that was not restored has none, though it is still the one before."""
+    path = s.releases_dir / release["release_id"] / content.MARTS_FILE if release else None
+    return path if path and path.is_file() else None
+
+
+def _judge_marts(s: Settings, catalogue: Catalogue, last_release: Path | None) -> list[dict[str, Any]]:
     """Run the rules of every mart that has some; a failed stop rule holds the whole release."""
-    judged = [mart.name for mart in catalogue.marts] + [mart.name for mart, _ in catalogue.ops]
     outcomes = []
-    for mart in judged:
+    for mart in [mart.name for mart in catalogue.marts] + [mart.name for mart, _ in catalogue.ops]:
         if (s.mart_rules_dir / f"{mart}.yaml").is_file():
-            outcomes += [{"mart": mart} | asdict(outcome) for outcome in gate.judge_mart(s, s.build_file, mart)]
+            outcomes += [
+                {"mart": mart} | asdict(outcome)
+                for outcome in gate.judge_mart(s, s.build_file, mart, last_release=last_release)
+            ]
     stopped = sorted(
         outcome["rule_code"] for outcome in outcomes if outcome["severity"] == "stop" and outcome["outcome"] != "pass"
     )
