@@ -181,9 +181,15 @@ def sources_file(s: Settings) -> Path:
     return s.dbt_dir / "models" / "staging" / "_sources.yml"
 
 
+# Who opened personal data, keys, erasures, and the ledger's own upkeep are no matter of any model.
+_NOT_EXPORTED = {
+    "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows", "tombstones"
+}  # fmt: skip
+
+
 def _exported_tables() -> list[sa.Table]:
-    """Ledger tables the models may read: all but the log of who opened personal data and the ledger's own upkeep."""
-    return [table for table in ledger.metadata.sorted_tables if table.name not in {"micro_openings", "schema_views"}]
+    """Ledger tables the models may read."""
+    return [table for table in ledger.metadata.sorted_tables if table.name not in _NOT_EXPORTED]
 
 
 def _arrow_type(kind: Any) -> pa.DataType:

@@ -92,6 +92,7 @@ deliveries = Table(
     Column("origin", String(12), nullable=False),
     Column("stored_path", Text, nullable=False, comment="below WAREHOUSE_HOME"),
     Column("stored_sha256", String(64), nullable=False),
+    Column("kept_sha256", String(64), comment="hash of the clear bytes once an erasure changed them; NULL = as sent"),
     Column("destroyed_at", UtcDateTime),
     comment="One row per file or paged answer of one sender for one (dataset, part, period)",
 )
@@ -227,16 +228,80 @@ pins = Table(
     comment="One row per rollback or unpin; the newest counts",
 )
 
-micro_openings = Table(
-    "micro_openings",
+openings = Table(
+    "openings",
     metadata,
     Column("opening_id", String(36), primary_key=True),
-    Column("release_id", String(40), nullable=False),
+    Column("subject", String(20), nullable=False, comment="micro | identity"),
+    Column("release_id", String(40), comment="the release whose micro file was opened"),
     Column("person", String(120), nullable=False),
+    Column("account", String(120), nullable=False, comment="account of the operating system it was done from"),
     Column("purpose", Text, nullable=False),
+    Column("approver", String(120), comment="a second person; demanded for clear identities"),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    comment="One row per opening of the micro file",
+    comment="One row per opening of the micro file or of clear identities: the purpose log",
+)
+
+key_checks = Table(
+    "key_checks",
+    metadata,
+    Column("key_name", String(20), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("check_value", String(64), nullable=False, comment="tells the key from any other without telling it"),
+    Column("since", UtcDateTime, nullable=False),
+    comment="One row per key and version that data were written under; the newest is in use",
+)
+
+key_rotations = Table(
+    "key_rotations",
+    metadata,
+    Column("rotation_id", String(36), primary_key=True),
+    Column("decided_by", String(120), nullable=False),
+    Column("approver", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("switched_at", UtcDateTime, comment="when the new keys came into use"),
+    Column("ended_at", UtcDateTime, comment="when the last file under the old keys was gone"),
+    comment="One row per decided change of keys",
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", String(36), primary_key=True),
+    Column("decided_by", String(120), nullable=False),
+    Column("approver", String(120), nullable=False),
+    Column("ground", String(200), nullable=False, comment="article of law"),
+    Column("reason", Text, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("person_keys", sa.JSON, comment="pseudonyms in kept releases; emptied when done"),
+    Column("found_at", UtcDateTime, comment="when all the person's rows had been found"),
+    Column("erased_at", UtcDateTime, comment="when the last of them was blanked"),
+    Column("proven_at", UtcDateTime, comment="when a scan found nothing of the person any more"),
+    comment="One row per decided erasure of a person; says nothing of who it is",
+)
+
+erased_rows = Table(
+    "erased_rows",
+    metadata,
+    Column("row_id", BigId, primary_key=True, autoincrement=True),
+    Column("erasure_id", String(36), nullable=False, index=True),
+    Column("delivery_id", String(32), nullable=False, index=True),
+    Column("source_part", String(80)),
+    Column("source_row", BigInteger, nullable=False),
+    Column("is_blanked", sa.Boolean, nullable=False),
+    comment="One row per landed row that an erasure blanks",
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("tombstone", String(64), primary_key=True, comment="keyed; re-keyed with every change of keys"),
+    Column("kind", String(12), nullable=False, comment="nik | description"),
+    Column("erasure_id", String(36), nullable=False, index=True),
+    Column("made_at", UtcDateTime, nullable=False),
+    comment="One row per keyed mark that keeps an erased person out of later deliveries",
 )
 
 schema_views = Table(

@@ -1,52 +1,30 @@
 """``warehouse micro``: the pseudonymised facts of the current release, opened by name, for a purpose, for a while.
 
-Here: the log of openings and the locked connection. Not here: what the file holds (release).
+Here: the locked connection. Not here: what the file holds (release), the log of openings (purpose).
 """
 
-from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
-from warehouse import duck, ledger
-from warehouse.errors import ConfigError, ReleaseError
+from warehouse import duck
+from warehouse import purpose as purposes
+from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.query import Answer, lock, select
 from warehouse.release.pseudonymised import attach_micro
 from warehouse.release.state import MICRO_FILE, current_id
 from warehouse.settings import Settings
 
-MOST_HOURS = 72
-_PURPOSE_LENGTH = 10
-
 
 def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) -> duckdb.DuckDBPyConnection:
     """A locked, read-only, in-memory connection on the current release's pseudonymised file.
 
-    The opening is on record before a byte is decrypted. Raises ConfigError MICRO_REFUSED, ReleaseError MICRO_NONE.
+    The opening is on record before a byte is decrypted. Raises ConfigError OPENING_REFUSED, ReleaseError MICRO_NONE.
     """
-    if not person.strip() or len(purpose.strip()) < _PURPOSE_LENGTH or not 1 <= hours <= MOST_HOURS:
-        raise ConfigError(
-            "MICRO_REFUSED",
-            f"Data mikro dibuka dengan nama, tujuan (sekurangnya sepuluh huruf) dan waktu 1–{MOST_HOURS} jam.",
-            f"Micro data open with a name, a purpose (at least ten letters) and 1–{MOST_HOURS} hours.",
-            "Lengkapi --person, --purpose dan --hours.",
-            "Complete --person, --purpose and --hours.",
-        )
     release_id = current_id(s)
     path = _micro_file(s, release_id)
-    now = s.utc_now()
-    led.insert(
-        ledger.micro_openings,
-        {
-            "opening_id": ledger.new_id(),
-            "release_id": release_id,
-            "person": person.strip(),
-            "purpose": purpose.strip(),
-            "opened_at": now,
-            "expires_at": now + timedelta(hours=hours),
-        },
-    )
+    purposes.open_for(s, led, "micro", person, purpose, hours, release_id=release_id)
     connection = duck.connect(s, sees_identifiers=True)
     attach_micro(connection, s, path, path.parent.name, read_only=True)
     connection.execute("USE micro")

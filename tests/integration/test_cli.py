@@ -116,7 +116,7 @@ def test_micro_is_opened_for_a_purpose_and_on_record(home: Settings):
     for purpose in ((), ("--purpose", " ")):
         fails(home, 2, *asked, *purpose)
     assert told(home, *asked, "--purpose", "Evaluasi intervensi gizi")[0]["children"] > 100
-    openings = Ledger(home.ledger).rows("select * from micro_openings")
+    openings = Ledger(home.ledger).rows("select * from openings")
     assert [(row["person"], row["purpose"]) for row in openings] == [("Budi", "Evaluasi intervensi gizi")]
     assert openings[0]["expires_at"] > openings[0]["opened_at"]
 

@@ -418,7 +418,7 @@ def test_every_opening_of_the_micro_file_is_on_record(s, led):
     made = release.publish(s, led, make_build(s, led)).release_id
     with pytest.raises(ConfigError, match="SQL_FAILED"):
         micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT missing FROM quality")
-    (opening,) = rows_of(led, ledger.micro_openings)
+    (opening,) = rows_of(led, ledger.openings)
     assert (opening["release_id"], opening["person"], opening["purpose"]) == (made, "Sari", "tinjauan balita pindah")
     assert opening["expires_at"] - opening["opened_at"] == timedelta(hours=4)
 
@@ -434,6 +434,6 @@ def test_every_opening_of_the_micro_file_is_on_record(s, led):
 )
 def test_micro_is_not_opened_without_person_purpose_and_a_term(s, led, person, purpose, hours):
     release.publish(s, led, make_build(s, led))
-    with pytest.raises(ConfigError, match="MICRO_REFUSED"):
+    with pytest.raises(ConfigError, match="OPENING_REFUSED"):
         micro.query(s, led, person, purpose, hours, "SELECT 1")
-    assert rows_of(led, ledger.micro_openings) == []
+    assert rows_of(led, ledger.openings) == []

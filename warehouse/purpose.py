@@ -1,0 +1,108 @@
+"""The purpose log: who opened pseudonymised facts or clear identities, for what, with whose approval, until when.
+
+Here: recording an opening and asking whether one is in force. Not here: what is opened (micro, review), telling people
+of a breach (breach).
+
+An opening is on record before anything is decrypted, so that the log is never behind what was seen. Clear identities
+take two people.
+"""
+
+import os
+import pwd
+from datetime import timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from warehouse import ledger
+from warehouse.errors import ConfigError
+from warehouse.ledger import Ledger
+from warehouse.settings import Settings
+
+Subject = Literal["micro", "identity"]
+MOST_HOURS = 72
+_PURPOSE_LENGTH = 10
+_TWO_PEOPLE: tuple[Subject, ...] = ("identity",)
+
+
+def open_for(
+    s: Settings,
+    led: Ledger,
+    subject: Subject,
+    person: str,
+    purpose: str,
+    hours: int,
+    *,
+    approver: str | None = None,
+    release_id: str | None = None,
+) -> dict[str, Any]:
+    """Record an opening and return its row; raises ConfigError OPENING_REFUSED or OPENING_UNAPPROVED."""
+    person, purpose, approver = person.strip(), purpose.strip(), (approver or "").strip() or None
+    if not person or len(purpose) < _PURPOSE_LENGTH or not 1 <= hours <= MOST_HOURS:
+        raise ConfigError(
+            "OPENING_REFUSED",
+            f"Data pribadi dibuka dengan nama, tujuan (sekurangnya sepuluh huruf) dan waktu 1–{MOST_HOURS} jam.",
+            f"Personal data open with a name, a purpose (at least ten letters) and 1–{MOST_HOURS} hours.",
+            "Lengkapi --person, --purpose dan --hours.",
+            "Complete --person, --purpose and --hours.",
+        )
+    if subject in _TWO_PEOPLE:
+        demand_two_people(person, approver)
+    now = s.utc_now()
+    row = {
+        "opening_id": ledger.new_id(),
+        "subject": subject,
+        "release_id": release_id,
+        "person": person,
+        "account": account(),
+        "purpose": purpose,
+        "approver": approver,
+        "opened_at": now,
+        "expires_at": now + timedelta(hours=hours),
+    }
+    led.insert(ledger.openings, row)
+    return row
+
+
+def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict[str, Any]:
+    """The person's newest opening that has not expired; raises ConfigError OPENING_NONE without one."""
+    found = led.rows(
+        sa.select(ledger.openings)
+        .where(
+            ledger.openings.c.subject == subject,
+            ledger.openings.c.person == person.strip(),
+            ledger.openings.c.account == account(),
+            ledger.openings.c.expires_at > s.utc_now(),
+        )
+        .order_by(ledger.openings.c.opened_at.desc())
+        .limit(1)
+    )
+    if not found:
+        raise ConfigError(
+            "OPENING_NONE",
+            "Tidak ada pembukaan data pribadi yang masih berlaku atas nama ini.",
+            "No opening of personal data is in force under this name.",
+            "Buka dahulu dengan nama, tujuan, waktu dan, untuk identitas, nama penyetuju.",
+            "Open them first with name, purpose, hours and, for identities, the approver's name.",
+        )
+    return found[0]
+
+
+def demand_two_people(person: str, approver: str | None) -> None:
+    """Raise ConfigError OPENING_UNAPPROVED unless somebody else than ``person`` approves."""
+    if not approver or approver.strip().casefold() == person.strip().casefold():
+        raise ConfigError(
+            "OPENING_UNAPPROVED",
+            "Tindakan ini memerlukan persetujuan orang kedua.",
+            "This takes the approval of a second person.",
+            "Sebut penyetuju yang bukan pelaksana dengan --approver.",
+            "Name an approver other than whoever does it with --approver.",
+        )
+
+
+def account() -> str:
+    """The account this process really runs as: not a claim, unlike the name that is given."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
