@@ -34,7 +34,7 @@ from warehouse.errors import BuildError, ConfigError
 from warehouse.gate.rules import all_rules, judged_column
 from warehouse.ledger import Ledger, UtcDateTime
 from warehouse.mart import manifest_path
-from warehouse.settings import Settings, get_settings
+from warehouse.settings import KEY_VARIABLES, Settings, get_settings
 
 Progress = Callable[[str], None]
 
@@ -297,8 +297,9 @@ def dbt_target(s: Settings) -> Path:
 
 
 def dbt_environment(s: Settings, file: Path) -> dict[str, str]:
-    """What a dbt process sees: no telemetry, all it writes under WAREHOUSE_HOME."""
-    return os.environ | {
+    """What a dbt process sees: no keys, no telemetry, all it writes under WAREHOUSE_HOME."""
+    inherited = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
+    return inherited | {
         "DBT_PROJECT_DIR": str(s.dbt_dir),
         "DBT_PROFILES_DIR": str(s.dbt_dir),
         "DBT_TARGET_PATH": str(dbt_target(s)),
@@ -426,6 +427,13 @@ def _only_writer(s: Settings) -> Iterator[int]:
         yield handle.fileno()
 
 
+def _close_killed(s: Settings, led: Ledger) -> None:
+    """Whoever holds the build lock runs alone: a build still on record as running was killed."""
+    killed = {"outcome": "failed", "ended_at": s.utc_now(), "detail": "KILLED"}
+    with led.write() as connection:
+        connection.execute(ledger.builds.update().where(ledger.builds.c.outcome == "running"), killed)
+
+
 def is_up_to_date(s: Settings, led: Ledger, as_of: date) -> bool:
     """Whether the build file at hand already holds exactly what a build would make now."""
     newest = led.rows(
@@ -448,6 +456,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
     with _only_writer(s) as lock:
         for left in s.build_file.parent.glob(".building-*"):
             shutil.rmtree(left)
+        _close_killed(s, led)
         led.insert(
             ledger.builds,
             {

@@ -7,16 +7,19 @@ Every step may be killed anywhere and run again: files come first under content-
 last, and a step starts by asking the ledger what is still missing.
 """
 
+import fcntl
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from warehouse import agencies, build, gate, lake, landing, ledger, linkage, release, report, vault
+from warehouse import agencies, build, gate, keys, lake, landing, ledger, linkage, release, report, vault
 from warehouse.contract import Contract, get_contract, load_contracts
 from warehouse.errors import BuildError, ConfigError, FetchError, ReleaseError, UnreadableDelivery, WarehouseError
 from warehouse.ledger import Ledger
@@ -163,7 +166,8 @@ def judge(
     rows = [row for row in (led.delivery(i) for i in delivery_ids) if row is not None]
     verdicts = []
     for group in _groups(rows):
-        verdicts += _judge_group(s, led, group, overridden)
+        with keys.held(s):
+            verdicts += _judge_group(s, led, group, overridden)
         if progress:
             progress(f"{group[0]['dataset']}: {len(verdicts)}/{len(rows)}")
     return verdicts
@@ -188,6 +192,7 @@ def _judge_group(
     s: Settings, led: Ledger, group: list[dict[str, Any]], overridden: frozenset[str]
 ) -> list[dict[str, Any]]:
     contract = get_contract(s.contracts_dir, group[0]["dataset"])
+    keys.confirm(s, led, *(keys.USES if contract.identity_columns else ("landing",)))
     started = time.monotonic()
     parsed: dict[str, Parsed] = {}
     verdicts = []
@@ -616,10 +621,7 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
     s = s or get_settings()
     led = open_ledger(s)
     say = progress or (lambda _text: None)
-    night_id, started = ledger.new_id(), time.monotonic()
-    led.insert(
-        ledger.nights, {"night_id": night_id, "logical_date": logical_date, "started_at": _now(), "outcome": "running"}
-    )
+    started = time.monotonic()
     detail: dict[str, Any] = {"stages": {}}
 
     def stage(name: str, step: Callable[[], Any]) -> Any:
@@ -630,26 +632,58 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
         finally:
             detail["stages"][name] = round(time.monotonic() - begun, 2)
 
-    outcome = "failed"
-    try:
-        if build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
-            outcome = "unchanged"
-        else:
-            stage("link", lambda: linkage.link(s, led))
-            built = stage("build", lambda: build.run(s, led, logical_date, progress=say))
-            released = stage("release", lambda: release.publish(s, led, built))
-            outcome = released.outcome
-            detail["release_id"] = released.release_id
-    except (BuildError, ReleaseError) as error:
-        outcome = "held"
-        detail |= _error_fields(error)
-    finally:
-        led_row = {"ended_at": _now(), "outcome": outcome, "detail": str(detail.get("error_code") or "")}
-        with led.write() as connection:
-            connection.execute(ledger.nights.update().where(ledger.nights.c.night_id == night_id), led_row)
+    with keys.held(s), _recorded_night(s, led, logical_date) as record:
+        try:
+            if build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
+                record["outcome"] = "unchanged"
+            else:
+                stage("link", lambda: linkage.link(s, led))
+                built = stage("build", lambda: build.run(s, led, logical_date, progress=say))
+                released = stage("release", lambda: release.publish(s, led, built))
+                record["outcome"] = released.outcome
+                detail["release_id"] = released.release_id
+        except (BuildError, ReleaseError) as error:
+            detail |= _error_fields(error)
+            record |= {"outcome": "held", "detail": error.code}
     stage("ops", lambda: release.refresh_ops(s, led))
     stage("report", lambda: report.render(s, led))
-    return {"outcome": outcome, "seconds": round(time.monotonic() - started, 2), **detail}
+    return {"outcome": record["outcome"], "seconds": round(time.monotonic() - started, 2), **detail}
+
+
+@contextmanager
+def _recorded_night(s: Settings, led: Ledger, logical_date: date) -> Iterator[dict[str, Any]]:
+    """One ledger row for a run of the marts step; yields what is written into it at the end.
+
+    A night holds a lock on a file of its own while it runs: a row that says ``running`` and whose file nobody holds is
+    of a night that was killed, and is closed as failed by the next.
+    """
+    folder = s.tmp_dir / "nights"
+    folder.mkdir(parents=True, exist_ok=True)
+    running = led.rows(sa.select(ledger.nights.c.night_id).where(ledger.nights.c.outcome == "running"))
+    for row in running:
+        with (folder / row["night_id"]).open("w") as handle, suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _end_night(led, row["night_id"], {"outcome": "failed", "detail": "KILLED"})
+            Path(handle.name).unlink()
+    night_id, record = ledger.new_id(), {"outcome": "failed", "detail": ""}
+    with (folder / night_id).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        led.insert(
+            ledger.nights,
+            {"night_id": night_id, "logical_date": logical_date, "started_at": _now(), "outcome": "running"},
+        )
+        try:
+            yield record
+        finally:
+            _end_night(led, night_id, record)
+            Path(handle.name).unlink()
+
+
+def _end_night(led: Ledger, night_id: str, record: dict[str, Any]) -> None:
+    with led.write() as connection:
+        connection.execute(
+            ledger.nights.update().where(ledger.nights.c.night_id == night_id), record | {"ended_at": _now()}
+        )
 
 
 def datasets(*, s: Settings | None = None) -> list[str]:

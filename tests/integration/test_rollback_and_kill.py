@@ -128,3 +128,8 @@ def test_run_again_it_makes_the_release_of_an_undisturbed_night(killed: Settings
     assert content_hashes(killed)[-1] == content_hashes(whole)[-1] != content_hashes(good_night)[-1]
     assert current_id(killed) != current_id(good_night)
     assert not list(killed.build_file.parent.glob(".building-*"))
+    led = Ledger(killed.ledger)
+    for table in ("nights", "builds"):
+        ended = led.rows(f"select outcome, detail from {table} order by started_at")
+        assert {"outcome": "failed", "detail": "KILLED"} in ended
+        assert "running" not in {row["outcome"] for row in ended}
