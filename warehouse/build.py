@@ -81,6 +81,9 @@ _RULE_COLUMNS = {
     "action_en": (pa.string(), "What to do, in English."),
     "owner": (pa.string(), "Who has to act: sender, data_engineer or walidata."),
 }
+_MART_RULE_COLUMNS = {"mart": (pa.string(), "Mart it judges.")} | {
+    name: described for name, described in _RULE_COLUMNS.items() if name != "dataset"
+}
 _IN_FORCE_COLUMNS = {
     "delivery_id": (pa.string(), "Delivery that counts."),
     "dataset": (pa.string(), "Dataset, agency/name."),
@@ -135,6 +138,7 @@ def sources_yaml(contracts: dict[str, Contract]) -> str:
         "contracts": _CONTRACT_COLUMNS,
         "contract_parts": _PART_COLUMNS,
         "contract_rules": _RULE_COLUMNS,
+        "mart_rules": _MART_RULE_COLUMNS,
         "deliveries_in_force": _IN_FORCE_COLUMNS,
     }
     ledger_tables = [
@@ -248,7 +252,19 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
     )
     tables["contract_rules"] = made(
         _RULE_COLUMNS,
-        [_rule_row(contract, rule) for contract in contracts.values() for rule in all_rules(contract)],
+        [
+            {"dataset": contract.dataset} | _rule_row(rule)
+            for contract in contracts.values()
+            for rule in all_rules(contract)
+        ],
+    )
+    tables["mart_rules"] = made(
+        _MART_RULE_COLUMNS,
+        [
+            {"mart": path.stem} | _rule_row(rule)
+            for path in sorted(s.mart_rules_dir.glob("*.yaml"))
+            for rule in mart_rules(path)
+        ],
     )
     tables["deliveries_in_force"] = made(_IN_FORCE_COLUMNS, _in_force(led, contracts))
     con.execute("CREATE SCHEMA ledger")
@@ -256,10 +272,9 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
         _create_table(con, f'ledger."{name}"', table)
 
 
-def _rule_row(contract: Contract, rule: Rule) -> dict[str, Any]:
-    own = {"dataset": contract.dataset, "rule_code": rule.code, "column_name": judged_column(rule)}
-    words = {name: getattr(rule, name, None) or getattr(rule.extras, name, None) for name in _RULE_COLUMNS}
-    return words | own
+def _rule_row(rule: Rule) -> dict[str, Any]:
+    own = {"rule_code": rule.code, "column_name": judged_column(rule), "severity": rule.severity}
+    return own | {"category": rule.category} | rule.extras.model_dump(include=set(_RULE_COLUMNS))
 
 
 def _create_table(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

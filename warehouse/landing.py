@@ -56,11 +56,19 @@ def land(
 ) -> Landed:
     """Keep the file at ``path`` as a delivery; the file itself is left alone.
 
-    Raises ConfigError when there is no landing key, LANDING_BROTLI for Parquet nobody here can read, LANDING_CHANGED
-    when the file changes while it is being landed, and LANDING_NOT_WRITTEN when the disk takes no more.
+    Raises ConfigError when there is no landing key or a wrong one, LANDING_BROTLI for Parquet nobody here can read,
+    LANDING_CHANGED when the file changes while it is being landed, and LANDING_NOT_WRITTEN when the disk takes no more.
     """
-    recipient = keys.landing_recipient(s)
+    keys.confirm(s, led, "landing")
     _refuse_brotli(path)
+    with keys.held(s):
+        return _land(s, led, contract, part, period, path, media, origin)
+
+
+def _land(
+    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: str
+) -> Landed:
+    recipient = keys.landing_recipient(s)
     content_sha256, size = _hash_file(path)
     name = delivery_id(contract.dataset, part, period, content_sha256)
     if led.delivery(name):

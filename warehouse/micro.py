@@ -26,7 +26,7 @@ def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) ->
     path = _micro_file(s, release_id)
     purposes.open_for(s, led, "micro", person, purpose, hours, release_id=release_id)
     connection = duck.connect(s, sees_identifiers=True)
-    attach_micro(connection, s, path, path.parent.name, read_only=True)
+    attach_micro(connection, s, path, path.parent.name)
     connection.execute("USE micro")
     lock(connection)
     return connection

@@ -7,12 +7,19 @@ agency's protocol does (agencies).
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.periods import JAKARTA
 
+# Variables that hold keys: never handed on to a process that has no use for them.
+KEY_VARIABLES = frozenset(
+    f"WAREHOUSE_{prefix}{name}"
+    for prefix in ("", "NEXT_")
+    for name in ("LANDING_PUB", "LANDING_KEY", "PSEUDONYM_KEY", "VAULT_KEY")
+)
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -28,6 +35,17 @@ class Settings(BaseSettings):
     keys_dir: Path | None = Field(
         default=None, description="Folder with landing.pub, landing.key, pseudonym.key, vault.key"
     )
+    keys_from: Literal["files", "environment", "airflow"] = Field(
+        default="files", description="Where the keys stand: files in keys_dir, these settings, or Airflow's secrets"
+    )
+    landing_pub: SecretStr | None = Field(default=None, description="The key itself, with keys_from=environment")
+    landing_key: SecretStr | None = Field(default=None, description="The key itself, with keys_from=environment")
+    pseudonym_key: SecretStr | None = Field(default=None, description="The key itself, with keys_from=environment")
+    vault_key: SecretStr | None = Field(default=None, description="The key itself, with keys_from=environment")
+    next_landing_pub: SecretStr | None = Field(default=None, description="Its successor, while keys are changed")
+    next_landing_key: SecretStr | None = Field(default=None, description="Its successor, while keys are changed")
+    next_pseudonym_key: SecretStr | None = Field(default=None, description="Its successor, while keys are changed")
+    next_vault_key: SecretStr | None = Field(default=None, description="Its successor, while keys are changed")
     endpoints_file: Path | None = Field(default=None, description="JSON: server addresses that replace the contracts'")
     secrets_dir: Path | None = Field(default=None, description="Folder with one file per agency credential")
     now: datetime | None = Field(default=None, description="Fixes the clock (tests, sandbox); else the system's")

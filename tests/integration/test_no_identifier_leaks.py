@@ -124,7 +124,7 @@ def contents(s: Settings, path: Path) -> Iterator[tuple[str, bytes]]:
     yield "bytes", path.read_bytes()
     if path.name == "micro.duckdb":
         with duck.connect(s, sees_identifiers=True) as connection:
-            attach_micro(connection, s, path, path.parent.name, read_only=True)
+            attach_micro(connection, s, path, path.parent.name)
             yield from _tables(connection, "micro")
     elif path.suffix == ".duckdb":
         with duck.connect(s) as connection:

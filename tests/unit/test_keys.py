@@ -1,4 +1,4 @@
-"""Keys are made only for the sandbox, and anything doubtful about a key is refused before it is used."""
+"""Keys come from files, environment or secrets backend; anything doubtful about one is refused before it is used."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyrage
 import pytest
 
-from warehouse import keys
+from warehouse import build, keys, ledger
 from warehouse.errors import ConfigError
-from warehouse.settings import Settings
+from warehouse.settings import KEY_VARIABLES, Settings
 
 READERS = [keys.landing_recipient, keys.landing_identity, keys.pseudonym_key, keys.vault_key]
 
@@ -97,3 +97,141 @@ def test_a_damaged_key_is_refused_without_showing_it(s, text):
         with pytest.raises(ConfigError, match="KEYS_INVALID") as caught:
             read(s)
         assert not text or text not in str(caught.value)
+
+
+# --- where keys stand ------------------------------------------------------------------------------------------------
+
+
+def texts(s: Settings) -> dict[str, str]:
+    return {name.replace(".", "_"): (s.keys / name).read_text() for name in keys.FILES}
+
+
+@pytest.fixture
+def held_elsewhere(s, tmp_path) -> tuple[Settings, dict[str, str]]:
+    """Keys made elsewhere, and a home that has no key folder."""
+    keys.make_sandbox_keys(s)
+    return Settings(home=tmp_path / "other"), texts(s)
+
+
+def test_keys_come_from_the_environment(s, held_elsewhere, monkeypatch):
+    other, values = held_elsewhere
+    for name, value in values.items():
+        monkeypatch.setenv(f"WAREHOUSE_{name.upper()}", value)
+    found = Settings(home=other.home, keys_from="environment")
+    assert [keys.check_value(read(found)) for read in READERS] == [keys.check_value(read(s)) for read in READERS]
+    assert not any(value.strip() in repr(found) for value in values.values())
+
+
+def test_keys_come_from_airflows_secrets_backend(s, held_elsewhere, monkeypatch):
+    other, values = held_elsewhere
+    for name, value in values.items():
+        monkeypatch.setenv(f"AIRFLOW_VAR_WAREHOUSE_{name.upper()}", value)
+    found = Settings(home=other.home, keys_from="airflow")
+    assert [keys.check_value(read(found)) for read in READERS] == [keys.check_value(read(s)) for read in READERS]
+
+
+@pytest.mark.parametrize("source", ["environment", "airflow"])
+@pytest.mark.parametrize("read", READERS)
+def test_a_key_missing_there_is_refused(s, source, read):
+    with pytest.raises(ConfigError, match="KEYS_MISSING"):
+        read(Settings(home=s.home, keys_from=source))
+    assert not s.home.exists()
+
+
+def test_a_process_that_needs_no_keys_is_given_none(s, monkeypatch):
+    for name in KEY_VARIABLES:
+        monkeypatch.setenv(name, "secret")
+    assert KEY_VARIABLES.isdisjoint(build.dbt_environment(s, s.build_file))
+
+
+# --- the right ones --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def used(s) -> Settings:
+    """A home whose data stand under its keys."""
+    keys.make_sandbox_keys(s)
+    ledger.upgrade(s.ledger)
+    keys.confirm(s, ledger.Ledger(s.ledger), *keys.USES)
+    return s
+
+
+def replace(s: Settings, *names: str) -> None:
+    """Put keys of another set in the place of some of these."""
+    other = Settings(home=s.home / "other")
+    keys.make_sandbox_keys(other)
+    for name in names:
+        os.replace(other.keys / name, s.keys / name)
+
+
+@pytest.mark.parametrize(("name", "read"), list(zip(keys.FILES, READERS, strict=True)))
+def test_a_key_that_is_not_the_one_in_use_is_refused(used, name, read):
+    replace(used, name)
+    with pytest.raises(ConfigError, match="KEYS_WRONG"):
+        read(used)
+
+
+@pytest.mark.parametrize("name", keys.FILES)
+def test_nothing_is_landed_or_judged_under_a_wrong_key(used, name):
+    replace(used, name)
+    use = {"landing.pub": "landing", "pseudonym.key": "pseudonym", "vault.key": "vault"}.get(name)
+    if use:
+        with pytest.raises(ConfigError, match="KEYS_WRONG"):
+            keys.confirm(used, ledger.Ledger(used.ledger), use)
+    with pytest.raises(ConfigError, match="KEYS_WRONG"):
+        keys.describe(used)
+
+
+def test_the_ledger_tells_keys_apart_without_telling_them(used):
+    said = str(ledger.Ledger(used.ledger).rows("select * from key_checks"))
+    assert all(line not in said for text in texts(used).values() for line in text.splitlines())
+    assert len(ledger.Ledger(used.ledger).rows("select distinct check_value from key_checks")) == 3
+
+
+def test_a_host_that_only_ingests_needs_the_public_half_only(s):
+    keys.make_sandbox_keys(s)
+    for name in (keys.LANDING_SECRET, keys.PSEUDONYM, keys.VAULT):
+        (s.keys / name).unlink()
+    ledger.upgrade(s.ledger)
+    keys.confirm(s, ledger.Ledger(s.ledger), "landing")
+    keys.landing_recipient(s)
+
+
+# --- successors ------------------------------------------------------------------------------------------------------
+
+
+def production(s: Settings, tmp_path) -> Settings:
+    return Settings(home=s.home, keys_dir=tmp_path / "production")
+
+
+def test_new_production_keys_are_made_once_and_outside_the_home(s, tmp_path):
+    made = production(s, tmp_path)
+    assert keys.make_new(made) == made.keys
+    assert keys.describe(made).startswith("production")
+    assert {path.stat().st_mode & 0o777 for path in made.keys.iterdir()} == {0o600}
+    with pytest.raises(ConfigError, match="KEYS_IN_HOME"):
+        keys.make_new(s)
+    with pytest.raises(ConfigError, match="KEYS_NEED_FOLDER"):
+        keys.make_new(Settings(home=s.home, keys_from="environment"))
+
+
+def test_successors_lie_apart_and_are_not_used_until_the_ledger_says_so(used):
+    before = [keys.check_value(read(used)) for read in READERS]
+    folder = keys.make_new(used)
+    assert folder == used.keys / keys.NEXT
+    assert (folder / keys.VAULT).read_text().startswith("warehouse-key 2\n")
+    assert [keys.check_value(read(used)) for read in READERS] == before
+    with pytest.raises(ConfigError, match="KEYS_THERE"):
+        keys.make_new(used)
+    with ledger.Ledger(used.ledger).write() as connection:
+        for name, use in ((keys.LANDING_PUBLIC, "landing"), (keys.PSEUDONYM, "pseudonym"), (keys.VAULT, "vault")):
+            check = keys.check_value(keys.of_generation(used, name, "next"))
+            row = {"key_name": use, "version": 2, "check_value": check, "since": used.utc_now()}
+            connection.execute(ledger.key_checks.insert(), row)
+    after = [keys.check_value(read(used)) for read in READERS]
+    assert set(after).isdisjoint(before)
+    assert keys.promote(used)
+    assert [keys.check_value(read(used)) for read in READERS] == after
+    assert not folder.exists()
+    assert len(list((used.keys / keys.PREVIOUS).iterdir())) == len(keys.FILES)
+    assert keys.promote(used)

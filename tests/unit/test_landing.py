@@ -108,10 +108,11 @@ def test_a_file_with_another_content_is_named_corrupt(s, led, tmp_path):
 
 def test_a_missing_file_and_a_wrong_key_are_told_apart(s, led, tmp_path):
     row = led.delivery(put(s, led, tmp_path / "file", b"x").delivery_id)
-    other = pyrage.x25519.Identity.generate()
-    (s.keys / keys.LANDING_SECRET).write_text(f"{other}\n")
+    right = (s.keys / keys.LANDING_SECRET).read_text()
+    (s.keys / keys.LANDING_SECRET).write_text(f"{pyrage.x25519.Identity.generate()}\n")
     with pytest.raises(ConfigError, match="KEYS_WRONG"):
         landing.read(s, row)
+    (s.keys / keys.LANDING_SECRET).write_text(right)
     (s.home / row["stored_path"]).unlink()
     with pytest.raises(UnreadableDelivery, match="LANDING_MISSING"):
         landing.read(s, row)

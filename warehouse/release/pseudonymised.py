@@ -24,15 +24,30 @@ _REFUSED = re.compile(
 )
 
 
-def _key(s: Settings, release_id: str) -> str:
+def _key(vault_key: bytes, release_id: str) -> str:
     """The key of one release's file, derived from the vault's."""
-    return hmac.new(keys.vault_key(s), f"micro:{release_id}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(vault_key, f"micro:{release_id}".encode(), hashlib.sha256).hexdigest()
 
 
-def attach_micro(con: duckdb.DuckDBPyConnection, s: Settings, path: Path, release_id: str, *, read_only: bool) -> None:
-    """Attach a release's pseudonymised file as ``micro``."""
-    options = f"ENCRYPTION_KEY '{_key(s, release_id)}'" + (", READ_ONLY" if read_only else "")
-    con.execute(f"ATTACH {literal(str(path))} AS micro ({options})")
+def create_micro(con: duckdb.DuckDBPyConnection, path: Path, release_id: str, vault_key: bytes, name: str) -> None:
+    """Attach a new pseudonymised file under ``name``, encrypted for a release."""
+    con.execute(f"ATTACH {literal(str(path))} AS {name} (ENCRYPTION_KEY '{_key(vault_key, release_id)}')")
+
+
+def attach_micro(con: duckdb.DuckDBPyConnection, s: Settings, path: Path, release_id: str) -> None:
+    """Attach a release's pseudonymised file as ``micro``, read-only, also while its key is being changed."""
+    *others, last = keys.vault_keys(s)
+    for vault_key in others:
+        try:
+            _attach(con, path, release_id, vault_key)
+        except duckdb.Error:
+            continue
+        return
+    _attach(con, path, release_id, last)
+
+
+def _attach(con: duckdb.DuckDBPyConnection, path: Path, release_id: str, vault_key: bytes) -> None:
+    con.execute(f"ATTACH {literal(str(path))} AS micro (ENCRYPTION_KEY '{_key(vault_key, release_id)}', READ_ONLY)")
 
 
 def write_micro(
@@ -43,14 +58,14 @@ def write_micro(
         _refuse_columns(mart)
     tables = {f'micro.main."{mart.name}"': mart for mart in (*catalogue.micro, *catalogue.restricted)}
     sources = {table: f"(SELECT {_masked(mart)} FROM {BUILD}.{mart.relation})" for table, mart in tables.items()}
-    attach_micro(con, s, path, release_id, read_only=False)
+    create_micro(con, path, release_id, keys.vault_key(s), "micro")
     for table, mart in tables.items():
         con.execute(mart.ddl(table))
         con.execute(f"INSERT INTO {table} FROM {sources[table]} ORDER BY ALL")
         for comment in mart.comments(table):
             con.execute(comment)
     con.execute("DETACH micro")
-    attach_micro(con, s, path, release_id, read_only=True)
+    attach_micro(con, s, path, release_id)
     demand_equal(con, ((sources[table], table) for table in tables))
     return [Content(mart.name, *content_hash(con, table)) for table, mart in tables.items()]
 
