@@ -31,6 +31,7 @@ import yaml
 from warehouse import agencies, duck, lake, ledger, linkage
 from warehouse.contract import Contract, Rule, load_contracts
 from warehouse.errors import BuildError, ConfigError
+from warehouse.gate.marts import mart_rules
 from warehouse.gate.rules import all_rules, judged_column
 from warehouse.ledger import Ledger, UtcDateTime
 from warehouse.mart import manifest_path

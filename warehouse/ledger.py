@@ -191,6 +191,24 @@ builds = Table(
     comment="One row per build of the warehouse file",
 )
 
+mart_rule_results = Table(
+    "mart_rule_results",
+    metadata,
+    Column("result_id", BigId, primary_key=True, autoincrement=True),
+    Column("build_id", String(36), nullable=False, index=True),
+    Column("judged_at", UtcDateTime, nullable=False, index=True),
+    Column("mart", String(80), nullable=False),
+    Column("rule_code", String(120), nullable=False),
+    Column("column_name", String(80)),
+    Column("severity", String(12), nullable=False),
+    Column("category", String(40), nullable=False),
+    Column("outcome", String(10), nullable=False, comment="pass | fail | not_run"),
+    Column("checked", BigInteger),
+    Column("failed", BigInteger),
+    Column("observed", Float),
+    comment="One row per rule of a mart and judgement of a build; rows of one judgement share judged_at",
+)
+
 releases = Table(
     "releases",
     metadata,

@@ -286,8 +286,11 @@ def test_a_failed_stop_rule_on_a_mart_holds_the_release(s, led):
         "  message_id: x\n  message_en: x\n  action_id: x\n  action_en: x\n  owner: walidata\n"
         "  reason: test\n  reason_date: 2026-11-22\n"
     )
+    build = make_build(s, led)
     with pytest.raises(ReleaseError, match="PAIRS-MATCHED"):
-        release.publish(s, led, make_build(s, led))
+        release.publish(s, led, build)
+    (found,) = led.rows("select build_id, mart, rule_code, outcome from mart_rule_results")
+    assert found == {"build_id": build.build_id, "mart": "pairs", "rule_code": "PAIRS-MATCHED", "outcome": "fail"}
 
 
 @pytest.mark.parametrize("step", ["write_marts", "write_micro", "_finish", "_record", "point_current"])

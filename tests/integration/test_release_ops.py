@@ -82,6 +82,17 @@ def told(tmp_path_factory):
     record.judge(ids["held"], "fail", verdict="held", rows_admitted=0, rows_refused=10, reason_code=RULE)
     record.judge(ids["replayed"], "fail", (5, 6), at=NOON)
     record.judge(ids["replayed"], "fail", (6,), at=NOON + timedelta(hours=1))
+    for hours, outcomes in enumerate([("fail", "fail"), ("pass", "fail"), ("fail", "fail")]):
+        at = NOON + timedelta(hours=hours)
+        for code, outcome in zip(("STUNTING-005", "STUNTING-006"), outcomes, strict=True):
+            about = {
+                "mart": "stunting_by_area_month",
+                "rule_code": code,
+                "severity": "warn",
+                "category": "plausibility",
+            }
+            judged = {"build_id": f"build-{hours}", "judged_at": at, "outcome": outcome, "failed": hours}
+            led.insert(ledger.mart_rule_results, about | judged)
     led.insert(ledger.nights, {"night_id": "n", "logical_date": TODAY, "started_at": NOON, "outcome": "running"})
     s.build_file.parent.mkdir(parents=True)
     keys.make_sandbox_keys(s)
@@ -108,7 +119,14 @@ def rows(con, query: str) -> list[dict]:
 def test_the_refreshed_marts_equal_those_dbt_built(told):
     s, con, _ = told
     con.execute(f"ATTACH '{s.build_file}' AS built (READ_ONLY)")
-    for mart in ("ops_deliveries", "ops_gate_results", "ops_quarantine", "ops_freshness", "ops_releases"):
+    for mart in (
+        "ops_deliveries",
+        "ops_gate_results",
+        "ops_quarantine",
+        "ops_freshness",
+        "ops_releases",
+        "ops_mart_rules",
+    ):
         assert con.execute(f"FROM {mart} EXCEPT FROM built.marts.{mart}").fetchall() == []
         assert con.execute(f"FROM built.marts.{mart} EXCEPT FROM {mart}").fetchall() == []
 
@@ -121,6 +139,17 @@ def test_a_delivery_says_whether_it_counts_and_what_it_supersedes(told):
     assert found[ids["september"]]["supersedes"] is None
     assert found[ids["waiting"]]["verdict"] is None
     assert (found[ids["held"]]["verdict"], found[ids["held"]]["reason_code"]) == ("held", RULE)
+
+
+def test_marts_rules_stand_as_last_judged_with_their_words_and_since_when(told):
+    _, con, _ = told
+    found = {row["rule_code"]: row for row in rows(con, "FROM ops_mart_rules")}
+    assert {row["build_id"] for row in found.values()} == {"build-2"}
+    assert {row["failed"] for row in found.values()} == {2}
+    assert found["STUNTING-005"]["failing_since"] == NOON + timedelta(hours=2)
+    assert found["STUNTING-006"]["failing_since"] == NOON
+    assert found["STUNTING-006"]["message_id"]
+    assert found["STUNTING-006"]["owner"] == "walidata"
 
 
 def test_a_rule_fails_since_the_first_of_an_unbroken_run(told):

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.mart import Catalogue, manifest_path, read_catalogue
 from warehouse.release import changes, content, pseudonymised, register, state
-from warehouse.scan import Finding, scan, scan_catalogue
+from warehouse.scan import NOTHING, Finding, scan_attached, scan_paths
 from warehouse.settings import Settings
 
 MANIFEST_FILE = "manifest.json"
@@ -58,7 +58,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
             if last and _manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
-            rules = _judge_marts(s, catalogue, older)
+            rules = _judge_marts(s, led, build, catalogue, older)
             created_at = _created_at(s, last)
             release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
             draft = s.releases_dir / f".draft-{release_id}"
@@ -167,8 +167,10 @@ def _marts_file(s: Settings, release: dict[str, Any] | None) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def _judge_marts(s: Settings, catalogue: Catalogue, last_release: Path | None) -> list[dict[str, Any]]:
-    """Run the rules of every mart that has some; a failed stop rule holds the whole release."""
+def _judge_marts(
+    s: Settings, led: Ledger, build: BuildResult, catalogue: Catalogue, last_release: Path | None
+) -> list[dict[str, Any]]:
+    """Run the rules of every mart that has some, and record what they found; a failed stop rule holds the release."""
     outcomes = []
     for mart in [mart.name for mart in catalogue.marts] + [mart.name for mart, _ in catalogue.ops]:
         if (s.mart_rules_dir / f"{mart}.yaml").is_file():
@@ -176,6 +178,10 @@ def _judge_marts(s: Settings, catalogue: Catalogue, last_release: Path | None) -
                 {"mart": mart} | asdict(outcome)
                 for outcome in gate.judge_mart(s, s.build_file, mart, last_release=last_release)
             ]
+    about = {"build_id": build.build_id, "judged_at": datetime.now(UTC)}
+    with led.write() as connection:
+        if outcomes:
+            connection.execute(ledger.mart_rule_results.insert(), [about | outcome for outcome in outcomes])
     stopped = sorted(
         outcome["rule_code"] for outcome in outcomes if outcome["severity"] == "stop" and outcome["outcome"] != "pass"
     )
@@ -205,8 +211,8 @@ def _fill(
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
     micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
-    _hold_on_leak(scan(path for path in draft.rglob("*") if path.is_file() and path.name != state.MICRO_FILE))
-    _hold_on_leak(scan_catalogue(con, "micro"))
+    _hold_on_leak(scan_paths([draft], NOTHING))
+    _hold_on_leak(scan_attached(con, "micro", NOTHING))
     return {
         "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
@@ -215,7 +221,7 @@ def _fill(
 
 def _hold_on_leak(findings: list[Finding]) -> None:
     if findings:
-        places = ", ".join(sorted({f"{f.file}{'.' + f.column if f.column else ''} ({f.count})" for f in findings}))
+        places = "; ".join(map(str, sorted(findings)))
         raise ReleaseError(
             "RELEASE_LEAK",
             f"Pindai kebocoran menemukan bentuk NIK atau nomor KK di: {places}",

@@ -230,6 +230,16 @@ def _failed_rules(led: Ledger, contract: Contract, newest: list[dict[str, Any]])
     return sorted(found.values(), key=lambda rule: (order[rule.severity], -rule.failed, rule.code))
 
 
+def mart_findings(s: Settings, led: Ledger) -> list[tuple[str, str, RuleExtras]]:
+    """Mart, severity and words of the rules that did not pass when marts were last judged, worst first."""
+    words = {rule.code: rule.extras for path in s.mart_rules_dir.glob("*.yaml") for rule in gate.mart_rules(path)}
+    found = led.rows(
+        "select mart, rule_code, severity from mart_rule_results where outcome <> 'pass'"
+        " and judged_at = (select max(judged_at) from mart_rule_results) order by severity, mart, rule_code"
+    )
+    return [(row["mart"], row["severity"], words.get(row["rule_code"], RETIRED)) for row in found]
+
+
 def _place(source_part: str | None, source_row: int) -> str:
     """Where the sender finds a row; the first sheet of a workbook goes without saying."""
     sheet = (source_part or "").removeprefix("sheet ")

@@ -144,7 +144,8 @@ def render(s: Settings, led: Ledger) -> Path:
     nights = led.rows(
         "select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 14"
     )
-    page("index.html", "index.html", 0, nights=nights)
+    findings = facts_room.mart_findings(s, led)
+    page("index.html", "index.html", 0, nights=nights, findings=findings, owners=facts_room.OWNERS)
     for fact in datasets:
         pointers = _write_pointers(folder / "dataset", fact, led)
         page(
