@@ -81,6 +81,7 @@ def night(
     if not as_json:
         show({k: v for k, v in result.items() if k != "stages"} | result["stages"], False, "marts")
     _stop_if_held(result)
+    _stop_unless_taken({outcome["outcome"] for outcome in outcomes})
 
 
 def _brief(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -92,6 +93,11 @@ def _brief(outcome: dict[str, Any]) -> dict[str, Any]:
 def _stop_if_held(marts: dict[str, Any]) -> None:
     if marts["outcome"] == "held":
         raise typer.Exit(EXIT_RELEASE if "release" in marts["stages"] else EXIT_BUILD)
+
+
+def _stop_unless_taken(outcomes: set[str]) -> None:
+    if outcomes & {"failed", "held"}:
+        raise typer.Exit(EXIT_FETCH if "failed" in outcomes else EXIT_HELD)
 
 
 @app.command()
@@ -121,8 +127,7 @@ def ingest(
     show(outcome.as_dict() if as_json else _brief(outcome.as_dict()), as_json)
     for line in outcome.errors:
         say(line)
-    if outcome.outcome in {"failed", "held"}:
-        raise typer.Exit(EXIT_FETCH if outcome.outcome == "failed" else EXIT_HELD)
+    _stop_unless_taken({outcome.outcome})
 
 
 @app.command()
@@ -422,9 +427,9 @@ def main() -> None:
     """Entry point: a WarehouseError becomes its message, its action and its exit code."""
     from warehouse.sandbox.commands import sandbox_app
 
-    _log_to_file()
     app.add_typer(sandbox_app, name="sandbox")
     try:
+        _log_to_file()
         app()
     except WarehouseError as error:
         complain(error)

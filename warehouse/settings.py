@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warehouse.errors import ConfigError
 from warehouse.periods import JAKARTA
 
 # Variables that hold keys: never handed on to a process that has no use for them.
@@ -147,4 +148,16 @@ class Settings(BaseSettings):
 
 @lru_cache
 def get_settings() -> Settings:
-    return Settings()
+    """The settings of this process; raises ConfigError naming the variables that are wrong, never their values."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        names = ", ".join(sorted({f"WAREHOUSE_{str(fault['loc'][0]).upper()}" for fault in faults}))
+    raise ConfigError(
+        "SETTINGS_INVALID",
+        f"Pengaturan tidak dapat dibaca: {names}",
+        f"These settings cannot be read: {names}",
+        "Perbaiki nilai variabel itu; jenis dan maknanya ada di warehouse/settings.py.",
+        "Correct those variables; their kinds and meaning are in warehouse/settings.py.",
+    )

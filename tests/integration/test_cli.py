@@ -142,6 +142,12 @@ def test_a_mistake_is_told_in_both_languages_with_what_to_do(home: Settings, arg
     assert " / " in said[2]
 
 
+def test_a_setting_that_cannot_be_read_is_named_without_its_value(home: Settings):
+    said = fails(home, 2, "status", WAREHOUSE_DUCKDB_THREADS="rahasia")
+    assert "WAREHOUSE_DUCKDB_THREADS" in said
+    assert "rahasia" not in said
+
+
 def test_check_config_says_whether_a_night_could_run(home: Settings, tmp_path: Path):
     assert {row["check"]: row["ok"] for row in told(home, "check-config")} == dict.fromkeys(
         ("home", "contracts", "keys", "ledger", "endpoints"), True
