@@ -1,0 +1,48 @@
+"""The leak scan: finds the vault's identities, and what is shaped like them, wherever they must not be.
+
+A finding says where, what kind and how many; never what. Not here: what a finding leads to (release, night), identities
+and their files (vault).
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import duckdb
+
+from warehouse.scan.files import UNREADABLE, scan_file
+from warehouse.scan.model import Finding
+from warehouse.scan.tables import scan_catalogue, scan_database
+from warehouse.scan.values import NOTHING, Values
+
+__all__ = ["NOTHING", "UNREADABLE", "Finding", "Values", "scan_attached", "scan_paths", "scan_url", "values_in", "walk"]
+
+
+def scan_paths(paths: Iterable[Path], values: Values = NOTHING) -> list[Finding]:
+    """Findings in files and folders: these values, and whatever has an identifier's shape."""
+    return [finding for path in walk(paths) for finding in scan_file(path, values)]
+
+
+def values_in(paths: Iterable[Path], values: Values) -> list[Finding]:
+    """Findings of exactly these values in files and folders: how an erasure proves itself."""
+    return [finding for path in walk(paths) for finding in scan_file(path, values, with_shapes=False)]
+
+
+def scan_attached(connection: duckdb.DuckDBPyConnection, catalogue: str, values: Values = NOTHING) -> list[Finding]:
+    """Findings in the tables of a DuckDB database that is attached already, as an encrypted one has to be."""
+    counts = scan_catalogue(connection, catalogue, values)
+    return [Finding(catalogue, place, kind, count) for (place, kind), count in sorted(counts.items())]
+
+
+def scan_url(url: str, values: Values = NOTHING) -> list[Finding]:
+    """Findings in the tables of a database by its SQLAlchemy URL, which may hold a password and is not named."""
+    counts = scan_database(url, values)
+    return [Finding(url.partition(":")[0], place, kind, count) for (place, kind), count in sorted(counts.items())]
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files below the paths; links are not followed."""
+    for path in paths:
+        if path.is_dir():
+            yield from (inner for inner in sorted(path.rglob("*")) if inner.is_file() and not inner.is_symlink())
+        else:
+            yield path
