@@ -9,7 +9,8 @@ import shutil
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,8 @@ from warehouse.settings import Settings, get_settings
 sandbox_app = typer.Typer(no_args_is_help=True, help="The synthetic city and its agencies, for trying everything out.")
 
 HISTORY_MONTHS = 13
+# Series that a warehouse fetches whole when it starts: BPS has poverty from 2004, the walidata's first file is of 2023.
+SERIES_SINCE = {"bps/indicators": 2004, "published/official_figures": 2023}
 # Slowest first, so that the last dataset to finish is a short one.
 HEAVY_FIRST = ("kemenkes/eppgbm", "bps/social_registry_individuals", "bpjstk/participants", "kemensos/assistance")
 
@@ -68,22 +71,30 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
 def history_periods(s: Settings, dataset: str) -> list[Period]:
     """Periods of the 13 months before the newest complete month; the newest period itself is left for tonight.
 
-    Yearly data go two years further back: surveys and poverty lines are published late.
+    Yearly data go to where their series begins, else two years further back: surveys and lines are published late.
     """
     from warehouse.contract import get_contract
 
     kind = get_contract(s.contracts_dir, dataset).extras.period_kind
-    newest = Period.containing("month", s.today()).shift(-1)
-    first = newest.shift(-HISTORY_MONTHS)
+    newest, first = _window(s)
     if kind == "year":
-        this_year = Period.containing(kind, newest.start)
-        return [this_year.shift(-years) for years in (2, 1, 0)]
+        since = SERIES_SINCE.get(dataset, newest.start.year - 2)
+        return [Period(date(year, 1, 1), kind) for year in range(since, newest.start.year + 1)]
     periods = {Period.containing(kind, first.shift(n).start) for n in range(HISTORY_MONTHS)}
     return sorted(period for period in periods if period.end <= newest.start)
 
 
+def _window(s: Settings) -> tuple[Period, Period]:
+    """The newest complete month, and the first of the 13 before it: the month in which this warehouse began."""
+    newest = Period.containing("month", s.today()).shift(-1)
+    return newest, newest.shift(-HISTORY_MONTHS)
+
+
 def load_history(s: Settings, dataset: str) -> dict[str, Any]:
-    """Ingest what history still lacks, each period as of the day it was due; runs in a process of its own."""
+    """Ingest what history still lacks, each period as of the day it was due; runs in a process of its own.
+
+    What was due before the warehouse began is asked for together, on its first day.
+    """
     from warehouse import agencies, night
     from warehouse.contract import get_contract
 
@@ -92,21 +103,25 @@ def load_history(s: Settings, dataset: str) -> dict[str, Any]:
     total: dict[str, Any] = {"dataset": dataset, "outcome": "unchanged", "seconds": 0.0, "accepted": 0, "held": 0,
                              "missing": 0, "failed": 0, "rows_admitted": 0, "rows_quarantined": 0}  # fmt: skip
     expected = agencies.parts(s, contract)
-    for period in history_periods(s, dataset):
-        in_force = {
-            row["part"]
-            for row in led.rows(
-                "select part from deliveries where dataset = :dataset and period_kind = :kind"
-                " and period_start = :start",
-                dataset=dataset,
-                kind=period.kind,
-                start=period.start.isoformat(),
-            )
-        }
-        if lacking := [part for part in expected if part not in in_force]:
-            then = datetime.combine(period.due_on(contract.extras.due_day), datetime.min.time(), JAKARTA)
-            at = min(then.astimezone(UTC) + timedelta(hours=19), s.utc_now())
-            outcome = night.ingest_periods(dataset, [period], lacking, s=s.model_copy(update={"now": at})).as_dict()
+    began = _window(s)[1].start
+    present = {
+        (row["period_start"], row["part"])
+        for row in led.rows(
+            "select distinct period_start, part from deliveries where dataset = :dataset and period_kind = :kind",
+            dataset=dataset,
+            kind=contract.extras.period_kind,
+        )
+    }
+
+    def turn(period: Period) -> tuple[datetime, list[str]]:
+        day = max(period.due_on(contract.extras.due_day), began)
+        at = datetime.combine(day, datetime.min.time(), JAKARTA).astimezone(UTC) + timedelta(hours=19)
+        return min(at, s.utc_now()), [part for part in expected if (period.start, part) not in present]
+
+    for (at, lacking), periods in groupby(history_periods(s, dataset), key=turn):
+        if lacking:
+            then = s.model_copy(update={"now": at})
+            outcome = night.ingest_periods(dataset, list(periods), lacking, s=then).as_dict()
             for key in total.keys() - {"dataset", "outcome"}:
                 total[key] += outcome[key]
             total["outcome"] = outcome["outcome"]

@@ -1,8 +1,9 @@
 """What Dukcapil, BPS and the open-data portals hold: aggregates only, no row about a person.
 
-Dukcapil counts the synthetic city. BPS and the portals carry published figures of the real one, from
-``data/bps_banten.csv`` (source by row); inflation, procurement and service figures are ours and say so. What lies in
-``by_hand`` is for a person to put into the inbox.
+All of them describe the whole city at every scale: they are published figures, or, for Dukcapil, the synthetic people
+raised to the published population. BPS figures come from ``data/bps_banten.csv``, those entered by hand from
+``data/official_figures.csv`` (source by row); inflation, procurement and service figures are ours and say so. What lies
+in ``by_hand`` is for a person to put into the inbox.
 """
 
 import csv
@@ -17,7 +18,9 @@ from warehouse.sandbox.draw import City, Progress
 from warehouse.sandbox.margins import POPULATION
 from warehouse.sandbox.people import stream
 
-_PUBLISHED = Path(__file__).parent / "data" / "bps_banten.csv"
+_DATA = Path(__file__).parent / "data"
+# People whose ages follow the city's, added to each kelurahan before its own few are raised to its size.
+_SMOOTHING_PEOPLE = 500
 _TITLES = {
     619: ("Jumlah Penduduk Miskin Menurut Kabupaten/Kota", "Tidak Ada Satuan"),
     621: ("Persentase Penduduk Miskin (P0) Menurut Kabupaten/Kota", "Persen"),
@@ -49,11 +52,16 @@ def render(city: City, home: Path, say: Progress) -> None:
     rows = published_rows()
     _bps(city, rows, http / "bps")
     _portal(city, rows, http / "portal")
-    _official_figures(city, rows, home / "holdings" / "by_hand" / "published" / "official_figures")
+    _official_figures(rows, home / "holdings" / "by_hand" / "published" / "official_figures")
 
 
 def published_rows() -> list[dict[str, str]]:
-    with _PUBLISHED.open(encoding="utf-8", newline="") as file:
+    """BPS figures of Banten and its regencies and cities: ``var_id, vervar, label, year, value, source``."""
+    return _read("bps_banten.csv")
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with (_DATA / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -67,7 +75,7 @@ def _indonesian(value: float, decimals: int) -> str:
 
 
 def _dukcapil(city: City, folder: Path) -> None:
-    """The registry's last half-year: people who left are still counted for some months."""
+    """The registry's last half-year, raised to the whole city: people who left are still counted for some months."""
     area, persons, families = city.area, city.persons, city.families
     day = int(
         city.calendar.ends[max(i for i, m in enumerate(city.calendar.months) if m.start.month in (6, 12) or i == 0)]
@@ -84,6 +92,7 @@ def _dukcapil(city: City, folder: Path) -> None:
     np.add.at(counts, (place, 16 + female), 1)
     _, first = np.unique(family, return_index=True)
     np.add.at(counts, (place[first], np.full(len(first), 18)), 1)
+    counts = _raised(counts, area.real_people, area.density)
     weight = area.real_people**_AREA_EXPONENT
     km2 = _CITY_KM2 * weight / weight.sum()
     kelurahan = [
@@ -98,6 +107,31 @@ def _dukcapil(city: City, folder: Path) -> None:
         kecamatan.append(_attributes(line, code, None, name, counts[inside].sum(axis=0), km2[inside].sum()))
     _write_json(folder / "kel.json", kelurahan)
     _write_json(folder / "kec.json", kecamatan)
+
+
+def _raised(counts: np.ndarray, real_people: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Counts of kelurahan (16 bands of age, men, women, families) such that the city has its published population.
+
+    A kelurahan at full density keeps its own make-up; one with few people leans on the city's. Men and women, and the
+    bands, each sum to the kelurahan's people.
+    """
+    people = real_people * POPULATION / real_people.sum()
+    city = counts.sum(axis=0) / counts[:, :16].sum()
+    lent = np.where(density[:, None] < 1, _SMOOTHING_PEOPLE * city, 0.0)
+    shares = (counts + lent) / (counts[:, :16].sum(axis=1, keepdims=True) + lent[:, :16].sum(axis=1, keepdims=True))
+    whole = _whole(people, POPULATION)
+    bands = np.array([_whole(total * row, total) for total, row in zip(whole, shares[:, :16], strict=True)])
+    women = np.round(whole * shares[:, 17]).astype(int)
+    families = np.round(whole * shares[:, 18]).astype(int)
+    return np.column_stack([bands, whole - women, women, families])
+
+
+def _whole(parts: np.ndarray, total: int) -> np.ndarray:
+    """Parts rounded so that they sum to ``total``: the largest remainders are rounded up."""
+    floors = np.floor(parts).astype(int)
+    missing = int(total) - int(floors.sum())
+    floors[np.argsort(floors - parts, kind="stable")[:missing]] += 1
+    return floors
 
 
 def _attributes(
@@ -329,56 +363,25 @@ def _package(name: str, title: str, resources: list[tuple[str, str, str]]) -> di
     }
 
 
-_SSGI = ("persen", "SSGI", "SSGI 2024", "2025-05-26")
-_TK = ("orang", "BPJS Ketenagakerjaan", "tangerangekspres 32174", "2025-08-20")
-_JKN = ("BPJS Kesehatan", "distrikbantennews 15-12-2025", "2025-12-15")
-# Indicator, period, value (whole numbers count people), unit, source system, source, day of publication.
-_BY_HAND: tuple[tuple[str, str, float | int, str, str, str, str], ...] = (
-    ("stunting", "2024", 11.2, *_SSGI),
-    ("wasting", "2024", 4.0, *_SSGI),
-    ("underweight", "2024", 9.3, *_SSGI),
-    ("overweight", "2024", 5.4, *_SSGI),
-    ("stunting", "2024-10", 5.6, "persen", "e-PPGBM", "fin.co.id 13-11-2024", "2024-11-13"),
-    ("ucj", "2025-08", 47.76, "persen", *_TK[1:]),
-    ("jamsostek_pu", "2025-08", 514_541, *_TK),
-    ("jamsostek_bpu", "2025-08", 238_238, *_TK),
-    ("jamsostek_jakon", "2025-08", 15_408, *_TK),
-    ("jkn_participants", "2025-12", 1_982_904, "orang", *_JKN),
-    ("jkn_coverage", "2025-12", 100.71, "persen", *_JKN),
-    ("jkn_pbi_apbd", "2025-12", 395_187, "orang", *_JKN),
-)
-
-
-def _official_figures(city: City, rows: list[dict[str, str]], folder: Path) -> None:
-    """Figures a person would enter by hand. Rates as published; counts of people scaled to the synthetic city, and
-    saying so."""
-    share = city.persons.is_resident.sum() / POPULATION
-    scaled = "(jumlah diskalakan ke kota sandbox)" if share < 0.98 else ""
-    figures = [
-        *(
-            (name, period, value if isinstance(value, float) else round(value * share), unit, system, source, published)
-            for name, period, value, unit, system, source, published in _BY_HAND
-        )
-    ]
+def _official_figures(rows: list[dict[str, str]], folder: Path) -> None:
+    """Figures a person would enter by hand, as published, in a file per year in which they were put together."""
+    columns = ("filed", "indicator", "period", "value", "unit", "source_system", "source", "published")
+    figures = [tuple(row[column] for column in columns) for row in _read("official_figures.csv")]
     figures += [
-        ({"619": "poor_persons_thousand", "621": "p0", "624": "poverty_line_idr"}[row["var_id"]], row["year"],
-         row["value"], _TITLES[int(row["var_id"])][1], "BPS", row["source"], f"{row['year']}-07-25")
+        (row["year"], {"619": "poor_persons_thousand", "621": "p0", "624": "poverty_line_idr"}[row["var_id"]],
+         row["year"], row["value"], _TITLES[int(row["var_id"])][1], "BPS", row["source"], f"{row['year']}-07-25")
         for row in rows
         if row["vervar"] == "3671" and row["var_id"] in ("619", "621", "624") and int(row["year"]) >= 2024
     ]  # fmt: skip
     header = (
         "indikator", "nama_wilayah", "provinsi", "kode_bps", "periode", "nilai", "satuan", "sistem_sumber",
-        "judul_sumber",
-        "tanggal_terbit",
+        "judul_sumber", "tanggal_terbit",
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    for year in sorted({figure[1][:4] for figure in figures}):
+    for year in sorted({figure[0] for figure in figures}):
         with (folder / f"{year}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(header)
-            for name, period, value, unit, system, source, published in figures:
-                if period.startswith(year):
-                    title = f"{source} {scaled}".strip() if unit == "orang" else source
-                    writer.writerow(
-                        [name, "Kota Tangerang", "Banten", "3671", period, value, unit, system, title, published]
-                    )
+            for filed, name, period, *rest in figures:
+                if filed == year:
+                    writer.writerow([name, "Kota Tangerang", "Banten", "3671", period, *rest])
