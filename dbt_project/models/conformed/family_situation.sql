@@ -59,6 +59,7 @@ measured_children as (
         span.period_kind,
         span.period_start,
         child.person_key,
+        child.period_start as measured_month,
         child.haz_category in ('stunted', 'severely_stunted') as is_stunted,
         row_number() over (
             partition by span.period_kind, span.period_start, child.person_key order by child.period_start desc
@@ -93,6 +94,12 @@ children as (
     group by span.period_kind, span.period_start, member.family_key
 ),
 
+newest_measured as (
+    select period_kind, period_start, max(measured_month) as measured_month
+    from measured_children
+    group by period_kind, period_start
+),
+
 breadwinners as (
     select period_start, ranking, family_key, person_key, has_usable_nik, worker_segment
     from (
@@ -119,6 +126,7 @@ select
     span.period_start,
     span.registry_period,
     span.coverage_month,
+    newest_measured.measured_month,
     family.family_key,
     family.kemendagri_code,
     family.desil,
@@ -137,6 +145,8 @@ select
 from spanned as span
 inner join {{ ref('fct_welfare') }} as family
     on family.period_start = span.registry_period and family.ranking = span.ranking and family.is_in_scope
+left join newest_measured
+    on newest_measured.period_kind = span.period_kind and newest_measured.period_start = span.period_start
 left join children
     on children.period_kind = span.period_kind
     and children.period_start = span.period_start

@@ -5,7 +5,10 @@ A dataset's expected period is its newest one that ended with the target period 
 month's file of a monthly feed and last quarter's of a quarterly one.
 */
 with delivered as (
-    select in_force.dataset, in_force.part, period.period_start, period.period_end
+    -- A file of a period still running knows no more than the day it came.
+    select
+        in_force.dataset, in_force.part, period.period_start,
+        least(period.period_end, cast(in_force.received_at as date)) as known_until
     from {{ source('ledger', 'deliveries_in_force') }} as in_force
     inner join {{ ref('dim_period') }} as period
         on period.period_kind = in_force.period_kind and period.period_start = in_force.period_start
@@ -65,7 +68,7 @@ by_part as (
         expected.due_day,
         expected.open_days,
         expected.stale_after_days,
-        max(delivered.period_end) as newest_end,
+        max(delivered.known_until) as known_until,
         coalesce(max(delivered.period_start) >= expected.expected_start, false) as is_received
     from expected
     inner join {{ source('ledger', 'contract_parts') }} as part on part.dataset = expected.dataset
@@ -85,8 +88,8 @@ select
     part_areas.kemendagri_code,
     sum(cast(by_part.is_received as int)) as parts_received,
     count(*) as parts_expected,
-    min(case when by_part.newest_end <= by_part.period_end then by_part.newest_end
-        when by_part.newest_end is not null then by_part.period_end end) as as_of,
+    min(case when by_part.known_until <= by_part.period_end then by_part.known_until
+        when by_part.known_until is not null then by_part.period_end end) as as_of,
     max(cast(
         not by_part.is_received
         and {{ days_between('by_part.expected_end', as_of_date()) }} > by_part.stale_after_days

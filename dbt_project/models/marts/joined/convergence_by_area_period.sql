@@ -206,23 +206,38 @@ shaped as (
         provides=['numerator_low', 'numerator_high'], rollup=false) }}
 ),
 
+arrived as (
+    select dataset, cast(max(received_at) as date) as received_on
+    from {{ source('ledger', 'deliveries_in_force') }}
+    group by dataset
+),
+
 dates as (
+    -- What each of the three was last known by: a period still running is told by the months that came, not by its end.
+    {%- set inputs = {
+        'poverty': ('bps/social_registry_families', dbt.dateadd('day', -1, add_months(3, 'span.registry_period'))),
+        'stunting': ('kemenkes/eppgbm', dbt.last_day('span.measured_month', 'month')),
+        'coverage': ('bpjstk/participants', dbt.last_day('span.coverage_month', 'month')),
+    } %}
     select
         span.period_kind,
-        span.period_start,
-        cast({{ dbt.dateadd('day', -1, add_months(3, 'span.registry_period')) }} as date) as as_of_poverty,
-        case when span.period_kind = 'month' then {{ dbt.last_day('span.period_start', 'month') }}
-            else {{ dbt.last_day('span.period_start', 'quarter') }} end as as_of_stunting,
-        {{ dbt.last_day('span.coverage_month', 'month') }} as as_of_coverage
+        span.period_start
+        {%- for name, (dataset, last_day) in inputs.items() %},
+        cast(least({{ last_day }}, {{ name }}.received_on) as date) as as_of_{{ name }}
+        {%- endfor %}
     from (
-        select distinct period_kind, period_start, registry_period, coverage_month from {{ ref('family_situation') }}
+        select distinct period_kind, period_start, registry_period, measured_month, coverage_month
+        from {{ ref('family_situation') }}
     ) as span
+    {%- for name, (dataset, last_day) in inputs.items() %}
+    left join arrived as {{ name }} on {{ name }}.dataset = '{{ dataset }}'
+    {%- endfor %}
 )
 
 select
     shaped.*,
     dates.as_of_poverty,
-    cast(dates.as_of_stunting as date) as as_of_stunting,
+    dates.as_of_stunting,
     dates.as_of_coverage,
     ranks.area_rank,
     ranks.area_rank_low,

@@ -25,20 +25,29 @@ with city_marts as (
     where kemendagri_code = '{{ var("city") }}' and measure = 'stunted' and period_kind = 'month'
         and source_system = 'eppgbm' and area_basis = 'residence' and age_group = 'all'
     union all
-    select 'reuse', 'pairs', 'month', period_start, count(*), {{ dbt.last_day('period_start', 'month') }}, false
+    -- A handful of matches are mistaken numbers, such as a child entered under a parent's: no system is reused for them.
+    select
+        'reuse', 'pairs', 'month', period_start,
+        sum(case when matched_low >= 0.01 * least(records_left, records_right) then 1 else 0 end),
+        {{ dbt.last_day('period_start', 'month') }}, false
     from {{ ref('data_reuse_by_dataset_pair') }}
-    where matched > 0
     group by period_start
 ),
 
 published as (
+    -- A figure of a period still running is as old as its publication.
     select
-        indicator as feed_measure, source_system, period_kind, period_start, value, source_title, source_release_date,
+        figure.indicator as feed_measure, figure.source_system, figure.period_kind, figure.period_start, figure.value,
+        figure.source_title,
+        least(coalesce(period.period_end, figure.period_start), figure.source_release_date) as as_of,
         row_number() over (
-            partition by indicator, source_system, period_kind, period_start order by source_release_date desc, source_title
+            partition by figure.indicator, figure.source_system, figure.period_kind, figure.period_start
+            order by figure.source_release_date desc, figure.source_title
         ) as newest_first
-    from {{ ref('published_by_area_period') }}
-    where kemendagri_code = '{{ var("city") }}' and is_latest
+    from {{ ref('published_by_area_period') }} as figure
+    left join {{ ref('dim_period') }} as period
+        on period.period_kind = figure.period_kind and period.period_start = figure.period_start
+    where figure.kemendagri_code = '{{ var("city") }}' and figure.is_latest
 ),
 
 valued as (
@@ -53,8 +62,8 @@ valued as (
     select
         given.theme, given.indicator, figure.period_kind, figure.period_start, figure.value, given.unit, given.target,
         given.target_source, given.better_when, figure.source_title,
-        coalesce(period.period_end, figure.period_start),
-        {{ days_between('coalesce(period.period_end, figure.period_start)', as_of_date()) }} > given.stale_after_days,
+        figure.as_of,
+        {{ days_between('figure.as_of', as_of_date()) }} > given.stale_after_days,
         given.basis
     from {{ ref('rb_tematik_indicators') }} as given
     inner join published as figure
@@ -62,8 +71,6 @@ valued as (
         and figure.feed_measure = given.feed_measure
         and (given.feed_source_system is null or figure.source_system = given.feed_source_system)
         and figure.newest_first = 1
-    left join {{ ref('dim_period') }} as period
-        on period.period_kind = figure.period_kind and period.period_start = figure.period_start
 ),
 
 single as (
@@ -93,7 +100,7 @@ from single
 where first_source = 1
 union all
 select
-    given.theme, given.indicator, 'year', {{ as_of_date() }}, cast(null as {{ type_double() }}), given.unit, given.target,
+    given.theme, given.indicator, 'year', cast({{ dbt.date_trunc('year', as_of_date()) }} as date), cast(null as {{ type_double() }}), given.unit, given.target,
     given.target_source, given.better_when, cast(null as {{ dbt.type_string() }}), cast(null as date), true, 'no_data',
     cast(null as {{ dbt.type_string() }})
 from {{ ref('rb_tematik_indicators') }} as given
