@@ -123,7 +123,7 @@ def test_the_three_sectors_come_out(cities):
 
 
 def test_the_interval_covers_what_was_planted_and_zero_where_nothing_was(cities):
-    """A 95% interval misses one city in twenty; by chance three of twenty in one run of thirteen, four in one of sixty."""
+    """A 95% interval misses one city in twenty: by chance three in one run of thirteen, four in one of sixty."""
     missed = {effect: [finding for finding in found if not finding.covers(effect)] for effect, found in cities.items()}
     assert all(len(findings) <= 3 for findings in missed.values()), missed
 
