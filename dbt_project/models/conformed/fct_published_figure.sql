@@ -32,7 +32,8 @@ with bps as (
         cast(null as double) as ci95_low,
         cast(null as double) as ci95_high,
         {{ dbt.concat(["'BPS WebAPI, variabel '", 'variable_id']) }} as source_title,
-        cast(null as date) as published_on,
+        -- The day BPS last changed the table, not the day on which we asked.
+        {{ dbt.safe_cast('substring(last_update, 1, 10)', 'date') }} as published_on,
         received_at, delivery_id, source_row
     from {{ ref('stg_bps__indicators') }}
     where second_dimension = '0'
