@@ -24,7 +24,7 @@ provides   which further columns `relation` has; the rest become NULL:
              as_of                DATE of a published figure, for which no delivery is awaited: never stale, always final;
                                   demands rollup=false
              unknown_count        BIGINT, people or families whose answer is unknown
-             is_window_complete   BOOLEAN, false keeps is_final false; combined over the rows below by AND
+             is_window_complete   BOOLEAN, false keeps is_final and is_reliable false; combined over the rows below by AND
 rollup     true: rows are per kelurahan (or unplaced: 36.71.KK.0000, 36.71.00.0000) and are summed to kecamatan and kota.
            false: rows are given at every level they exist for (see at_each_area_level below).
 unknown_share  a figure with a larger share unknown is not is_reliable.
@@ -89,6 +89,7 @@ select
             or (given.denominator is null and given.percentage is not null))
         and coalesce(given.unknown_count, 0)
             <= {{ unknown_share }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
+        and coalesce(given.is_window_complete, true)
         as is_reliable,
     {%- if is_awaited %}
     status.as_of,

@@ -21,3 +21,15 @@ is used directly and not repeated here.
 {% macro days_between(earlier, later) -%}{{ dbt.datediff(earlier, later, 'day') }}{%- endmacro %}
 
 {% macro as_of_date() -%}cast('{{ var("as_of") }}' as date){%- endmacro %}
+
+{# Every match of a pattern replaced; patterns keep to what RE2 and Java read alike, without groups in the replacement. #}
+{% macro replace_all(expression, pattern, replacement) -%}
+{{ adapter.dispatch('replace_all', 'tangerang_welfare')(expression, pattern, replacement) }}
+{%- endmacro %}
+{% macro default__replace_all(expression, pattern, replacement) -%}
+regexp_replace({{ expression }}, '{{ pattern }}', '{{ replacement }}')
+{%- endmacro %}
+{# DuckDB replaces the first match only, unless told. #}
+{% macro duckdb__replace_all(expression, pattern, replacement) -%}
+regexp_replace({{ expression }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}

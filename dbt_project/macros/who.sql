@@ -9,8 +9,8 @@ WHO Child Growth Standards 2006 in SQL, with the rules of WHO's own programs (ig
         height_cm        length or height as measured, unrounded
         measured_how     'lying', 'standing' or NULL
         has_oedema       true takes all z-scores made of weight away
-    and gives: record_key, size_cm (length or height as the standard wants it), is_length, bmi, haz, waz, whz, baz (two
-    decimals) and is_haz_flagged, is_waz_flagged, is_whz_flagged, is_baz_flagged (NULL where the z-score is).
+    and gives: record_key, has_oedema, size_cm (length or height as the standard wants it), is_length, bmi, haz, waz, whz,
+    baz (two decimals) and is_haz_flagged, is_waz_flagged, is_whz_flagged, is_baz_flagged (NULL where the z-score is).
 
 The rules, in the order they act:
   * below 731 days the standard is of length, from then on of height; a child measured the other way is corrected by 0.7 cm;
@@ -26,6 +26,7 @@ The rules, in the order they act:
 {%- set measured = who_measured(relation, below_days or who_sixty_months_days()) -%}
 select
     scored.record_key,
+    scored.has_oedema,
     scored.size_cm,
     scored.is_length,
     scored.bmi,
@@ -40,6 +41,7 @@ select
 from (
     select
         child.record_key,
+        child.has_oedema,
         child.size_cm,
         child.is_length,
         child.bmi,
@@ -78,6 +80,7 @@ from (
 select
     sized.record_key,
     sized.sex,
+    sized.has_oedema,
     sized.size_cm,
     sized.is_length,
     sized.has_standard,
@@ -92,8 +95,9 @@ from (
         believed.sex,
         believed.age_days,
         believed.is_length,
+        believed.has_oedema,
         coalesce(believed.age_days < {{ below_days }}, true) as has_standard,
-        case when not coalesce(believed.has_oedema, false) then believed.weight_kg end as usable_weight_kg,
+        case when not believed.has_oedema then believed.weight_kg end as usable_weight_kg,
         believed.height_cm + case
             when believed.age_days is null or believed.believed_how is null then 0.0
             when believed.is_length and believed.believed_how = 'standing' then 0.7
@@ -105,7 +109,7 @@ from (
             raw.record_key,
             raw.sex,
             raw.age_days,
-            raw.has_oedema,
+            coalesce(raw.has_oedema, false) as has_oedema,
             cast(raw.weight_kg as {{ type_double() }}) as weight_kg,
             cast(raw.height_cm as {{ type_double() }}) as height_cm,
             case when raw.measured_how = 'standing' and raw.age_days < {{ who_nine_months_days() }} then null
@@ -150,11 +154,18 @@ case when {{ l }} = 0 then {{ m }} * exp({{ s }} * ({{ sd }})) else {{ m }} * po
 {%- endmacro %}
 
 
-{# Category of a rounded z-score by Permenkes 2/2020, joined from the cutoffs: `alias` becomes a row with `category`. #}
-{% macro join_permenkes(alias, index, z) -%}
+{#
+Category of a rounded z-score by Permenkes 2/2020, joined from the cutoffs: `alias` becomes a row with `category`. A child
+with oedema has no z-score made of weight and the lowest category, as WHO counts it.
+#}
+{% macro join_permenkes(alias, index, z, has_oedema='false') -%}
 left join {{ ref('permenkes2_2020_cutoffs') }} as {{ alias }}
     on {{ alias }}.index = '{{ index }}'
-    and ({{ alias }}.lower_z is null or {{ z }} > {{ alias }}.lower_z or ({{ alias }}.includes_lower and {{ z }} = {{ alias }}.lower_z))
-    and ({{ alias }}.upper_z is null or {{ z }} < {{ alias }}.upper_z or ({{ alias }}.includes_upper and {{ z }} = {{ alias }}.upper_z))
-    and {{ z }} is not null
+    and case
+        when {{ z }} is null then coalesce({{ has_oedema }}, false) and {{ alias }}.lower_z is null
+        else ({{ alias }}.lower_z is null or {{ z }} > {{ alias }}.lower_z
+                or ({{ alias }}.includes_lower and {{ z }} = {{ alias }}.lower_z))
+            and ({{ alias }}.upper_z is null or {{ z }} < {{ alias }}.upper_z
+                or ({{ alias }}.includes_upper and {{ z }} = {{ alias }}.upper_z))
+    end
 {%- endmacro %}

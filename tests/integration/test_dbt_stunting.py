@@ -26,6 +26,20 @@ CHILD_SCHEMA = pa.schema(
 )  # fmt: skip
 
 
+# Macros compiled once, run on tables that a test makes.
+MACROS = {
+    "who_zscores": "{{ who_zscores('main.children') }}",
+    "who_zscores_of_survey": "{{ who_zscores('main.children', below_days=1857) }}",
+    "permenkes": (
+        "select scored.*, whz_cutoff.category as whz_category, waz_cutoff.category as waz_category"
+        " from ({{ who_zscores('main.children') }}) as scored"
+        " {{ join_permenkes('whz_cutoff', 'BB/TB', 'scored.whz', 'scored.has_oedema') }}"
+        " {{ join_permenkes('waz_cutoff', 'BB/U', 'scored.waz', 'scored.has_oedema') }}"
+    ),
+    "posyandu": "select name, {{ posyandu_spelling('name') }} as spelling from main.posyandu",
+}
+
+
 def number(text: str) -> float | None:
     return float(text) if text else None
 
@@ -146,11 +160,9 @@ def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
     build_files.dbt(settings, "build", "--indirect-selection", "cautious", "--select", "+stunting_by_area_month_wide",
                     "+stunting_quality_by_posyandu_month", "+stunting_quality_by_puskesmas_month",
                     "+published_by_area_period", "+denominators_by_area_period")  # fmt: skip
-    both = build_files.compiled(
-        settings, "{{ who_zscores('main.children') }} /* and */ {{ who_zscores('main.children', below_days=1857) }}"
-    )
+    compiled = build_files.compiled(settings, "/* and */".join(MACROS.values())).split("/* and */")
     con = duckdb.connect(str(settings.build_file))
-    for name, sql in zip(("who_zscores", "who_zscores_of_survey"), both.split("/* and */"), strict=True):
+    for name, sql in zip(MACROS, compiled, strict=True):
         con.execute(f"SET VARIABLE {name} = ?", [sql])
     yield con
     con.close()
@@ -242,7 +254,8 @@ def test_the_survey_sent_as_eppgbm_gives_the_same_scores_in_the_fact(built):
 def test_scores_end_at_sixty_completed_months(built):
     assert one(built, age_days=1826, height_cm=110.0)["haz"] is not None
     assert one(built, age_days=1827, height_cm=110.0, weight_kg=18.0) | {"size_cm": None} == {
-        "record_key": "x", "size_cm": None, "is_length": False, "bmi": pytest.approx(18.0 / 1.1**2),
+        "record_key": "x", "has_oedema": False, "size_cm": None, "is_length": False,
+        "bmi": pytest.approx(18.0 / 1.1**2),
         "haz": None, "waz": None, "whz": None, "baz": None,
         "is_haz_flagged": None, "is_waz_flagged": None, "is_whz_flagged": None,
         "is_baz_flagged": None,
@@ -302,6 +315,50 @@ def test_oedema_takes_the_scores_made_of_weight_away(built):
     found = one(built, weight_kg=12.0, height_cm=88.0, has_oedema=True)
     assert found["haz"] is not None
     assert (found["waz"], found["whz"], found["baz"]) == (None, None, None)
+
+
+def test_oedema_counts_as_severely_wasted_and_underweight(built):
+    ill = {"age_days": 800, "weight_kg": 12.0, "height_cm": 88.0, "measured_how": "standing", "sex": 1}
+    children = [
+        ill | {"record_key": "oedema", "has_oedema": True},
+        ill | {"record_key": "oedema-unweighed", "has_oedema": True, "weight_kg": None},
+        ill | {"record_key": "well", "has_oedema": False},
+        ill | {"record_key": "unweighed", "has_oedema": False, "weight_kg": None},
+        ill | {"record_key": "not-looked-at", "has_oedema": None},
+    ]
+    found = zscores(built, children, "permenkes")
+    assert {key: (row["whz_category"], row["waz_category"]) for key, row in found.items()} == {
+        "oedema": ("severely_wasted", "severely_underweight"),
+        "oedema-unweighed": ("severely_wasted", "severely_underweight"),
+        "well": ("normal", "normal"),
+        "unweighed": (None, None),
+        "not-looked-at": ("normal", "normal"),
+    }
+
+
+@pytest.mark.parametrize("score", ["waz", "whz", "baz"])
+@pytest.mark.parametrize(("plain", "side"), [(2.999, 0), (3.001, 1), (-2.999, 0), (-3.001, -1)])
+def test_beyond_three_the_scores_of_weight_go_on_in_equal_steps(built, score, plain, side):
+    """Half a step between the measures of 2 and 3 SD beyond that of 3 is 3.5, whatever L would make of it."""
+    table, where = {
+        "waz": ("who2006_wfa", "age_days = 800"), "whz": ("who2006_wfh", "height_cm = 88"),
+        "baz": ("who2006_bfa", "age_days = 800"),
+    }[score]  # fmt: skip
+    power, m, s = built.execute(f"SELECT l, m, s FROM reference.{table} WHERE sex = 1 AND {where}").fetchone()
+
+    def measure(z: float) -> float:
+        return m * (1 + power * s * z) ** (1 / power)
+
+    def weight(value: float) -> float:
+        return value * 0.88**2 if score == "baz" else value
+
+    near = one(built, height_cm=88.0, measured_how="standing", weight_kg=weight(measure(plain)))
+    assert near[score] == pytest.approx(plain, abs=0.0051)
+    if side:
+        step = abs(measure(3 * side) - measure(2 * side))
+        beyond = weight(measure(3 * side) + side * 0.5 * step)
+        far = one(built, height_cm=88.0, measured_how="standing", weight_kg=beyond)
+        assert far[score] == side * 3.5
 
 
 def test_flags_look_at_the_rounded_score(built):
@@ -441,11 +498,66 @@ def test_the_wide_view_has_a_column_per_measure(built):
     assert row == (pytest.approx(100 * 2 / 3), 2, 5)
 
 
+AGREEMENT = ("label_agreement", "zscore_agreement")
+QUALITY_OF_MEASURING = {
+    "digit0_5_weight", "digit0_5_height", "age_heaping", "shrank", "implausible_gain", "duplicates", "without_nik",
+    "entry_lag_days", "measured_how_missing",
+    *(f"{what}_{z}" for z in ("haz", "waz", "whz") for what in ("flagged", "sd", *AGREEMENT)),
+}  # fmt: skip
+QUALITY_OF_FILES = {"quarantined"} | {
+    f"quarantined_{category}" for category in ("consistency", "plausibility", "validity", "completeness")
+}
+
+
 def test_quality_of_measuring_never_tells_of_stunting(built):
-    for unit in ("puskesmas", "posyandu"):
-        measures = built.execute(f"SELECT DISTINCT measure FROM marts.stunting_quality_by_{unit}_month").fetchall()
-        assert len(measures) == 15
-        assert not {name for (name,) in measures} & {"stunted", "severely_stunted", "wasted"}
+    def measures(unit: str) -> set[str]:
+        found = built.execute(f"SELECT DISTINCT measure FROM marts.stunting_quality_by_{unit}_month").fetchall()
+        return {name for (name,) in found}
+
+    # No child of this build has an exported label or score but for height.
+    absent = {f"{about}_agreement_{z}" for about in ("label", "zscore") for z in ("waz", "whz")} | {
+        "zscore_agreement_haz"
+    }
+    assert measures("posyandu") == QUALITY_OF_MEASURING - absent
+    assert measures("puskesmas") == (QUALITY_OF_MEASURING | QUALITY_OF_FILES) - absent
+
+
+def test_each_measure_of_quality_has_its_words_and_its_dated_range(built):
+    worded = "SELECT measure FROM conformed.dim_measure WHERE mart = 'stunting_quality_by_puskesmas_month'"
+    ranged = (
+        "SELECT measure FROM reference.quality_bands WHERE reason_date IS NOT NULL AND length(source) > 5"
+        " AND length(reason) > 20 AND basis IN ('published', 'background', 'calculated', 'judgement')"
+    )
+    for query in (worded, ranged):
+        assert {name for (name,) in built.execute(query).fetchall()} == QUALITY_OF_MEASURING | QUALITY_OF_FILES
+
+
+@pytest.mark.parametrize(
+    ("names", "spelling"),
+    [
+        (["Melati 1", " melati  1 ", "Melati-1", "Posyandu Melati 1", "POS MELATI I", "Melati 01", "melati1"],
+         "MELATI1"),
+        (["Melati IX", "MELATI 9"], "MELATI9"),
+        (["Kenanga Indah 10", "Kenanga Indah X", "KENANGA  INDAH X."], "KENANGAINDAH10"),
+        (["I Melati", "i. melati"], "IMELATI"),
+        ([None, "", "-", " . "], None),
+    ],
+)  # fmt: skip
+def test_one_posyandu_has_one_name(built, names, spelling):
+    built.execute("CREATE OR REPLACE TABLE main.posyandu (name VARCHAR)")
+    built.executemany("INSERT INTO main.posyandu VALUES (?)", [[name] for name in names])
+    (sql,) = built.execute("SELECT getvariable('posyandu')").fetchone()
+    found = built.execute(sql).fetchall()
+    assert [given for given, spelled in found if spelled != spelling] == []
+
+
+def test_a_posyandu_keeps_the_children_who_come_from_elsewhere(built):
+    """Its kelurahan is that of its children, also for the neighbour's child and for one nobody could place."""
+    keys = built.execute(
+        "SELECT DISTINCT posyandu_key FROM marts.stunting_quality_by_posyandu_month WHERE puskesmas = 'cikokol'"
+        " AND period_start >= DATE '2026-09-01'"
+    ).fetchall()
+    assert keys == [(f"{KELURAHAN} MELATI1",)]
 
 
 def test_quality_is_judged_from_thirty_measurements_on(built):

@@ -28,8 +28,13 @@ with children as (
         basis.area_basis,
         case basis.area_basis when 'residence' then child.kemendagri_code else child.service_kemendagri_code end as area_code,
         child.is_living_elsewhere
-            or substring(child.kemendagri_code, 1, 8) <> substring(child.service_kemendagri_code, 1, 8)
-            as is_served_elsewhere
+            -- Who cannot be placed is not known to be elsewhere.
+            or (
+                substring(child.kemendagri_code, 1, 8) <> substring(child.service_kemendagri_code, 1, 8)
+                and '{{ var("city") }}.00' not in (
+                    substring(child.kemendagri_code, 1, 8), substring(child.service_kemendagri_code, 1, 8)
+                )
+            ) as is_served_elsewhere
     from {{ ref('child_period') }} as child
     cross join (
         select 'residence' as area_basis
@@ -75,18 +80,20 @@ periods as (
 
 targets as (
     -- A year's target stands for its months and half-years; where a year has none yet, the newest before it.
-    select
-        periods.period_kind,
-        periods.period_start,
-        {{ placed_kelurahan('target.kemendagri_code', 'null') }} as kemendagri_code,
-        target.children_target
-    from periods
-    inner join {{ ref('stg_kemenkes__under_five_targets') }} as target
-        on target.period_start = (
-            select max(earlier.period_start)
-            from {{ ref('stg_kemenkes__under_five_targets') }} as earlier
-            where earlier.period_start <= periods.period_start
-        )
+    select period_kind, period_start, kemendagri_code, children_target
+    from (
+        select
+            periods.period_kind,
+            periods.period_start,
+            {{ placed_kelurahan('target.kemendagri_code', 'null') }} as kemendagri_code,
+            target.children_target,
+            rank() over (
+                partition by periods.period_kind, periods.period_start order by target.period_start desc
+            ) as years_back
+        from periods
+        inner join {{ ref('stg_kemenkes__under_five_targets') }} as target on target.period_start <= periods.period_start
+    ) as earlier
+    where years_back = 1
 ),
 
 complete as (
@@ -103,21 +110,22 @@ complete as (
 ),
 
 measured as (
-    {%- for measure, numerator, denominator, unmeasured in [
-        ('children_registered', 'registered', none, none),
-        ('weighed_of_registered', 'weighed', 'registered', none),
-        ('height_measured', 'height_measured', 'registered', none),
-        ('haz_valid', 'haz_valid', 'height_measured', none),
-        ('haz_flagged', 'haz_flagged', 'haz_valid + haz_flagged', none),
-        ('stunted', 'stunted', 'haz_valid', 'registered - haz_valid'),
-        ('severely_stunted', 'severely_stunted', 'haz_valid', 'registered - haz_valid'),
-        ('wasted', 'wasted', 'whz_valid', 'registered - whz_valid'),
-        ('severely_wasted', 'severely_wasted', 'whz_valid', 'registered - whz_valid'),
-        ('overweight', 'overweight', 'whz_valid', 'registered - whz_valid'),
-        ('underweight', 'underweight', 'waz_valid', 'registered - waz_valid'),
-        ('label_agreement', 'label_agreed', 'labelled', none),
-        ('zscore_agreement', 'score_agreed', 'scored_by_both', none),
-        ('living_elsewhere', 'living_elsewhere', 'registered', none),
+    -- Measure, numerator, denominator, who of the registered is unmeasured, whether it counts the registered at all.
+    {%- for measure, numerator, denominator, unmeasured, counts_registered in [
+        ('children_registered', 'registered', none, none, true),
+        ('weighed_of_registered', 'weighed', 'registered', none, true),
+        ('height_measured', 'height_measured', 'registered', none, true),
+        ('haz_valid', 'haz_valid', 'height_measured', none, false),
+        ('haz_flagged', 'haz_flagged', 'haz_valid + haz_flagged', none, false),
+        ('stunted', 'stunted', 'haz_valid', 'registered - haz_valid', true),
+        ('severely_stunted', 'severely_stunted', 'haz_valid', 'registered - haz_valid', true),
+        ('wasted', 'wasted', 'whz_valid', 'registered - whz_valid', true),
+        ('severely_wasted', 'severely_wasted', 'whz_valid', 'registered - whz_valid', true),
+        ('overweight', 'overweight', 'whz_valid', 'registered - whz_valid', true),
+        ('underweight', 'underweight', 'waz_valid', 'registered - waz_valid', true),
+        ('label_agreement', 'label_agreed', 'labelled', none, false),
+        ('zscore_agreement', 'score_agreed', 'scored_by_both', none, false),
+        ('living_elsewhere', 'living_elsewhere', 'registered', none, true),
     ] %}
     select
         period_kind, period_start, area_basis, age_group, kemendagri_code,
@@ -127,29 +135,34 @@ measured as (
         {{ numerator if unmeasured else 'cast(null as bigint)' }} as numerator_low,
         {{ numerator ~ ' + ' ~ unmeasured if unmeasured else 'cast(null as bigint)' }} as numerator_high,
         {{ 'registered' if unmeasured else 'cast(null as bigint)' }} as bounds_denominator,
-        {{ unmeasured or 'cast(null as bigint)' }} as unknown_count
+        {{ unmeasured or 'cast(null as bigint)' }} as unknown_count,
+        {{ counts_registered }} as counts_registered
     from complete
     union all
     {%- endfor %}
     select
         period_kind, period_start, 'residence', 'all', kemendagri_code,
-        'children_target', children_target, null, null, null, null, null
+        'children_target', children_target, null, null, null, null, null, false
     from targets
     union all
     select
         period_kind, period_start, 'residence', 'all', kemendagri_code,
-        'weighed_of_target', 0, children_target, null, null, null, null
+        'weighed_of_target', 0, children_target, null, null, null, null, false
     from targets
     union all
     select
         period_kind, period_start, area_basis, age_group, kemendagri_code,
-        'weighed_of_target', weighed, null, null, null, null, null
+        'weighed_of_target', weighed, null, null, null, null, null, false
     from counted
     where area_basis = 'residence' and age_group = 'all'
 ),
 
 own as (
-    select measured.*, 'eppgbm' as source_system, periods.is_window_complete
+    -- Until twelve months have been delivered the registered are too few, and with them what the unmeasured could hide.
+    select
+        measured.*,
+        'eppgbm' as source_system,
+        periods.is_window_complete or not measured.counts_registered as is_window_complete
     from measured
     inner join periods
         on periods.period_kind = measured.period_kind and periods.period_start = measured.period_start

@@ -1,1 +1,1 @@
-{{ quality_measures(['puskesmas']) }}
+{{ quality_measures(['puskesmas'], with_gate=true) }}
