@@ -188,7 +188,8 @@ def sources_file(s: Settings) -> Path:
 
 # Who opened personal data, keys, erasures, and the ledger's own upkeep are no matter of any model.
 _NOT_EXPORTED = {
-    "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows", "tombstones"
+    "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows", "tombstones",
+    "linkage_decisions",
 }  # fmt: skip
 
 

@@ -322,6 +322,25 @@ tombstones = Table(
     comment="One row per keyed mark that keeps an erased person out of later deliveries",
 )
 
+linkage_decisions = Table(
+    "linkage_decisions",
+    metadata,
+    Column("decision_id", String(36), primary_key=True),
+    Column("left_record_key", String(64), nullable=False),
+    Column("right_record_key", String(64), nullable=False),
+    Column("left_profile_key", String(64), nullable=False),
+    Column("right_profile_key", String(64), nullable=False),
+    Column("decision", String(10), nullable=False, comment="link | not_link | unsure"),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", String(120), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("opening_id", String(36), nullable=False, comment="the opening under which it was seen"),
+    Column("method", String(20), nullable=False, comment="what had brought the two together"),
+    Column("weight", Float, nullable=False),
+    Column("model_version", String(40), nullable=False),
+    comment="One row per decision on whether two records are one person; the newest on a pair counts",
+)
+
 schema_views = Table(
     "schema_views",
     metadata,
