@@ -227,6 +227,12 @@ def _place_breaks(prefix: str, first: int, good: list[Row]) -> dict[str, list[Ro
     }
 
 
+_USUAL_ANSWERS = (
+    "lantai_terluas_2", "dinding_terluas_1", "atap_terluas_2", "sumber_airminum_2", "sumberpenerangan_1", "bb_utama_4",
+    "fasilitas_bab_1", "jenis_kloset_1", "pembuangan_tinja_1",
+)  # fmt: skip
+
+
 def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
     assets = [name for name in good[0] if name.startswith("aset_bergerak_")]
     columns = [column.name for column in contracts()["bps/social_registry_families"].file_columns]
@@ -255,6 +261,12 @@ def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DTSEN-FAM-106": Break(good, {"rows": 80.0}),
         "DTSEN-FAM-107": Break(good, {"rows": 10.0}),
         "DTSEN-FAM-108": every(good, desil_nasional="Belum Ada Desl", desil_p3ke=None),
+        # Before, few families had the answer that all of them give now.
+        **{
+            f"DTSEN-FAM-{120 + number}": Break(good, {f"share_{answer}": 0.2})
+            for number, answer in enumerate(_USUAL_ANSWERS)
+        },
+        "DTSEN-FAM-129": Break(good, {"share_desil_1_to_4": 0.9}),
     }
 
 
@@ -303,6 +315,10 @@ def _individuals_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DTSEN-IND-103": [row | {"nik": None} for row in good[:6]] + good[6:],
         "DTSEN-IND-104": Break(good, {"rows": 20.0}),
         "DTSEN-IND-105": Break(good, {"rows": 2.0}),
+        **{
+            f"DTSEN-IND-{120 + number}": Break(good, {f"share_{answer}": 0.3})
+            for number, answer in enumerate(("status_4", "status_5", "status_8", "school_2"))
+        },
     }
 
 
@@ -595,6 +611,12 @@ def _portal_poverty() -> list[Row]:
 def _portal_poverty_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
     return {
         "PORTALPOV-101": every(good, yyyy="2011"),
+        # Of Kabupaten Serang, 2015, in two files of the provincial portal.
+        "PORTALPOV-102": [
+            row | {"nama_wilayah": "Kabupaten Serang"} | own
+            for row in good[:1]
+            for own in ({"value": "5.09"}, {"title": "Persentase Penduduk Tidak Miskin Maret 2025", "value": "94.31"})
+        ],
         "PORTALPOV-002": changed(good, nama_wilayah="Kota Tngerang"),
         "PORTALPOV-003": every(good, title="Laju 2025"),
         "PORTALPOV-004": changed(good, value="519"),
