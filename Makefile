@@ -28,10 +28,20 @@ up: setup ## Serve Airflow, the sandbox agencies and the report site on localhos
 	@$(BIN)/warehouse sandbox up
 
 test: setup system-packages lint ## Run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not benchmark"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not benchmark and not spark"
 
 test-long: setup system-packages lint ## Run every test with its longer variants
-	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 --dist loadfile -m "not benchmark"
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 --dist loadfile -m "not benchmark and not spark"
+
+spark: setup .venv-spark/.ready ## Build the models on Spark too (needs Java 17) and compare every mart
+	@$(BIN)/python -m pytest -m spark tests/spark
+
+.venv-spark/.ready: requirements-spark.lock $(VENV)/.ready
+	@command -v java >/dev/null || { echo "Java 17 or newer is needed for Spark: install it, then run make spark again." >&2; exit 2; }
+	@test -x .venv-spark/bin/python || $(PYTHON) -m venv .venv-spark
+	@echo "Installing Spark (about 0.5 GB) ..."
+	@$(BIN)/uv pip sync --quiet --python .venv-spark/bin/python --require-hashes requirements-spark.lock
+	@touch $@
 
 bench: setup ## Measure stages side by side
 	@$(BIN)/python -m pytest -m benchmark
@@ -41,6 +51,7 @@ lint: setup ## Style and import layers
 
 lock: ## Resolve dependencies anew (needs uv in .venv)
 	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+	@$(BIN)/uv pip compile --group pyproject.toml:spark --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements-spark.lock
 
 system-packages:
 	@command -v chromium >/dev/null && command -v docker-compose >/dev/null && exit 0; \
@@ -52,4 +63,4 @@ system-packages:
 clean: ## Remove the runtime state (var/); the landed deliveries of the sandbox go with it
 	@chmod -R u+w var 2>/dev/null || true; rm -rf var
 
-.PHONY: help setup run up test test-long bench lint lock system-packages clean
+.PHONY: help setup run up test test-long spark bench lint lock system-packages clean

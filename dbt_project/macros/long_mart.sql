@@ -153,11 +153,12 @@ inner join {{ ref('dim_region_ancestry') }} as ancestor on ancestor.kemendagri_c
 
 {# One limit of Wilson's 95% score interval in per cent; NULL without a denominator or outside 0..1. #}
 {% macro wilson(numerator, denominator, sign) -%}
-{%- set z = var('z95') -%}
+{%- set z = 'cast(' ~ var('z95') ~ ' as ' ~ type_double() ~ ')' -%}
 case when {{ denominator }} > 0 and {{ numerator }} between 0 and {{ denominator }} then
     {{ 'greatest(0.0, ' if sign == '-' else 'least(100.0, ' }}100.0 * (
-        (1.0 * {{ numerator }} + {{ z }} * {{ z }} / 2) {{ sign }} {{ z }} * sqrt(
-            1.0 * {{ numerator }} * ({{ denominator }} - {{ numerator }}) / {{ denominator }} + {{ z }} * {{ z }} / 4
+        ({{ numerator }} + {{ z }} * {{ z }} / 2) {{ sign }} {{ z }} * sqrt(
+            cast({{ numerator }} as {{ type_double() }}) * ({{ denominator }} - {{ numerator }}) / {{ denominator }}
+            + {{ z }} * {{ z }} / 4
         )
     ) / ({{ denominator }} + {{ z }} * {{ z }})) end
 {%- endmacro %}

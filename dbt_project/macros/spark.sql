@@ -1,0 +1,11 @@
+{# What Spark (4 or newer) says otherwise than DuckDB, where dbt's own macros differ from it or fall short. #}
+
+{# An instant: Spark's timestamp is what DuckDB and our contracts call timestamptz. #}
+{% macro spark__cast(field, type) -%}
+cast({{ field }} as {{ 'timestamp' if type == 'timestamptz' else type }})
+{%- endmacro %}
+
+{# dbt's own leaves the order out. #}
+{% macro spark__listagg(measure, delimiter_text, order_by_clause, limit_num) -%}
+listagg({{ measure }}, {{ delimiter_text }}) within group ({{ order_by_clause }})
+{%- endmacro %}
