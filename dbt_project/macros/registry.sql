@@ -21,6 +21,30 @@ end
 {%- endmacro %}
 
 {#
+A column that the contract of a lake table may come to have: NULL until it does, so that what needs it gives no row.
+#}
+{% macro column_if_contracted(table, column, type) -%}
+{%- set found = namespace(name='null') -%}
+{%- if execute -%}
+    {%- for node in graph.sources.values() if node.source_name == 'lake' and node.name == table and column in node.columns -%}
+        {%- set found.name = column -%}
+    {%- endfor -%}
+{%- endif -%}
+cast({{ found.name }} as {{ type }})
+{%- endmacro %}
+
+{#
+Whether a member's own desil is the family's: 1, 0, or NULL where one is unknown or a range, which decides nothing.
+#}
+{% macro desil_agrees(member, family) -%}
+case
+    when {{ family }} = 'unknown' or {{ member }} is null then null
+    when {{ desil_label(member) }} = {{ family }} then 1
+    when length({{ desil_label(member) }}) = 2 and length({{ family }}) = 2 then 0
+end
+{%- endmacro %}
+
+{#
 Why a family does not count, or NULL when it does. Status of the entry first, then presence at the last visit. A layout
 without a status (Regsosek) has nobody struck off.
 #}

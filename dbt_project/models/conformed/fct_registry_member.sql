@@ -62,6 +62,7 @@ select
     coalesce(working_code = '1', work_status_code is not null) as is_working,
     sector_code,
     work_status_code,
+    cast({{ desil_agrees('member_desil', 'desil') }} as bigint) as desil_agrees,
     {{ worker_segment('work_status_code') }} as worker_segment,
     {{ worker_group('work_status_code', 'sector_code', 'relation_code') }} as worker_group,
     delivery_id,

@@ -39,6 +39,8 @@ members as (
         desil,
         exclusion_reason,
         count(*) as persons,
+        sum(desil_agrees) as agreeing,
+        count(desil_agrees) as compared,
         sum(case when age_years between 7 and 18 and school_code = '2' then 1 else 0 end) as attending,
         sum(case when age_years between 7 and 18 and school_code is not null then 1 else 0 end) as answered_school,
         sum(case when age_years between 7 and 18 then 1 else 0 end) as of_school_age
@@ -140,6 +142,15 @@ counted as (
     from members
     where exclusion_reason is null
     group by period_start, ranking, kemendagri_code
+    union all
+    -- Members' own ranks are DTSEN's alone.
+    select
+        period_start, ranking, kemendagri_code, 'member_desil_agreement', 'all',
+        sum(coalesce(agreeing, 0)), sum(compared), sum(coalesce(agreeing, 0)),
+        sum(coalesce(agreeing, 0) + persons - compared), sum(persons), sum(persons - compared)
+    from members
+    where exclusion_reason is null and ranking = 'dtsen'
+    group by period_start, ranking, kemendagri_code
 ),
 
 additive as (
@@ -172,6 +183,33 @@ weights as (
     where parameter = 'weight'
 ),
 
+spending as (
+    -- Families of a delivery whose contract has expenditure; those that do not state it stay, as unknown.
+    select family.*
+    from {{ ref('fct_welfare') }} as family
+    inner join (
+        select distinct delivery_id from {{ ref('fct_welfare') }} where expenditure_per_head_idr is not null
+    ) as stated on stated.delivery_id = family.delivery_id
+    where family.is_in_scope
+),
+
+lines as (
+    -- Of an area and year. BPS publishes none below the kota, so no index comes out below it.
+    select line.kemendagri_code, line.value, line_year.period_start, line_year.period_end
+    from {{ ref('fct_published_figure') }} as line
+    inner join {{ ref('dim_period') }} as line_year
+        on line_year.period_kind = 'year' and line_year.period_start = line.period_start
+    where line.indicator = 'poverty_line_idr' and line.source_system = 'bps' and line.period_kind = 'year' and line.is_latest
+),
+
+spending_and_line as (
+    select spread.*, lines.value as poverty_line_idr
+    from ({{ at_each_area_level('spending') }}) as spread
+    inner join lines
+        on lines.kemendagri_code = spread.area_code
+        and spread.period_start between lines.period_start and lines.period_end
+),
+
 indices as (
     -- A: mean share of deprivations among the deprived. M0 = H x A. The denominator is the group each is a mean over.
     select
@@ -195,6 +233,16 @@ indices as (
         sums.persons_unknown
     from sums
     inner join weights on weights.indicator = '{{ name }}' and weights.weight > 0
+    {%- endfor %}
+    {%- for alpha in [0, 1, 2] %}
+    union all
+    select
+        'quarter', period_start, ranking, area_code, 'fgt_p{{ alpha }}', 'all', null,
+        sum(case when expenditure_per_head_idr is not null then person_count end),
+        100.0 * {{ fgt('expenditure_per_head_idr', 'poverty_line_idr', alpha, 'person_count') }},
+        sum(case when expenditure_per_head_idr is null then coalesce(person_count, 0) else 0 end)
+    from spending_and_line
+    group by period_start, ranking, area_code
     {%- endfor %}
 )
 

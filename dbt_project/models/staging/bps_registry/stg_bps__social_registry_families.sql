@@ -31,5 +31,7 @@ select
     aset_bergerak_komputer_laptop_tablet as computer_count,
     aset_bergerak_sepeda as bicycle_count,
     aset_bergerak_sepeda_motor as motorcycle_count,
-    aset_bergerak_mobil as car_count
+    aset_bergerak_mobil as car_count,
+    {{ column_if_contracted('bps__social_registry_families', 'pengeluaran_per_kapita', type_double()) }}
+        as expenditure_per_head_idr
 from {{ source('lake', 'bps__social_registry_families') }}

@@ -1,0 +1,99 @@
+"""FGT rows of the poverty mart: none from the registry as it is, and the hand-computed ones once a contract has expenditure.
+
+A project of its own, whose families' contract has one column more: nothing else differs.
+"""
+
+import shutil
+from pathlib import Path
+
+import build_files
+import duckdb
+import pytest
+from build_files import Given
+
+from warehouse import build
+from warehouse.contract import load_contracts
+from warehouse.settings import PROJECT_DIR, Settings
+
+KELURAHAN = "36.71.10.1001"
+LINE = 800_000.0
+COLUMN = """
+      - name: pengeluaran_per_kapita
+        physicalName: pengeluaran_per_kapita
+        logicalType: number
+        classification: quasi_identifier
+        description: Monthly expenditure a head in rupiah.
+        customProperties:
+          - {property: use, value: mart}
+          - {property: since, value: '2.0.0'}
+          - {property: optional, value: true}
+
+    quality:
+"""
+
+
+def family(number: int, expenditure: float | None, size: int = 1, **columns) -> dict:
+    return {
+        "record_key": f"f{number}",
+        "ranking": "dtsen",
+        "status_dtsen": "DTSEN AKTIF",
+        "kemendagri_code": KELURAHAN,
+        "kecamatan_kemendagri_code": KELURAHAN[:8],
+        "jumlah_anggota_keluarga": size,
+        "pengeluaran_per_kapita": expenditure,
+    } | columns
+
+
+def line_of(year: int, bps_code: str = "3671") -> dict:
+    return {"var_id": "624", "vervar": bps_code, "turvar": "0", "tahun": year, "turth": "0", "value": LINE}
+
+
+@pytest.fixture(scope="module")
+def fgt(tmp_path_factory) -> list[tuple]:
+    """FGT rows of one dbt run: quarters of 2024, whose line is published, and of 2026, whose line is another city's."""
+    project = tmp_path_factory.mktemp("project")
+    shutil.copytree(PROJECT_DIR / "expectations", project / "expectations")
+    shutil.copytree(PROJECT_DIR / "dbt_project", project / "dbt_project")
+    contract = project / "expectations" / "sources" / "bps" / "social_registry_families.odcs.yaml"
+    contract.write_text(contract.read_text().replace("\n    quality:\n", COLUMN, 1))
+    settings = Settings(home=tmp_path_factory.mktemp("expenditure"), project_dir=project)
+    build.sources_file(settings).write_text(build.sources_yaml(load_contracts(settings.contracts_dir)))
+    spending = [
+        # A quarter and a half of the line short, on the line, above it.
+        family(1, 600_000.0, size=3),
+        family(2, 400_000.0, size=1),
+        family(3, LINE, size=2),
+        family(4, 2_000_000.0, size=2),
+        family(5, None, size=5),
+        family(6, 100_000.0, size=9, status_dtsen="DTSEN NONAKTIF"),
+    ]
+    givens = [
+        Given("bps/social_registry_families", "2024-Q3", spending),
+        Given("bps/social_registry_families", "2025-Q3", [row | {"pengeluaran_per_kapita": None} for row in spending]),
+        Given("bps/social_registry_families", "2026-Q3", spending),
+        Given("bps/indicators", "2024", [line_of(2024)], "624"),
+        Given("bps/indicators", "2025", [line_of(2025)], "624"),
+        Given("bps/indicators", "2026", [line_of(2026, "3674")], "624"),
+    ]
+    build_files.make(settings, givens)
+    build_files.dbt(settings, "build", "--select", "+poverty_by_area_period", "--resource-type", "seed", "model")
+    with duckdb.connect(str(settings.build_file), read_only=True) as con:
+        return con.execute(
+            "select area_level, period_start::varchar, measure, statistic, denominator, unknown_count"
+            " from marts.poverty_by_area_period where measure like 'fgt%' order by measure"
+        ).fetchall()
+
+
+def test_indices_come_out_where_expenditure_and_a_line_of_area_and_year_meet(fgt):
+    """Of eight persons three lack a quarter of the line and one lacks half; five said nothing."""
+    assert [row[:3] for row in fgt] == [("kota", "2024-07-01", f"fgt_p{alpha}") for alpha in (0, 1, 2)]
+    assert [row[3] for row in fgt] == pytest.approx(
+        [100 * 4 / 8, 100 * (3 * 0.25 + 0.5) / 8, 100 * (3 * 0.25**2 + 0.5**2) / 8]
+    )
+    assert {row[4:] for row in fgt} == {(8, 5)}
+
+
+def test_the_contract_of_today_has_no_expenditure():
+    columns = load_contracts(Settings().contracts_dir)["bps/social_registry_families"].columns
+    assert "pengeluaran_per_kapita" not in {column.name for column in columns}
+    assert Path(build.sources_file(Settings())).read_text().count("pengeluaran_per_kapita") == 0
