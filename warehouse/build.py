@@ -101,7 +101,17 @@ _LINK_COLUMNS = {
     "family_key": ("varchar", "Family the row is about."),
     "method": ("varchar", "How the link was made."),
     "weight": ("double", "How sure the link is, 0 to 1."),
-    "model_version": ("varchar", "Version of the linkage."),
+    "model_version": ("varchar", "Version of the linkage model."),
+    "band": ("varchar", "link: firm. review: may be one more person, see identity_candidates. none: one agency's alone."),
+}
+_CANDIDATE_COLUMNS = {
+    "record_key": ("varchar", "Row of the lake."),
+    "dataset": ("varchar", "Dataset of that row."),
+    "person_key": ("varchar", "Person the row is about."),
+    "candidate_person_key": ("varchar", "Person it may be as well; a clerk has not decided yet."),
+    "method": ("varchar", "What brought the two together."),
+    "weight": ("double", "How probable it is, 0 to 1."),
+    "model_version": ("varchar", "Version of the linkage model."),
 }
 
 
@@ -173,7 +183,12 @@ def sources_yaml(contracts: dict[str, Contract]) -> str:
                         "name": "identity_links",
                         "description": "One row per lake row that could be linked",
                         "columns": columns(_LINK_COLUMNS),
-                    }
+                    },
+                    {
+                        "name": "identity_candidates",
+                        "description": "One row per lake row and other person it may be, waiting for a decision",
+                        "columns": columns(_CANDIDATE_COLUMNS),
+                    },
                 ],
             },
         ],
@@ -300,7 +315,8 @@ def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) 
             con.execute(f"CREATE VIEW lake.{contract.table} AS {lake.relation_sql(s, led, contract)}")
         export_ledger(s, led, contracts, con)
         con.execute("CREATE SCHEMA linkage")
-        con.execute(f"CREATE TABLE linkage.identity_links AS {linkage.relation_sql(s)}")
+        for name in (linkage.LINKS, linkage.CANDIDATES):
+            con.execute(f"CREATE TABLE linkage.{name} AS {linkage.relation_sql(s, name)}")
 
 
 # --- the subprocess -----------------------------------------------------------------------------------------
@@ -392,7 +408,7 @@ def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:
     in_force = sorted(
         (row["delivery_id"], row["verdict_id"]) for row in _in_force(led, load_contracts(s.contracts_dir))
     )
-    text = json.dumps([in_force, code_version(s.project_dir), as_of.isoformat()])
+    text = json.dumps([in_force, code_version(s.project_dir), linkage.inputs(s, led), as_of.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.gate_helpers import RECEIVED, column, contract, delivery_row
 from warehouse import keys, ledger, linkage, vault
+from warehouse.linkage import model
 
 PERSON = {"classification": "direct_identifier", "use": "linkage"}
 CHILDREN = contract(
@@ -113,7 +114,8 @@ def test_one_nik_is_one_person_in_every_dataset_and_brings_the_family_along(worl
     assert child["person_key"] == registered["person_key"] != father["person_key"]
     assert child["family_key"] == father["family_key"] == links["social_registry_families:a0"]["family_key"]
     assert links["social_registry_families:a0"]["person_key"] is None
-    assert (child["method"], child["weight"], child["model_version"]) == ("nik", 1.0, linkage.MODEL_VERSION)
+    assert (child["method"], child["weight"], child["band"]) == ("nik", 1.0, "link")
+    assert child["model_version"] == model.load(model.BUNDLED)[0]
 
 
 def test_a_child_without_nik_is_followed_by_its_description(world):
@@ -137,15 +139,6 @@ def test_a_description_that_carries_two_niks_is_neither_of_them(world):
     world.deliver(CHILDREN, [CHILD, CHILD | {"nik": SITI}, CHILD | {"nik": BUDI}])
     links = world.links()
     assert len({links[f"eppgbm:a{n}"]["person_key"] for n in range(3)}) == 3
-
-
-def test_descriptions_link_within_one_dataset_only(world):
-    world.deliver(CHILDREN, [CHILD])
-    member = {"nama": CHILD["nama"], "tanggal_lahir": CHILD["tgl_lahir"], "id_jenis_kelamin": "P", "no_kk": CARD}
-    world.deliver(MEMBERS, [member])
-    links = world.links()
-    assert links["eppgbm:a0"]["person_key"] != links["social_registry_individuals:a0"]["person_key"]
-    assert links["eppgbm:a0"]["family_key"] is None
 
 
 @pytest.mark.parametrize("missing", ["nama", "tgl_lahir", "jk", "nama_ortu"])

@@ -1,0 +1,111 @@
+"""Who is who across deliveries and agencies, inside the vault; gives out keys only.
+
+Here: ``link``, rebuilt whole from the identities in force, and the two relations it leaves behind. Its steps are
+modules: ``profiles`` (what is compared), ``exact`` (numbers and equal descriptions), ``model`` (Splink on who is left),
+``people`` (from scores to persons), ``review`` (what waits for a person, and decisions). Not here: identities' files
+(vault), what marts make of links (dbt).
+
+A person is a NIK that name and birth date do not speak against; whoever has none is looked for among the others, one to
+one within an agency. A family is a family card; a person's record without one takes the card that the person's other
+records agree on, a child without any record on a card the card of its parents. Names stay in this connection: what is
+written holds keys, method, weight, model version and band.
+
+Bands: ``link`` is firm, ``review`` may be one more person (``identity_candidates`` says who) and waits for somebody to
+look, ``none`` is known to one agency alone and has nobody to be.
+"""
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+import sqlalchemy as sa
+
+from warehouse import keys, vault
+from warehouse.contract import load_contracts
+from warehouse.duck import sql_path
+from warehouse.ledger import Ledger, linkage_decisions
+from warehouse.linkage import exact, model, names, people, profiles, review
+from warehouse.settings import Settings
+
+LINKS, CANDIDATES = "identity_links", "identity_candidates"
+COLUMNS = {
+    LINKS: {
+        "record_key": "VARCHAR",
+        "dataset": "VARCHAR",
+        "person_key": "VARCHAR",
+        "family_key": "VARCHAR",
+        "method": "VARCHAR",
+        "weight": "DOUBLE",
+        "model_version": "VARCHAR",
+        "band": "VARCHAR",
+    },
+    CANDIDATES: {
+        "record_key": "VARCHAR",
+        "dataset": "VARCHAR",
+        "person_key": "VARCHAR",
+        "candidate_person_key": "VARCHAR",
+        "method": "VARCHAR",
+        "weight": "DOUBLE",
+        "model_version": "VARCHAR",
+    },
+}
+
+
+def link(s: Settings, led: Ledger) -> int:
+    """Rebuild both relations from every identity in force; returns how many records are linked."""
+    version, settings = model.load(model.newest(s))
+    with vault.connect(s) as connection:
+        _prepare(connection, s, led)
+        people.ask(connection)
+        model.predict(connection, settings, "residual", people.REVIEW_FROM)
+        people.settle(connection)
+        people.finish(connection)
+        for name, query in ((LINKS, people.LINKS), (CANDIDATES, people.CANDIDATES)):
+            connection.execute(f"CREATE TEMP TABLE {name} AS {query}", {"model_version": version})
+            with vault.new_file(_file(s, name)) as draft:
+                columns = ", ".join(COLUMNS[name])
+                connection.execute(
+                    f"COPY (SELECT {columns} FROM {name}) TO '{sql_path(draft)}' (FORMAT parquet, COMPRESSION zstd)"
+                )
+        (count,) = connection.execute(f"SELECT count(*) FROM {LINKS}").fetchone()
+    return count
+
+
+def train(s: Settings, led: Ledger) -> Path:
+    """Learn the model anew from the identities in force and store it as the newest version."""
+    with vault.connect(s) as connection:
+        _prepare(connection, s, led)
+        people.training_rows(connection, "training", model.TRAINED_ON)
+        return model.store(s, model.train(connection, "training"))
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, s: Settings, led: Ledger) -> None:
+    """Profiles, exact edges and decisions, grouped."""
+    names.define(connection)
+    vault.define_pseudonym(connection, keys.pseudonym_key(s))
+    profiles.make(connection, s, led, load_contracts(s.contracts_dir))
+    exact.make(connection)
+    review.apply(connection, review.decided(led))
+    people.label(connection)
+    exact.find_clashes(connection, profiles.REGISTRY)
+
+
+def relation_sql(s: Settings, name: str = LINKS) -> str:
+    """SELECT over the newest relation of that name: keys alone, so that a build may read it; empty before the first."""
+    if _file(s, name).is_file():
+        return f"SELECT {', '.join(COLUMNS[name])} FROM read_parquet('{sql_path(_file(s, name))}')"
+    nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in COLUMNS[name].items())
+    return f"SELECT {nothing} WHERE false"
+
+
+def inputs(s: Settings, led: Ledger) -> list[str]:
+    """What decides links beside deliveries: the model, this code, and people's decisions."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    decided = led.rows(sa.select(linkage_decisions.c.decision_id).order_by(linkage_decisions.c.decision_id))
+    return [model.load(model.newest(s))[0], code.hexdigest()[:16], *(row["decision_id"] for row in decided)]
+
+
+def _file(s: Settings, name: str) -> Path:
+    return s.vault_dir / f"{name}.parquet"

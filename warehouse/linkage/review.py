@@ -1,0 +1,195 @@
+"""What waits for a person, and what people decided: is this one person, or two?
+
+Here: the queue, one pair in clear for an authorised person, decisions on record and their effect on the next linking.
+Not here: who may open identities (purpose), what is shown where (cli).
+
+A decision names two records, and two keyed marks of what was compared of them: record keys outlive a change of keys,
+the marks a delivery that was sent again. Neither tells who somebody is.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import duckdb
+import sqlalchemy as sa
+
+from warehouse import keys, ledger, purpose, vault
+from warehouse.contract import load_contracts
+from warehouse.errors import ConfigError
+from warehouse.ledger import Ledger, linkage_decisions
+from warehouse.linkage import names, profiles
+from warehouse.settings import Settings
+
+Decision = Literal["link", "not_link", "unsure"]
+DECISIONS: tuple[Decision, ...] = ("link", "not_link", "unsure")
+_REASON_LENGTH = 10
+
+# What is told apart about a record, under the pseudonym key.
+_PROFILE_KEY = (
+    "pseudonym('profile', concat_ws('|', dataset, name_key, birth, sex, father, mother, card, nik))"
+)  # fmt: skip
+
+_QUEUE = """
+SELECT
+    least(person_key, candidate_person_key) AS one, greatest(person_key, candidate_person_key) AS other,
+    min(record_key) FILTER (person_key < candidate_person_key) AS left_record_key,
+    min(record_key) FILTER (person_key > candidate_person_key) AS right_record_key,
+    list_sort(list(DISTINCT dataset)) AS datasets,
+    arg_max(method, weight) AS method, max(weight) AS weight, any_value(model_version) AS model_version
+FROM candidates
+GROUP BY one, other
+HAVING left_record_key IS NOT NULL AND right_record_key IS NOT NULL
+ORDER BY weight DESC, one, other
+"""
+
+
+# --- decisions on record ----------------------------------------------------------------------------------------------
+
+
+def decided(led: Ledger) -> list[dict[str, Any]]:
+    """Every decision, oldest first: on one pair the newest counts."""
+    return led.rows(
+        sa.select(linkage_decisions).order_by(linkage_decisions.c.decided_at, linkage_decisions.c.decision_id)
+    )
+
+
+def apply(connection: duckdb.DuckDBPyConnection, decisions: Iterable[Mapping[str, Any]]) -> None:
+    """Add what was linked to ``edges``, and create ``apart`` (a, b) of profiles that people told apart."""
+    connection.execute("CREATE TEMP TABLE decided_pairs (number INTEGER, decision VARCHAR, a INTEGER, b INTEGER)")
+    found = list(decisions)
+    if found:
+        connection.execute(
+            f"""
+            CREATE TEMP TABLE known AS
+            SELECT record_key AS key, id FROM records JOIN profiles USING (profile) WHERE records.record_key IN $records
+            UNION ALL
+            SELECT key, id FROM (SELECT {_PROFILE_KEY} AS key, id FROM profiles) WHERE key IN $marks
+            """,
+            {
+                "records": [row[f"{side}_record_key"] for row in found for side in ("left", "right")],
+                "marks": [row[f"{side}_profile_key"] for row in found for side in ("left", "right")],
+            },
+        )
+        known = dict(connection.execute("SELECT key, min(id) FROM known GROUP BY key").fetchall())
+        for number, row in enumerate(found):
+            sides = [
+                known.get(row[f"{side}_record_key"], known.get(row[f"{side}_profile_key"]))
+                for side in ("left", "right")
+            ]
+            if None not in sides and sides[0] != sides[1]:
+                connection.execute(
+                    "INSERT INTO decided_pairs VALUES (?, ?, ?, ?)", [number, row["decision"], *sorted(sides)]
+                )
+    connection.execute(
+        """
+        CREATE TEMP TABLE ruled AS SELECT a, b, arg_max(decision, number) AS decision FROM decided_pairs GROUP BY a, b;
+        INSERT INTO edges SELECT a, b, 'review' FROM ruled WHERE decision = 'link';
+        CREATE TEMP TABLE apart AS SELECT a, b FROM ruled WHERE decision = 'not_link';
+        """
+    )
+
+
+# --- the queue --------------------------------------------------------------------------------------------------------
+
+
+def queue(s: Settings, led: Ledger, candidates_sql: str) -> list[dict[str, Any]]:
+    """Pairs that wait for a decision, the likeliest first: keys, methods and weights, nothing of a person."""
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE VIEW candidates AS {candidates_sql}")
+        rows = connection.execute(_QUEUE).to_arrow_table().to_pylist()
+    unsure = {(row["left_record_key"], row["right_record_key"]) for row in decided(led) if row["decision"] == "unsure"}
+    return [
+        {
+            "pair_id": hashlib.sha256(f"{row['left_record_key']}|{row['right_record_key']}".encode()).hexdigest()[:10],
+            **{key: row[key] for key in ("datasets", "method", "weight", "model_version")},
+            "is_unsure": (row["left_record_key"], row["right_record_key"]) in unsure,
+            **{key: row[key] for key in ("left_record_key", "right_record_key")},
+        }
+        for row in rows
+    ]
+
+
+def find(pairs: Iterable[dict[str, Any]], pair_id: str) -> dict[str, Any]:
+    """The pair of that id; raises ConfigError REVIEW_UNKNOWN."""
+    for pair in pairs:
+        if pair["pair_id"] == pair_id:
+            return pair
+    raise ConfigError(
+        "REVIEW_UNKNOWN",
+        "Pasangan ini tidak menunggu keputusan.",
+        "This pair waits for no decision.",
+        "Lihat `warehouse review list`.",
+        "See `warehouse review list`.",
+    )
+
+
+def show(s: Settings, led: Ledger, pair: Mapping[str, Any], person: str) -> list[dict[str, Any]]:
+    """Both records in clear, for whoever has an opening of identities in force; raises ConfigError OPENING_NONE."""
+    purpose.demand_open(s, led, "identity", person)
+    return _records(s, led, [pair["left_record_key"], pair["right_record_key"]])
+
+
+_SHOWN = ("dataset", "nik", "name", "birth_date", "sex", "parent_name", "rt", "rw")
+
+
+def _records(s: Settings, led: Ledger, record_keys: list[str]) -> list[dict[str, Any]]:
+    with vault.connect(s) as connection:
+        connection.execute(
+            f"CREATE VIEW identities AS {profiles.identities_sql(s, led, load_contracts(s.contracts_dir))}"
+        )
+        found = connection.execute(
+            f"SELECT record_key, {', '.join(_SHOWN)} FROM identities WHERE record_key IN $keys", {"keys": record_keys}
+        ).to_arrow_table()
+    rows = {row.pop("record_key"): row for row in found.to_pylist()}
+    return [rows[key] for key in record_keys if key in rows]
+
+
+def decide(
+    s: Settings, led: Ledger, pair: Mapping[str, Any], decision: str, reason: str, person: str
+) -> dict[str, Any]:
+    """Record a decision on a pair; it holds from the next linking on.
+
+    Raises ConfigError REVIEW_DECISION for an unknown decision or a missing reason, OPENING_NONE without an opening.
+    """
+    if decision not in DECISIONS or len(reason.strip()) < _REASON_LENGTH:
+        raise ConfigError(
+            "REVIEW_DECISION",
+            "Keputusan ialah link, not_link atau unsure, dengan alasan sekurangnya sepuluh huruf.",
+            "A decision is link, not_link or unsure, with a reason of at least ten letters.",
+            "Lengkapi keputusan dan --reason; jangan menulis data pribadi di dalamnya.",
+            "Complete the decision and --reason; put no personal data into it.",
+        )
+    opening = purpose.demand_open(s, led, "identity", person)
+    sides = (pair["left_record_key"], pair["right_record_key"])
+    left, right = _profile_keys(s, led, sides)
+    row = {
+        "decision_id": ledger.new_id(),
+        "left_record_key": sides[0],
+        "right_record_key": sides[1],
+        "left_profile_key": left,
+        "right_profile_key": right,
+        "decision": decision,
+        "reason": reason.strip(),
+        "decided_by": person.strip(),
+        "decided_at": s.utc_now(),
+        "opening_id": opening["opening_id"],
+        **{key: pair[key] for key in ("method", "weight", "model_version")},
+    }
+    led.insert(linkage_decisions, row)
+    return row
+
+
+def _profile_keys(s: Settings, led: Ledger, record_keys: tuple[str, str]) -> list[str]:
+    with vault.connect(s) as connection:
+        names.define(connection)
+        vault.define_pseudonym(connection, keys.pseudonym_key(s))
+        profiles.make(connection, s, led, load_contracts(s.contracts_dir))
+        found = dict(
+            connection.execute(
+                f"SELECT records.record_key, {_PROFILE_KEY.replace('dataset', 'profiles.dataset')}"
+                " FROM records JOIN profiles USING (profile) WHERE records.record_key IN $keys",
+                {"keys": list(record_keys)},
+            ).fetchall()
+        )
+    return [found[key] for key in record_keys]
