@@ -11,9 +11,9 @@ with kecamatan as (
     select
         kecamatan_code,
         max(cast(is_treated as int)) as is_treated,
-        sum(pbpu) as pbpu,
-        sum(new_after - new_before) as gained,
-        sum(new_late_before - new_early_before) as gained_before,
+        cast(sum(pbpu) as {{ type_double() }}) as pbpu,
+        cast(sum(new_after - new_before) as {{ type_double() }}) as gained,
+        cast(sum(new_late_before - new_early_before) as {{ type_double() }}) as gained_before,
         count(*) as kelurahan_count
     from {{ ref('outreach_change') }}
     group by kecamatan_code
