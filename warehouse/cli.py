@@ -30,6 +30,10 @@ releases_app = typer.Typer(no_args_is_help=True, help="Releases: list, compare, 
 held_app = typer.Typer(invoke_without_command=True, help="Held deliveries, and a person's decision on them.")
 app.add_typer(releases_app, name="releases")
 app.add_typer(held_app, name="held")
+review_app = typer.Typer(no_args_is_help=True, help="Pairs of records that may be one person: look, and decide.")
+app.add_typer(review_app, name="review")
+linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model: train a new version, list the versions.")
+app.add_typer(linkage_app, name="linkage")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE = 3, 4, 5, 6
@@ -380,6 +384,91 @@ def releases_unpin(reason: Reason, by: By) -> None:
     s = get_settings()
     release.unpin(s, open_ledger(s), reason, by)
     out.print("Sematan dilepas / unpinned.")
+
+
+# --- who is who
+
+
+@review_app.command("list")
+def review_list(
+    limit: Annotated[int, typer.Option(help="Pairs to show, the likeliest first.")] = 50, as_json: Json = False
+) -> None:
+    """Pairs of records that may be one person and wait for a decision: no name, no number, nothing of anybody."""
+    from warehouse import linkage
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    columns = ("pair_id", "datasets", "method", "weight", "is_unsure", "model_version")
+    pairs = linkage.queue(s, open_ledger(s))[:limit]
+    show([{name: pair[name] for name in columns} for pair in pairs], as_json, "review")
+
+
+@review_app.command("open")
+def review_open(
+    by: By,
+    approver: Annotated[str, typer.Option("--approver", help="Who approves; somebody else.")],
+    purpose: Annotated[str, typer.Option(help="For what; at least ten letters.")],
+    hours: Annotated[int, typer.Option(help="How long the opening is valid.")] = 4,
+) -> None:
+    """Open clear identities for review, on record in the purpose log; without it nothing is shown or decided."""
+    from warehouse import purpose as purposes
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    opening = purposes.open_for(s, open_ledger(s), "identity", by, purpose, hours, approver=approver)
+    show({key: opening[key] for key in ("opening_id", "person", "expires_at")}, False, "opening")
+
+
+@review_app.command("show")
+def review_show(pair_id: str, by: By) -> None:
+    """Both records of a pair in clear, on a terminal only: not into a file, not into a pipe."""
+    from warehouse import linkage
+    from warehouse.night import open_ledger
+
+    if not sys.stdout.isatty():
+        raise ConfigError(
+            "REVIEW_TERMINAL",
+            "Identitas hanya ditampilkan di terminal.",
+            "Identities are shown on a terminal only.",
+            "Jalankan perintah ini langsung di terminal, tanpa pengalihan.",
+            "Run this command on a terminal, without redirecting it.",
+        )
+    s = get_settings()
+    led = open_ledger(s)
+    show(linkage.review.show(s, led, linkage.review.find(linkage.queue(s, led), pair_id), by), False, pair_id)
+
+
+@review_app.command("decide")
+def review_decide(
+    pair_id: str, decision: Literal["link", "not_link", "unsure"], by: By, reason: Reason, as_json: Json = False
+) -> None:
+    """Record whether the two are one person; it holds from the next night or `warehouse build` on."""
+    from warehouse import linkage
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    led = open_ledger(s)
+    made = linkage.review.decide(s, led, linkage.review.find(linkage.queue(s, led), pair_id), decision, reason, by)
+    show({key: made[key] for key in ("decision_id", "decision", "decided_at")}, as_json, pair_id)
+
+
+@linkage_app.command("train")
+def linkage_train(as_json: Json = False) -> None:
+    """Learn the model anew from the identities in force; the new version counts from the next linking on."""
+    from warehouse import linkage
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    linkage.train(s, open_ledger(s))
+    show(linkage.models(s), as_json, "models")
+
+
+@linkage_app.command("models")
+def linkage_models(as_json: Json = False) -> None:
+    """Versions of the linkage model, oldest first; the last one counts."""
+    from warehouse import linkage
+
+    show(linkage.models(get_settings()), as_json, "models")
 
 
 # --- settings

@@ -16,6 +16,7 @@ look, ``none`` is known to one agency alone and has nobody to be.
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import sqlalchemy as sa
@@ -96,6 +97,16 @@ def relation_sql(s: Settings, name: str = LINKS) -> str:
         return f"SELECT {', '.join(COLUMNS[name])} FROM read_parquet('{sql_path(_file(s, name))}')"
     nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in COLUMNS[name].items())
     return f"SELECT {nothing} WHERE false"
+
+
+def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
+    """Pairs that wait for a person's decision, the likeliest first; keys, methods and weights only."""
+    return review.queue(led, relation_sql(s, CANDIDATES))
+
+
+def models(s: Settings) -> list[dict[str, str]]:
+    """Versions of the model, oldest first; the last one counts."""
+    return [{"model_version": model.load(path)[0], "file": path.name} for path in model.all_versions(s)]
 
 
 def inputs(s: Settings, led: Ledger) -> list[str]:

@@ -11,6 +11,8 @@ newest counts, older ones stay so that a link's ``model_version`` can always be 
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -195,10 +197,14 @@ def _linker(connection: duckdb.DuckDBPyConnection, settings: dict[str, Any], tab
 # --- versions ---------------------------------------------------------------------------------------------------------
 
 
+def all_versions(s: Settings) -> list[Path]:
+    """Every stored model, oldest first: the one that came with the code, then those trained here."""
+    return [BUNDLED, *sorted((s.vault_dir / _FOLDER).glob("*.json"))]
+
+
 def newest(s: Settings) -> Path:
-    """The model that counts: the newest trained here, else the one that came with the code."""
-    trained = sorted((s.vault_dir / _FOLDER).glob("*.json"))
-    return trained[-1] if trained else BUNDLED
+    """The model that counts."""
+    return all_versions(s)[-1]
 
 
 def load(path: Path) -> tuple[str, dict[str, Any]]:
@@ -216,15 +222,32 @@ def load(path: Path) -> tuple[str, dict[str, Any]]:
         ) from error
 
 
+@contextmanager
+def _nothing_of_it_told() -> Iterator[None]:
+    """Splink's errors quote statements and the engine's words, which may hold a person's values: neither goes on."""
+    try:
+        yield
+    except Exception as error:
+        kind = type(error).__name__
+        raise BuildError(
+            "LINKAGE_FAILED",
+            f"Penautan gagal ({kind}).",
+            f"The linkage failed ({kind}).",
+            "Periksa memori dan ruang penyimpanan, lalu ulangi; rilis terakhir tetap berlaku.",
+            "Check memory and disk, then try again; the last release stays current.",
+        ) from None
+
+
 def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
     """Settings with probabilities learnt from ``table``: a row per person and agency, ``label`` where a NIK tells.
 
     Who matches is known by NIK, so nothing is guessed: m from pairs of one label, u from random pairs.
     """
-    linker = _linker(connection, _settings(), table)
-    linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
-    linker.training.estimate_m_from_label_column("label")
-    return linker.misc.save_model_to_json()
+    with _nothing_of_it_told():
+        linker = _linker(connection, _settings(), table)
+        linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
+        linker.training.estimate_m_from_label_column("label")
+        return linker.misc.save_model_to_json()
 
 
 def store(s: Settings, trained: dict[str, Any]) -> Path:
@@ -250,15 +273,17 @@ def predict(connection: duckdb.DuckDBPyConnection, settings: dict[str, Any], tab
     (people,) = connection.execute("SELECT people FROM population").fetchone()
     people = max(people, _SMALLEST_TOWN)
     settings = settings | {"probability_two_random_records_match": EXPECTED_MATCHES / people}
-    linker = _linker(connection, settings, table)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE name_frequencies_used AS"
-        f" SELECT name_key, bearers / {people}::DOUBLE AS tf_name_key FROM name_frequencies"
-    )
-    linker.table_management.register_term_frequency_lookup(linker._db_api.register("name_frequencies_used"), "name_key")
-    found = linker.inference.predict(threshold_match_probability=least, warning_mode="never")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE scored AS SELECT least(node_l, node_r) AS a, greatest(node_l, node_r) AS b,"
-        f" match_probability AS probability FROM {found.physical_name}"
-    )
-    linker._db_api.delete_tables_created_by_splink_from_db()
+    with _nothing_of_it_told():
+        linker = _linker(connection, settings, table)
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE name_frequencies_used AS"
+            f" SELECT name_key, bearers / {people}::DOUBLE AS tf_name_key FROM name_frequencies"
+        )
+        api = linker._db_api
+        linker.table_management.register_term_frequency_lookup(api.register("name_frequencies_used"), "name_key")
+        found = linker.inference.predict(threshold_match_probability=least, warning_mode="never")
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE scored AS SELECT least(node_l, node_r) AS a, greatest(node_l, node_r) AS b,"
+            f" match_probability AS probability FROM {found.physical_name}"
+        )
+        api.delete_tables_created_by_splink_from_db()

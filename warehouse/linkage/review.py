@@ -93,7 +93,7 @@ def apply(connection: duckdb.DuckDBPyConnection, decisions: Iterable[Mapping[str
 # --- the queue --------------------------------------------------------------------------------------------------------
 
 
-def queue(s: Settings, led: Ledger, candidates_sql: str) -> list[dict[str, Any]]:
+def queue(led: Ledger, candidates_sql: str) -> list[dict[str, Any]]:
     """Pairs that wait for a decision, the likeliest first: keys, methods and weights, nothing of a person."""
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW candidates AS {candidates_sql}")
