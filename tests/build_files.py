@@ -107,6 +107,18 @@ def dbt(settings: Settings, *arguments: str, as_of: date = date(2026, 11, 22)) -
     return done.stdout
 
 
+def released(settings: Settings, mart: str, folder: Path) -> Path:
+    """A mart of the build as if readers had had it until now, all of it final."""
+    file = folder / "released.duckdb"
+    with duckdb.connect(str(file)) as con:
+        con.execute(f"ATTACH '{settings.build_file}' AS build (READ_ONLY)")
+        con.execute(f"CREATE TABLE {mart} AS FROM build.marts.{mart}")
+        columns = {name for (name,) in con.execute(f"SELECT column_name FROM (DESCRIBE {mart})").fetchall()}
+        if "is_final" in columns:
+            con.execute(f"UPDATE {mart} SET is_final = true")
+    return file
+
+
 def compiled(settings: Settings, jinja: str) -> str:
     """SQL that dbt makes of a line of Jinja, to be run on the build file."""
     shown = dbt(settings, "--quiet", "compile", "--inline", jinja)

@@ -243,36 +243,56 @@ FAULTS = {
     "CONVERGENCE-004": "update {t} set area_rank_low = area_rank + 1",
     "CONVERGENCE-005": "update {t} set period_kind = 'month'",
     "CONVERGENCE-006": "update {t} set numerator = 99 where stunted_child = 'unknown'",
+    "CONVERGENCE-007": "update {t} set as_of_stunting = '2026-12-31'",
+    "CONVERGENCE-008": "update {t} set numerator = numerator + 21",
     "REUSE-001": "update {t} set matched_low = matched + 1",
     "REUSE-002": "update {t} set saved_idr_low = 1",
     "REUSE-003": "update {t} set duplicates_left = records_left",
+    "REUSE-004": "update {t} set answers_reused = answers_reused + 1",
+    "REUSE-005": "update {t} set matched = matched + 101",
     "RBTEMATIK-001": "update {t} set status = 'final'",
     "RBTEMATIK-002": "update {t} set value = null",
     "RBTEMATIK-003": "update {t} set target_source = null",
     "RBTEMATIK-004": "update {t} set is_stale = true",
+    "RBTEMATIK-005": "update {t} set as_of = '2026-12-31' where value is not null",
+    "RBTEMATIK-006": "delete from {t} where theme = 'Pengendalian inflasi'",
+    "RBTEMATIK-007": "update {t} set value = 2 * value",
     "OUTREACH-001": "update {t} set numerator = 1 where not is_window_complete",
     "OUTREACH-002": "update {t} set numerator = case when measure = 'new_bpu_30d' then 9 else 1 end",
     "OUTREACH-003": "update {t} set numerator = -1 where measure = 'sessions'",
     "OUTREACH-004": "update {t} set measure = 'did_new_bpu_90d_per_1000', statistic = 2, ci95_low = 3",
     "OUTREACH-005": "update {t} set kemendagri_code = '36.71.10.0000' where area_level = 'kelurahan'",
     "OUTREACH-006": "update {t} set numerator = 0 where measure = 'new_bpu_90d'",
+    "OUTREACH-007": "update {t} set measure = 'did_new_bpu_90d_per_1000', statistic = 1, p_pretrend = 0.05",
+    "OUTREACH-008": "update {t} set numerator_high = numerator - 1 where measure = 'sessions'",
+    "OUTREACH-009": "update {t} set numerator = numerator + 21",
 }
+
+
+# What this small city truly is: indicators without a figure, a police sheet that claims far more than the feed shows.
+WARNED = {"RBTEMATIK-004", "OUTREACH-006"}
 
 
 @pytest.mark.parametrize("mart", MARTS)
 def test_sound_marts_pass_and_each_rule_is_tripped_by_what_it_is_for(settings, tmp_path, mart):
     rules = gate.mart_rules(settings.mart_rules_dir / f"{mart}.yaml")
     assert {rule.code for rule in rules} <= set(FAULTS)
-    sound = {outcome.rule_code: outcome.outcome for outcome in gate.judge_mart(settings, settings.build_file, mart)}
-    assert [rule.code for rule in rules if rule.severity == "stop" and sound[rule.code] != "pass"] == []
+    released = build_files.released(settings, mart, tmp_path)
+    found = gate.judge_mart(settings, settings.build_file, mart, last_release=released)
+    sound = {outcome.rule_code: outcome.outcome for outcome in found}
+    assert {code for code, outcome in sound.items() if outcome != "pass"} <= WARNED
     asleep = []
     for rule in rules:
         file = tmp_path / f"{rule.code}.duckdb"
         with duckdb.connect(str(file)) as con:
             con.execute(f"attach '{settings.build_file}' as build (read_only)")
             con.execute(f"create schema marts; create table marts.{mart} as from build.marts.{mart}")
+            con.execute(
+                "create schema ledger; create table ledger.deliveries_in_force as from build.ledger.deliveries_in_force"
+            )
             con.execute(FAULTS[rule.code].format(t=f"marts.{mart}"))
-        outcomes = {outcome.rule_code: outcome.outcome for outcome in gate.judge_mart(settings, file, mart)}
+        found = gate.judge_mart(settings, file, mart, last_release=released)
+        outcomes = {outcome.rule_code: outcome.outcome for outcome in found}
         if outcomes[rule.code] != "fail":
             asleep.append((rule.code, outcomes[rule.code]))
     assert asleep == []

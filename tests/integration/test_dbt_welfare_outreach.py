@@ -185,6 +185,33 @@ def test_a_window_that_has_not_passed_shows_no_number(cell, measure, month):
     )
 
 
+def test_who_registered_on_a_day_nobody_sent_is_unknown_to_a_window(cell):
+    """ "no-day" is first seen in May: two months after the session of March, too late for its 30 days."""
+    month, quarter = cell("new_bpu_30d", "2026-03"), cell("new_bpu_90d", "2026-03")
+    assert (month["unknown_count"], month["numerator_low"], month["numerator_high"]) == (0, 0, 0)
+    assert (quarter["unknown_count"], quarter["numerator_low"], quarter["numerator_high"]) == (1, 2, 3)
+
+
+def test_a_feed_without_registration_days_answers_no_window(settings, tmp_path):
+    """The model's own SQL once more, over first participations that have no day."""
+    copied = tmp_path / "warehouse.duckdb"
+    copied.write_bytes(settings.build_file.read_bytes())
+    (file,) = (settings.home / "dbt" / "target" / "compiled").rglob("outreach_by_area_month.sql")
+    with duckdb.connect(str(copied)) as con:
+        con.execute("update conformed.first_participation set registered_on = null")
+        con.execute(f"create temp table answered as {file.read_text(encoding='utf-8')}")
+        shown = con.execute(
+            "select measure, count(numerator) + count(statistic) + count(p_permutation) + count(pretrend_gap)"
+            " from answered where measure in"
+            " ('new_bpu_30d', 'new_bpu_90d', 'new_pu_90d', 'retained_6m', 'did_new_bpu_90d_per_1000') group by measure"
+        ).fetchall()
+        (still_counted,) = con.execute("select count(numerator) from answered where measure = 'new_bpu'").fetchone()
+    assert dict(shown) == dict.fromkeys(
+        ["new_bpu_30d", "new_bpu_90d", "new_pu_90d", "retained_6m", "did_new_bpu_90d_per_1000"], 0
+    )
+    assert still_counted
+
+
 def test_new_is_the_first_ever_and_coming_back_is_apart(cell):
     assert cell("new_bpu", "2026-05")["numerator"] == 1
     assert cell("new_bpu", "2025-09") is None
@@ -206,6 +233,7 @@ def test_the_difference_stands_with_its_chance(cell):
     assert row["n_treated"] + row["n_control"] == 104
     assert row["ci95_low"] <= row["statistic"] <= row["ci95_high"]
     assert 1 / 286 <= row["p_permutation"] <= 1
+    assert 1 / 286 <= row["p_pretrend"] <= 1
 
 
 SCHEMA = pa.schema(

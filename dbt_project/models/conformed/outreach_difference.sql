@@ -64,10 +64,11 @@ compared as (
     select
         other.is_actual,
         abs(other.difference) >= abs(actual.difference) - 0.000000001 as is_as_large,
+        abs(other.pretrend) >= abs(actual.pretrend) - 0.000000001 as is_pretrend_as_large,
         (actual.difference - other.difference) / nullif(1 - other.treated_share, 0) as one_end,
         (actual.difference + other.difference) / nullif(1 + other.treated_share, 0) as other_end
     from differences as other
-    cross join (select difference from differences where is_actual) as actual
+    cross join (select difference, pretrend from differences where is_actual) as actual
 ),
 
 ends as (
@@ -84,6 +85,7 @@ tally as (
     select
         count(*) as choice_count,
         sum(case when is_as_large then 1 else 0 end) as as_large_count,
+        sum(case when is_pretrend_as_large then 1 else 0 end) as pretrend_as_large_count,
         -- So many other choices must speak for an effect; with fewer it is rejected.
         cast(floor(0.05 * count(*)) as integer) as needed
     from compared
@@ -114,6 +116,7 @@ select
     cast(actual.n_control as bigint) as n_control,
     cast(tally.choice_count as bigint) as choice_count,
     1.0 * tally.as_large_count / tally.choice_count as p_permutation,
+    1.0 * tally.pretrend_as_large_count / tally.choice_count as p_pretrend,
     (select low from ends where low_rank = tally.needed) as ci95_low,
     (select high from ends where high_rank = tally.needed) as ci95_high,
     spilled.spillover,

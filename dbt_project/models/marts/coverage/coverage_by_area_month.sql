@@ -1,6 +1,6 @@
 /*
 Residence counts people the registry places here; branch counts cards where they are kept. The two never meet in one ratio:
-every rate below has linked residents above and below the line.
+every rate below has linked residents above and below the line. A published coverage stands beside, over a base nobody stated.
 */
 {% set programmes = programmes() %}
 {% set job_group_segments = {'any': "('all', 'BPU')", 'JKK+JKM': "('BPU')"} %}
@@ -287,6 +287,42 @@ jkn as (
     where nearest_first = 1
 ),
 
+published_figures as (
+    -- The agency's own coverage: which people over which base it does not say, so it is of neither residence nor branch.
+    select
+        {{ month_start('coalesce(period.period_end, figure.period_start)') }} as period_start,
+        figure.kemendagri_code,
+        figure.value,
+        least(coalesce(period.period_end, figure.period_start), figure.source_release_date) as as_of,
+        row_number() over (
+            partition by figure.kemendagri_code, {{ month_start('coalesce(period.period_end, figure.period_start)') }}
+            order by coalesce(period.period_end, figure.period_start) desc, figure.source_release_date desc, figure.delivery_id
+        ) as newest_first
+    from {{ ref('fct_published_figure') }} as figure
+    left join {{ ref('dim_period') }} as period
+        on period.period_kind = figure.period_kind and period.period_start = figure.period_start
+    where figure.indicator = 'ucj' and figure.is_latest and figure.kemendagri_code = '{{ var("city") }}'
+),
+
+published as (
+    select
+        period_start,
+        'month' as period_kind,
+        kemendagri_code,
+        'published_ucj' as measure,
+        'jamsostek' as scheme,
+        'not_stated' as area_basis,
+        'all' as segment,
+        'any' as programme,
+        'all' as worker_group,
+        cast(null as bigint) as numerator,
+        cast(null as bigint) as denominator,
+        value as percentage,
+        as_of
+    from published_figures
+    where newest_first = 1
+),
+
 at_levels as (
     select *, 'month' as period_kind, 'jamsostek' as scheme, 'residence' as area_basis from of_workers
     union all
@@ -361,10 +397,23 @@ additive as (
         period_start, 'month', kemendagri_code, '{{ margin }}', 'jamsostek', 'residence', 'all', 'any', 'all', {{ margin }}, null
     from worker_margins
     {%- endfor %}
-)
+),
 
 {% set keys = ['scheme', 'area_basis', 'segment', 'programme', 'worker_group'] %}
-{{ long_mart('coverage_by_area_month', 'additive', keys=keys) }}
-union all
-{{ long_mart('coverage_by_area_month', 'at_levels', keys=keys,
-    provides=['numerator_low', 'numerator_high', 'percentage_low', 'percentage_high', 'unknown_count'], rollup=false) }}
+shaped as (
+    select * from (
+        {{ long_mart('coverage_by_area_month', 'additive', keys=keys) }}
+    ) as counts
+    union all
+    select * from (
+        {{ long_mart('coverage_by_area_month', 'at_levels', keys=keys,
+            provides=['numerator_low', 'numerator_high', 'percentage_low', 'percentage_high', 'unknown_count'], rollup=false) }}
+    ) as rates
+    union all
+    select * from (
+        {{ long_mart('coverage_by_area_month', 'published', keys=keys, provides=['percentage', 'as_of'], rollup=false) }}
+    ) as beside
+)
+
+select shaped.*, percentage > 100 as is_above_100
+from shaped

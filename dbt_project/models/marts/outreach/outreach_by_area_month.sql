@@ -1,6 +1,7 @@
 /*
 What sessions reached and what followed. A figure with a window stays NULL until the window, and the feed that fills it, have
-passed; what the police report and what the feed shows are measures of their own.
+passed, and where the feed sends no registration day; people without a day are unknown to a window, in its upper bound only.
+What the police report and what the feed shows are measures of their own.
 */
 with feed as (
     -- The feed speaks for a month once every branch has sent it.
@@ -13,7 +14,15 @@ with feed as (
 ),
 
 feed_end as (
-    select oldest_month, newest_month, {{ dbt.dateadd('day', -1, add_months(1, 'newest_month')) }} as last_day from feed
+    select
+        feed.oldest_month,
+        feed.newest_month,
+        cast({{ dbt.dateadd('day', -1, add_months(1, 'feed.newest_month')) }} as date) as last_day,
+        coalesce(days.has_days, false) as has_days
+    from feed
+    cross join (
+        select {{ dbt.bool_or('registered_on is not null') }} as has_days from {{ ref('first_participation') }}
+    ) as days
 ),
 
 reported as (
@@ -35,7 +44,7 @@ reported as (
 ),
 
 started as (
-    -- From the feed's second month on: whoever stands in its first file may have begun at any time before.
+    -- From the feed's first month on. Whoever stands in its first file without a day may have begun at any time before.
     select
         first.registered_month as period_start,
         first.kemendagri_code,
@@ -72,45 +81,80 @@ followed as (
     group by held.held_month, held.kemendagri_code
 ),
 
+undated as (
+    -- People first seen in the months of a window, on a day that nobody sent.
+    select
+        held.held_month,
+        held.kemendagri_code,
+        {%- for name, segment, months in [('bpu_30d', 'BPU', 1), ('bpu_90d', 'BPU', 3), ('pu_90d', 'PU', 3)] %}
+        sum(case when first.segment = '{{ segment }}' and first.registered_month <= {{ add_months(months, 'held.held_month') }}
+            then 1 else 0 end) as unknown_{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from held
+    inner join {{ ref('first_participation') }} as first
+        on first.kemendagri_code = held.kemendagri_code
+        and first.registered_on is null
+        and first.registered_month >= held.held_month
+    group by held.held_month, held.kemendagri_code
+),
+
 windows as (
     -- The last session may fall on the month's last day; the six months are counted from the month of registration.
+    {%- set last_days = {
+        '30d': dbt.dateadd('day', 29, add_months(1, 'followed.held_month')),
+        '90d': dbt.dateadd('day', 89, add_months(1, 'followed.held_month')),
+    } %}
     select
         followed.*,
-        {%- for name, days, months in [('30d', 30, 0), ('90d', 90, 0), ('6m', 90, 7)] %}
-        {{ dbt.dateadd('day', days - 1, add_months(1 + months, 'followed.held_month')) }} <= feed_end.last_day
-            as is_complete_{{ name }}{{ ',' if not loop.last }}
+        feed_end.has_days,
+        {%- for name in ['bpu_30d', 'bpu_90d', 'pu_90d'] %}
+        coalesce(undated.unknown_{{ name }}, 0) as unknown_{{ name }},
         {%- endfor %}
+        {%- for name, last_day in last_days.items() %}
+        {{ last_day }} <= feed_end.last_day as is_complete_{{ name }},
+        {%- endfor %}
+        {{ add_months(6, month_start(last_days['90d'])) }} <= feed_end.newest_month as is_complete_6m
     from followed
     cross join feed_end
+    left join undated on undated.held_month = followed.held_month and undated.kemendagri_code = followed.kemendagri_code
 ),
 
 measured as (
     {%- for measure in ['sessions', 'people_reached', 'registrations_reported'] %}
     select
         held_month as period_start, kemendagri_code, '{{ measure }}' as measure, segment,
-        {{ measure }} as numerator, cast(null as bigint) as denominator, true as is_window_complete
+        {{ measure }} as numerator, cast(null as bigint) as denominator, cast(null as bigint) as unknown_count,
+        true as is_window_complete
     from reported
     union all
     {%- endfor %}
-    select period_start, kemendagri_code, measure, 'all', persons, null, true from started
+    select period_start, kemendagri_code, measure, 'all', persons, null, null, true from started
     union all
-    select period_start, kemendagri_code, 'reactivated_bpu', 'all', persons, null, true from returned
-    {%- for measure, window in [('new_bpu_30d', '30d'), ('new_bpu_90d', '90d'), ('new_pu_90d', '90d')] %}
+    select period_start, kemendagri_code, 'reactivated_bpu', 'all', persons, null, null, true from returned
+    {%- for segment, window in [('bpu', '30d'), ('bpu', '90d'), ('pu', '90d')] %}
     union all
     select
-        held_month, kemendagri_code, '{{ measure }}', 'all',
-        case when is_complete_{{ window }} then {{ measure }} end, null, is_complete_{{ window }}
+        held_month, kemendagri_code, 'new_{{ segment }}_{{ window }}', 'all',
+        case when is_complete_{{ window }} and has_days then new_{{ segment }}_{{ window }} end, null,
+        case when is_complete_{{ window }} then unknown_{{ segment }}_{{ window }} end, is_complete_{{ window }}
     from windows
     {%- endfor %}
     union all
     select
         held_month, kemendagri_code, 'retained_6m', 'all',
-        case when is_complete_6m then retained end, case when is_complete_6m then new_bpu_90d end, is_complete_6m
+        case when is_complete_6m and has_days then retained end, case when is_complete_6m and has_days then new_bpu_90d end,
+        case when is_complete_6m then unknown_bpu_90d end, is_complete_6m
     from windows
 ),
 
 measured_by_month as (
-    select measured.*, 'month' as period_kind from measured
+    select
+        measured.*,
+        'month' as period_kind,
+        -- Of those without a day none or all may have come after the session; of those retained nobody knows.
+        case when unknown_count is not null and measure <> 'retained_6m' then numerator end as numerator_low,
+        case when measure <> 'retained_6m' then numerator + unknown_count end as numerator_high
+    from measured
 ),
 
 differences as (
@@ -123,12 +167,12 @@ differences as (
         cast(null as bigint) as numerator,
         cast(null as bigint) as denominator,
         result.window_ends_on <= feed_end.last_day as is_window_complete,
-        case when result.window_ends_on > feed_end.last_day then null
+        case when result.window_ends_on > feed_end.last_day or not feed_end.has_days then null
             when measures.measure = 'did_new_bpu_90d_per_1000' then result.difference else result.spillover end as statistic,
         case when measures.measure = 'did_new_bpu_90d_per_1000' and result.window_ends_on <= feed_end.last_day
-            then result.ci95_low end as ci95_low,
+            and feed_end.has_days then result.ci95_low end as ci95_low,
         case when measures.measure = 'did_new_bpu_90d_per_1000' and result.window_ends_on <= feed_end.last_day
-            then result.ci95_high end as ci95_high
+            and feed_end.has_days then result.ci95_high end as ci95_high
     from {{ ref('outreach_difference') }} as result
     cross join feed_end
     cross join (
@@ -140,7 +184,8 @@ differences as (
 
 shaped as (
     select * from (
-        {{ long_mart('outreach_by_area_month', 'measured_by_month', keys=['segment'], provides=['is_window_complete']) }}
+        {{ long_mart('outreach_by_area_month', 'measured_by_month', keys=['segment'],
+            provides=['numerator_low', 'numerator_high', 'unknown_count', 'is_window_complete']) }}
     ) as counts
     union all
     select * from (
@@ -168,9 +213,11 @@ select
     incomplete.measure is null as is_window_complete,
     difference.n_treated,
     difference.n_control,
-    case when incomplete.measure is null then difference.p_permutation end as p_permutation,
-    difference.pretrend_gap
+    cast(case when shaped.statistic is not null then difference.p_permutation end as {{ type_double() }}) as p_permutation,
+    cast(case when feed_end.has_days then difference.pretrend_gap end as {{ type_double() }}) as pretrend_gap,
+    cast(case when feed_end.has_days then difference.p_pretrend end as {{ type_double() }}) as p_pretrend
 from shaped
+cross join feed_end
 left join {{ ref('dim_region') }} as place on place.kemendagri_code = shaped.kemendagri_code
 left join sectors
     on sectors.kecamatan_code in (place.kemendagri_code, place.parent_kemendagri_code)
@@ -182,9 +229,9 @@ left join incomplete
     and incomplete.segment = shaped.segment
 left join (
     select
-        'did_new_bpu_90d_per_1000' as measure, n_treated, n_control, p_permutation, pretrend_gap
+        'did_new_bpu_90d_per_1000' as measure, n_treated, n_control, p_permutation, pretrend_gap, p_pretrend
     from {{ ref('outreach_difference') }}
     union all
-    select 'spillover_new_bpu_90d_per_1000', n_neighbours, n_far, null, null
+    select 'spillover_new_bpu_90d_per_1000', n_neighbours, n_far, null, null, null
     from {{ ref('outreach_difference') }}
 ) as difference on difference.measure = shaped.measure
