@@ -203,7 +203,7 @@ def sources_file(s: Settings) -> Path:
 
 # Who opened personal data, keys, erasures, and the ledger's own upkeep are no matter of any model.
 _NOT_EXPORTED = {
-    "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows", "tombstones",
+    "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows",
     "linkage_decisions",
 }  # fmt: skip
 
@@ -405,8 +405,14 @@ def code_version(project_dir: Path) -> str:
 
 def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:
     """Hash over all a build depends on: deliveries and verdicts in force, code, linkage, and the day it looks from."""
+    # The files' own hashes too: an erasure or a change of keys writes them anew under the same verdicts.
+    files = {
+        row["verdict_id"]: row["sha256"]
+        for row in led.rows(sa.select(ledger.lake_files).where(ledger.lake_files.c.kind == "lake"))
+    }
     in_force = sorted(
-        (row["delivery_id"], row["verdict_id"]) for row in _in_force(led, load_contracts(s.contracts_dir))
+        (row["delivery_id"], row["verdict_id"], files.get(row["verdict_id"], ""))
+        for row in _in_force(led, load_contracts(s.contracts_dir))
     )
     text = json.dumps([in_force, code_version(s.project_dir), linkage.inputs(s, led), as_of.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()

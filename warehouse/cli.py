@@ -5,6 +5,7 @@ Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage 
 """
 
 import csv
+import getpass
 import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,6 +35,8 @@ review_app = typer.Typer(no_args_is_help=True, help="Pairs of records that may b
 app.add_typer(review_app, name="review")
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model: train a new version, list the versions.")
 app.add_typer(linkage_app, name="linkage")
+keys_app = typer.Typer(no_args_is_help=True, help="Keys: make a set, change to it.")
+app.add_typer(keys_app, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE = 3, 4, 5, 6
@@ -384,6 +387,64 @@ def releases_unpin(reason: Reason, by: By) -> None:
     s = get_settings()
     release.unpin(s, open_ledger(s), reason, by)
     out.print("Sematan dilepas / unpinned.")
+
+
+# --- persons and keys
+
+
+Approver = Annotated[str, typer.Option("--approver", help="Who approves; somebody else.")]
+
+
+def _nik_given(file: Path | None) -> str:
+    """A NIK from a file, a prompt that shows nothing, or standard input: a command line is seen by others and kept."""
+    if file is not None:
+        return file.read_text(encoding="ascii").strip()
+    if sys.stdin.isatty():
+        return getpass.getpass("NIK: ")
+    return sys.stdin.readline().strip()
+
+
+@app.command()
+def erase(
+    by: By,
+    approver: Approver,
+    ground: Annotated[str, typer.Option(help="Article of law, for example 'UU 27/2022 pasal 8'.")],
+    reason: Reason,
+    file: Annotated[
+        Path | None, typer.Option(help="File with the NIK; else it is asked for or read from stdin.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Erase a person everywhere on a decided request, release anew and prove it. The NIK is never an argument."""
+    from warehouse import night as steps
+
+    show(steps.erase(_nik_given(file), by, approver, ground, reason, progress=say), as_json)
+
+
+@app.command("erase-resume")
+def erase_resume(as_json: Json = False) -> None:
+    """Complete erasures that a kill or a restored backup left open, and prove all of them."""
+    from warehouse import night as steps
+
+    show(steps.resume_erasures(progress=say), as_json)
+
+
+@keys_app.command("new")
+def keys_new(
+    to: Annotated[Path | None, typer.Option(help="Folder to write to, where keys do not stand in files.")] = None,
+) -> None:
+    """Make a set of keys: the first one, or the successors that `rotate` changes to. Nothing is ever overwritten."""
+    from warehouse import keys
+
+    out.print(str(keys.make_new(get_settings(), to)), soft_wrap=True)
+
+
+@keys_app.command("rotate")
+def keys_rotate(by: By, approver: Approver, reason: Reason, as_json: Json = False) -> None:
+    """Write everything anew under the next keys, switch to them, release; run again after a kill, it goes on."""
+    from warehouse import night as steps
+
+    show(steps.rotate_keys(by, approver, reason, progress=say), as_json)
 
 
 # --- who is who

@@ -82,7 +82,7 @@ def of_generation(s: Settings, name: str, generation: Generation) -> Identity | 
 def vault_keys(s: Settings) -> list[bytes]:
     """The vault key in use, then the other generation's: a file that a change of keys has yet to reach opens too."""
     used = vault_key(s)
-    others = [found for generation in ("next", "current") if (found := _usable(s, VAULT, generation))]
+    others = [found for generation in ("next", "current") if (found := usable(s, VAULT, generation))]
     return [used, *(key for key in others if key != used)]
 
 
@@ -156,7 +156,7 @@ def _in_use(s: Settings, name: str) -> Identity | Recipient | bytes:
     """The generation of a key that the ledger names; before the ledger names one, the current."""
     expected = _registered(s, _use_of(name))
     # The next first: should it become the current one between two looks, it is found in the second.
-    successor = _usable(s, name, "next") if expected else None
+    successor = usable(s, name, "next") if expected else None
     if successor is not None and check_value(successor) == expected:
         return successor
     key = of_generation(s, name, "current")
@@ -171,7 +171,7 @@ def _in_use(s: Settings, name: str) -> Identity | Recipient | bytes:
     )
 
 
-def _usable(s: Settings, name: str, generation: Generation) -> Identity | Recipient | bytes | None:
+def usable(s: Settings, name: str, generation: Generation) -> Identity | Recipient | bytes | None:
     try:
         return of_generation(s, name, generation)
     except ConfigError:

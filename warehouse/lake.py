@@ -25,7 +25,11 @@ _SWEPT_AFTER_SECONDS = 24 * 3600
 
 def write(s: Settings, contract: Contract, delivery_id: str, verdict_id: str, table: pa.Table) -> StoredFile:
     """Write a delivery's admitted rows; the same rows give the same bytes."""
-    path = s.lake_dir / contract.table / f"{delivery_id}-{verdict_id}.parquet"
+    return put(s, s.lake_dir / contract.table / f"{delivery_id}-{verdict_id}.parquet", table)
+
+
+def put(s: Settings, path: Path, table: pa.Table) -> StoredFile:
+    """Write a table as one of the lake's files, whole and on disk before its name exists."""
     with new_file(path) as draft:
         pq.write_table(table.replace_schema_metadata(None), draft, compression="zstd")
     return stored_file(s, path, table.num_rows)
@@ -53,10 +57,10 @@ def files_in_force(s: Settings, led: Ledger, contract: Contract, kind: str) -> l
     return [paths[verdict] for verdict in verdicts if verdict in paths]
 
 
-def sweep(s: Settings, led: Ledger) -> int:
-    """Remove files of lake and vault that no ledger row names; returns how many."""
+def sweep(s: Settings, led: Ledger, older_than: float = _SWEPT_AFTER_SECONDS) -> int:
+    """Remove files of lake and vault that no ledger row names and no running step may yet name; returns how many."""
     named = {s.home / row["path"] for row in led.rows(sa.select(lake_files.c.path))}
-    before = time.time() - _SWEPT_AFTER_SECONDS
+    before = time.time() - older_than
     found = {path for folder in (s.lake_dir, s.vault_dir) for path in folder.glob("*/*") if ".parquet" in path.name}
     orphans = [path for path in found - named if path.stat().st_mtime < before]
     for path in orphans:

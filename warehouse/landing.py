@@ -36,7 +36,9 @@ from warehouse.ledger import Ledger, deliveries, delivery_id
 from warehouse.periods import Period
 from warehouse.settings import Settings
 
-__all__ = ["Landed", "destroy_expired", "land", "media_of", "read", "shred", "spool", "sweep"]
+__all__ = [
+    "Landed", "destroy_expired", "forget", "land", "media_of", "read", "rewritten", "shred", "spool", "sweep"
+]  # fmt: skip
 
 _CHUNK = 1 << 20
 _SPOOL_PREFIX = "spool-"
@@ -155,9 +157,39 @@ def read(s: Settings, delivery: Mapping[str, Any]) -> bytes:
                 "Install the landing.key that belongs to the landing.pub of the day it was received.",
             ) from None
         raise _corrupt(name) from None
-    if hashlib.sha256(data).hexdigest() != delivery["content_sha256"]:
+    if hashlib.sha256(data).hexdigest() != (delivery["kept_sha256"] or delivery["content_sha256"]):
         raise _corrupt(name)
     return data
+
+
+def rewritten(
+    s: Settings, delivery: Mapping[str, Any], data: bytes, recipient: Recipient, tag: str, *, keeps_name: bool = True
+) -> dict[str, str]:
+    """Keep ``data`` as a delivery's bytes under a file of its own, beside the one in use; returns the ledger's columns.
+
+    ``tag`` names what made it: the same one again finds the file whole and leaves it. The ledger decides which counts.
+    """
+    old = s.home / delivery["stored_path"]
+    stored = old.with_name(f"{delivery['delivery_id']}-{tag}.age")
+    if not stored.exists():
+        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery['delivery_id']}.{secrets.token_hex(8)}"
+        with _new_file(draft) as file:
+            file.write(pyrage.encrypt(data, [recipient]))
+            file.flush()
+            os.fsync(file.fileno())
+        manifest = json.loads(pyrage.decrypt(_manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
+        manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
+        manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(draft)[0]}
+        _encrypt_manifest(manifest, draft.with_suffix(".manifest"), recipient)
+        os.replace(draft.with_suffix(".manifest"), _manifest_of(stored))
+        os.replace(draft, stored)
+        _sync_folder(stored.parent)
+    return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(stored)[0]}
+
+
+def forget(s: Settings, stored_path: str) -> None:
+    """Remove a delivery's former file, once the ledger names another."""
+    _remove(s.home / stored_path)
 
 
 def destroy_expired(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> int:

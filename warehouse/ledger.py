@@ -312,16 +312,6 @@ erased_rows = Table(
     comment="One row per landed row that an erasure blanks",
 )
 
-tombstones = Table(
-    "tombstones",
-    metadata,
-    Column("tombstone", String(64), primary_key=True, comment="keyed; re-keyed with every change of keys"),
-    Column("kind", String(12), nullable=False, comment="nik | description"),
-    Column("erasure_id", String(36), nullable=False, index=True),
-    Column("made_at", UtcDateTime, nullable=False),
-    comment="One row per keyed mark that keeps an erased person out of later deliveries",
-)
-
 linkage_decisions = Table(
     "linkage_decisions",
     metadata,
@@ -456,7 +446,8 @@ _TIMES = {c.name for t in metadata.tables.values() for c in t.columns if isinsta
 _DATES = {c.name for t in metadata.tables.values() for c in t.columns if isinstance(c.type, Date)} - _TIMES
 
 
-def _typed(name: str, value: Any) -> Any:
+def typed(name: str, value: Any) -> Any:
+    """A column's value as Python has it, where it was written down as text."""
     if not isinstance(value, str):
         return value
     if name in _TIMES:
@@ -486,7 +477,7 @@ class Ledger:
         statement = sa.text(statement) if isinstance(statement, str) else statement
         with self.engine.connect() as connection:
             return [
-                {name: _typed(name, value) for name, value in row.items()}
+                {name: typed(name, value) for name, value in row.items()}
                 for row in connection.execute(statement, parameters).mappings()
             ]
 

@@ -19,7 +19,21 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from warehouse import agencies, build, gate, keys, lake, landing, ledger, linkage, release, report, vault
+from warehouse import (
+    agencies,
+    build,
+    erasure,
+    gate,
+    keys,
+    lake,
+    landing,
+    ledger,
+    linkage,
+    release,
+    report,
+    rotation,
+    vault,
+)
 from warehouse.contract import Contract, get_contract, load_contracts
 from warehouse.errors import BuildError, ConfigError, FetchError, ReleaseError, UnreadableDelivery, WarehouseError
 from warehouse.ledger import Ledger
@@ -198,7 +212,8 @@ def _judge_group(
     verdicts = []
     for row in group:
         try:
-            parsed[row["delivery_id"]] = parse(contract, landing.read(s, row), row["media"])
+            read = parse(contract, landing.read(s, row), row["media"])
+            parsed[row["delivery_id"]] = erasure.keep_out(s, led, contract, row, read)
         except UnreadableDelivery as error:
             verdicts.append(_record_unreadable(led, contract, row, error))
     context = {
@@ -632,6 +647,8 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
         finally:
             detail["stages"][name] = round(time.monotonic() - begun, 2)
 
+    if erasure.is_pending(s, led):
+        stage("erase", lambda: erasure.complete(s, led, say))
     with keys.held(s), _recorded_night(s, led, logical_date) as record:
         try:
             if build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
@@ -686,6 +703,45 @@ def _end_night(led: Ledger, night_id: str, record: dict[str, Any]) -> None:
         )
 
 
+# --- persons and keys
+
+
+def erase(
+    nik: str,
+    by: str,
+    approver: str,
+    ground: str,
+    reason: str,
+    *,
+    s: Settings | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Erase a person on a decided request, make a release without them, and prove it; see ``warehouse.erasure``."""
+    s = s or get_settings()
+    say = progress or (lambda _text: None)
+    erasure.request(s, open_ledger(s), nik, by, approver, ground, reason, say)
+    return resume_erasures(s=s, progress=progress)
+
+
+def resume_erasures(*, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """Complete erasures that a kill or a restored backup left open, release, and prove all of them."""
+    s = s or get_settings()
+    led = open_ledger(s)
+    made = marts(s.today(), s=s, progress=progress)
+    searched = erasure.prove(s, led)
+    return {"outcome": made["outcome"], "release_id": made.get("release_id"), "searched": searched}
+
+
+def rotate_keys(
+    by: str, approver: str, reason: str, *, s: Settings | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Change the keys under all data, then link, build and release under the new pseudonyms."""
+    s = s or get_settings()
+    done = rotation.rotate(s, open_ledger(s), by, approver, reason, progress or (lambda _text: None))
+    made = marts(s.today(), s=s, progress=progress)
+    return done | {"outcome": made["outcome"], "release_id": made.get("release_id")}
+
+
 def datasets(*, s: Settings | None = None) -> list[str]:
     """Names of all datasets with a contract."""
     return list(load_contracts((s or get_settings()).contracts_dir))
@@ -695,8 +751,10 @@ def maintenance(*, s: Settings | None = None) -> dict[str, int]:
     """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases."""
     s = s or get_settings()
     led = open_ledger(s)
-    return {
-        "destroyed": landing.destroy_expired(s, led, load_contracts(s.contracts_dir)),
-        "swept": landing.sweep(s, led) + lake.sweep(s, led),
-        "releases_removed": release.retain(s, led),
-    }
+    # Alone: a file made again for an erasure or under new keys has no name in the ledger for a moment.
+    with keys.alone(s):
+        return {
+            "destroyed": landing.destroy_expired(s, led, load_contracts(s.contracts_dir)),
+            "swept": landing.sweep(s, led) + lake.sweep(s, led),
+            "releases_removed": release.retain(s, led),
+        }

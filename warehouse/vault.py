@@ -48,8 +48,7 @@ LINEAGE = (
 )
 _VAULT_LINEAGE = ("record_key", "nik_key", "kk_key", "delivery_id", "source_part", "source_row", "period_start")
 _BLOCK = 64
-_KEY_NAME = "vault"
-_ENCRYPTION = f"{{footer_key: '{_KEY_NAME}'}}"
+KEY_NAME = "vault"
 # All digits equal or a plain sequence is a stand-in number; so is a serial of 0000, which no office gives out.
 _STAND_INS = "|".join([*(f"{digit}+" for digit in range(10)), "1234567890123456", "0123456789012345", "[0-9]{12}0000"])
 
@@ -86,13 +85,18 @@ def define_pseudonym(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     )
 
 
-def _usable(column: str) -> str:
+def usable_sql(column: str) -> str:
     """SQL for the digits of a number that can identify, NULL for masked, made-up, cut or mangled ones."""
     digits = f"regexp_replace(\"{column}\", '[\\s.''`-]', '', 'g')"
     return (
         f"CASE WHEN regexp_full_match({digits}, '[0-9]{{16}}')"
         f" AND NOT regexp_full_match({digits}, '{_STAND_INS}') THEN {digits} END"
     )
+
+
+def record_key(delivery_id: str, source_part: str | None, source_row: int) -> str:
+    """Names a row for ever: what ``pseudonymise`` computes in SQL."""
+    return hashlib.sha256(f"{delivery_id}\n{source_part or ''}\n{source_row}".encode()).hexdigest()[:32]
 
 
 def vault_columns(contract: Contract) -> tuple[Column, ...]:
@@ -135,26 +139,39 @@ def pseudonymise(
 
 
 def _pseudonym_of(kind: str, column: str, named: set[str]) -> str:
-    return f"pseudonym('{kind}', {_usable(column)})" if column in named else "NULL"
+    return f"pseudonym('{kind}', {usable_sql(column)})" if column in named else "NULL"
 
 
 def store(s: Settings, contract: Contract, delivery_id: str, verdict_id: str, identities: pa.Table) -> StoredFile:
     """Write identities as an encrypted Parquet file, whole and on disk before its name exists."""
     path = s.vault_dir / contract.table / f"{delivery_id}-{verdict_id}.parquet"
-    with new_file(path) as draft, connect(s) as connection:
+    with connect(s) as connection:
         connection.register("identities", identities)
-        options = f"FORMAT parquet, COMPRESSION zstd, ENCRYPTION_CONFIG {_ENCRYPTION}"
-        connection.execute(f"COPY identities TO '{sql_path(draft)}' ({options})")
-    return stored_file(s, path, identities.num_rows)
+        return put(s, connection, "identities", path)
+
+
+def put(
+    s: Settings, connection: duckdb.DuckDBPyConnection, relation: str, path: Path, key_name: str = KEY_NAME
+) -> StoredFile:
+    """Write a relation of the connection as an encrypted file, whole and on disk before its name exists."""
+    options = f"FORMAT parquet, COMPRESSION zstd, ENCRYPTION_CONFIG {_encryption(key_name)}"
+    with new_file(path) as draft:
+        (rows,) = connection.execute(f"COPY {relation} TO '{sql_path(draft)}' ({options})").fetchone()
+    return stored_file(s, path, rows)
 
 
 def connect(s: Settings) -> duckdb.DuckDBPyConnection:
     """A connection that can read and write the vault's files: in memory, spilling encrypted, holding the vault key."""
-    key = base64.b64encode(keys.vault_key(s)).decode()
+    key = keys.vault_key(s)
     connection = duck.connect(s, sees_identifiers=True)
-    # This statement takes no parameters; the connection is ours alone and nothing logs its text.
-    connection.execute(f"PRAGMA add_parquet_key('{_KEY_NAME}', '{key}')")
+    add_key(connection, KEY_NAME, key)
     return connection
+
+
+def add_key(connection: duckdb.DuckDBPyConnection, name: str, key: bytes) -> None:
+    """Let a connection use a key for encrypted files, under a name."""
+    # This statement takes no parameters; the connection is ours alone and nothing logs its text.
+    connection.execute(f"PRAGMA add_parquet_key('{name}', '{base64.b64encode(key).decode()}')")
 
 
 def relation_sql(paths: Iterable[Path]) -> str:
@@ -163,8 +180,12 @@ def relation_sql(paths: Iterable[Path]) -> str:
     Columns are matched by name through a union of single files: DuckDB 1.5 fails on encrypted files with union_by_name.
     """
     return " UNION ALL BY NAME ".join(
-        f"SELECT * FROM read_parquet('{sql_path(path)}', encryption_config = {_ENCRYPTION})" for path in paths
+        f"SELECT * FROM read_parquet('{sql_path(path)}', encryption_config = {_encryption(KEY_NAME)})" for path in paths
     )
+
+
+def _encryption(key_name: str) -> str:
+    return f"{{footer_key: '{key_name}'}}"
 
 
 # --- files: the lake's and the vault's alike --------------------------------------------------------------------------
@@ -200,3 +221,8 @@ def stored_file(s: Settings, path: Path, rows: int) -> StoredFile:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return StoredFile(str(path.relative_to(s.home)), rows, digest)
+
+
+def tag(*parts: str) -> str:
+    """Names a rewritten file after all it was made from: the same step again finds it whole."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -50,7 +50,7 @@ def _number_text(text: str, decimal: str) -> str:
     return f"CASE {' '.join(cases[decimal])} END"
 
 
-def _cast(text: str, column: Column) -> str:
+def cast_sql(text: str, column: Column) -> str:
     """SQL for a column's typed value from its text; NULL where the text is not of the type."""
     if column.logical_type == "string":
         return text
@@ -74,7 +74,7 @@ def _cast(text: str, column: Column) -> str:
 def _typed(column: Column) -> str:
     text = f"trim({quoted(RAW + column.name)})"
     if not column.extras.codes:
-        return _cast(text, column)
+        return cast_sql(text, column)
     spellings = {
         " ".join(spelling.lower().split()): code
         for code, others in column.extras.codes.items()

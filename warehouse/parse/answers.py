@@ -29,7 +29,8 @@ def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
 
 def from_records(contract: Contract, rows: list[Found]) -> Content:
     """Columns by header from records by field; a file's header is every field that any record has."""
-    records = [row for row in rows if isinstance(row, Record)]
+    # A record without fields is a blank line of this form: it has a place and says nothing.
+    records = [row for row in rows if isinstance(row, Record) and row.fields]
     header = list(dict.fromkeys(name for record in records for name in record.fields))
     if not header:
         raise unreadable("PARSE_EMPTY")
@@ -95,7 +96,7 @@ def _record_list(shape: FileShape, page: Any, number: int, before: int) -> Itera
     if not isinstance(records, list) or (isinstance(page, dict) and page.get("error")):
         raise unreadable("PARSE_NOT_DATA", str(number))
     for ordinal, item in enumerate(records, start=before + 1):
-        fields = _dig(item, shape.fields_path)
+        fields = _dig(item, shape.fields_path) if item != {} else {}
         if isinstance(fields, dict):
             yield Record(ordinal, {name: text(value) for name, value in fields.items()})
         else:

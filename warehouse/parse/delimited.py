@@ -40,6 +40,11 @@ def find_encoding(shape: FileShape, data: bytes) -> str:
     raise unreadable("PARSE_ENCODING", names(list(shape.encodings)))
 
 
+def find_delimiter(contract: Contract, shape: FileShape, data: bytes, encoding: str) -> str:
+    """The agreed delimiter under which the contract's header is found; raises PARSE_DELIMITER."""
+    return _find_header(contract, shape, data, encoding)[0]
+
+
 def decode(shape: FileShape, data: bytes) -> tuple[str, str]:
     encoding = find_encoding(shape, data)
     return data.decode(encoding), encoding

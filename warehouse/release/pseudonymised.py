@@ -5,17 +5,23 @@ Here: the allow-list's last word, coarse values, the file's key. Not here: who o
 
 import hashlib
 import hmac
+import json
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
-from warehouse import keys
+from warehouse import duck, keys
 from warehouse.errors import ReleaseError
 from warehouse.mart import Catalogue, Mart, literal
+from warehouse.release import state
 from warehouse.release.content import BUILD, Content, content_hash, demand_equal
+from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
 from warehouse.settings import Settings
 
+_IS_ONE_OF = "coalesce(list_contains($1, person_key), false)"
 # Never in a fact of this file, whatever a YAML says.
 _REFUSED = re.compile(
     r"birth|tgl_|dob|measured_on|measurement_date|measured_at|age_days|weight|berat|height|length|tinggi|posyandu"
@@ -48,6 +54,80 @@ def attach_micro(con: duckdb.DuckDBPyConnection, s: Settings, path: Path, releas
 
 def _attach(con: duckdb.DuckDBPyConnection, path: Path, release_id: str, vault_key: bytes) -> None:
     con.execute(f"ATTACH {literal(str(path))} AS micro (ENCRYPTION_KEY '{_key(vault_key, release_id)}', READ_ONLY)")
+
+
+def opens_with(path: Path, release_id: str, vault_key: bytes, s: Settings) -> bool:
+    """Whether a release's file is encrypted under this vault key."""
+    with duck.connect(s, sees_identifiers=True) as con:
+        try:
+            _attach(con, path, release_id, vault_key)
+        except duckdb.Error:
+            return False
+        return True
+
+
+def rows_of(s: Settings, release_id: str, persons: Sequence[str]) -> int:
+    """How many rows of a release's file are about these persons."""
+    with duck.connect(s, sees_identifiers=True) as con:
+        attach_micro(con, s, s.releases_dir / release_id / MICRO_FILE, release_id)
+        return sum(
+            con.execute(f"SELECT count(*) FROM {table} WHERE {_IS_ONE_OF}", [list(persons)]).fetchone()[0]
+            for table, _, has_persons in _tables(con)
+            if has_persons
+        )
+
+
+def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, without: Sequence[str] = ()) -> None:
+    """Make a kept release's pseudonymised file again, without some persons, under a key; a further revision of it.
+
+    The manifest names the revision before the file takes its place: run again after a kill, both are made once more.
+    """
+    folder = s.releases_dir / release_id
+    path, manifest = folder / MICRO_FILE, folder / MANIFEST_FILE
+    draft = s.releases_dir / f".draft-{release_id}-{MICRO_FILE}"
+    draft.unlink(missing_ok=True)
+    with duck.connect(s, sees_identifiers=True) as con:
+        attach_micro(con, s, path, release_id)
+        create_micro(con, draft, release_id, vault_key, "made")
+        for table, comment, has_persons in _tables(con):
+            made = table.replace("micro.", "made.", 1)
+            chosen, values = (f" WHERE NOT {_IS_ONE_OF}", [list(without)]) if has_persons else ("", [])
+            con.execute(f"CREATE TABLE {made} AS SELECT * FROM {table}{chosen}", values)
+            con.execute(f"COMMENT ON TABLE {made} IS {literal(comment or '')}")
+            described = con.execute(
+                "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'micro'"
+                " AND comment IS NOT NULL AND format('micro.main.\"{}\"', table_name) = ?",
+                [table],
+            ).fetchall()
+            for column, text in described:
+                con.execute(f'COMMENT ON COLUMN {made}."{column}" IS {literal(text)}')
+    draft.chmod(path.stat().st_mode)
+    with draft.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    about = json.loads(manifest.read_text(encoding="utf-8"))
+    about["files"] = [one for one in about["files"] if one["path"] != MICRO_FILE]
+    about["files"].append({"path": MICRO_FILE, "bytes": draft.stat().st_size, "sha256": digest})
+    others = [one for one in about.get("revisions", ()) if one["reason"] != reason]
+    about["revisions"] = [*others, {"at": s.utc_now(), "file": MICRO_FILE, "sha256": digest, "reason": reason}]
+    folder.chmod(0o755)
+    try:
+        new_manifest = folder / f".{MANIFEST_FILE}"
+        new_manifest.write_text(json.dumps(about, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+        new_manifest.chmod(manifest.stat().st_mode)
+        os.replace(new_manifest, manifest)
+        os.replace(draft, path)
+    finally:
+        folder.chmod(0o555)
+    state.sync_folder(folder)
+
+
+def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, bool]]:
+    """The attached file's tables: name, description, whether their rows are about single persons."""
+    return con.execute(
+        "SELECT format('micro.main.\"{}\"', table_name), t.comment, bool_or(column_name = 'person_key')"
+        " FROM duckdb_tables() AS t JOIN duckdb_columns() AS c USING (database_name, table_name)"
+        " WHERE database_name = 'micro' GROUP BY ALL ORDER BY 1"
+    ).fetchall()
 
 
 def write_micro(

@@ -26,8 +26,6 @@ from warehouse.release import changes, content, pseudonymised, register, state
 from warehouse.scan import NOTHING, Finding, scan_attached, scan_paths
 from warehouse.settings import Settings
 
-MANIFEST_FILE = "manifest.json"
-
 
 @dataclass(frozen=True)
 class ReleaseResult:
@@ -118,8 +116,11 @@ def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
         if _has_freshness(con)
         else "SELECT NULL, NULL WHERE false"
     ).fetchall()
+    (versions,) = led.rows("select max(version) as pseudonym_key from key_checks where key_name = 'pseudonym'")
     return {
         "deliveries": deliveries,
+        # A change of keys is a release of its own: the pseudonymised file knows persons by other pseudonyms.
+        "pseudonym_key_version": versions["pseudonym_key"],
         "held": sorted(
             ({key: str(value) for key, value in row.items()} for row in held), key=lambda row: row["delivery_id"]
         ),
@@ -144,7 +145,7 @@ def _fingerprint(
     families = con.execute(f"FROM {content.BUILD}.{catalogue.families} ORDER BY ALL") if catalogue.families else None
     hiding = [asdict(_policy(s)), families.fetchall() if families else [], _sha256(Path(disclosure.__file__))]
     shape = [repr(catalogue.marts), repr(catalogue.micro)]
-    text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"]])
+    text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -156,7 +157,7 @@ def _created_at(s: Settings, last: dict[str, Any] | None) -> datetime:
 
 def _manifest(s: Settings, release_id: str) -> dict[str, Any]:
     try:
-        return json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
+        return json.loads((s.releases_dir / release_id / state.MANIFEST_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
 
@@ -172,7 +173,8 @@ def _judge_marts(
 ) -> list[dict[str, Any]]:
     """Run the rules of every mart that has some, and record what they found; a failed stop rule holds the release."""
     outcomes = []
-    for mart in [mart.name for mart in catalogue.marts] + [mart.name for mart, _ in catalogue.ops]:
+    names = [mart.name for mart in (*catalogue.marts, *catalogue.restricted)] + [mart.name for mart, _ in catalogue.ops]
+    for mart in names:
         if (s.mart_rules_dir / f"{mart}.yaml").is_file():
             outcomes += [
                 {"mart": mart} | asdict(outcome)
@@ -256,8 +258,8 @@ def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) ->
     hashes = [
         {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files
     ]
-    _write_json(draft / MANIFEST_FILE, about | {"files": hashes})
-    for path in (*files, draft / MANIFEST_FILE):
+    _write_json(draft / state.MANIFEST_FILE, about | {"files": hashes})
+    for path in (*files, draft / state.MANIFEST_FILE):
         with path.open("rb") as file:
             os.fsync(file.fileno())
         path.chmod(0o444)

@@ -22,6 +22,7 @@ from warehouse.settings import Settings
 
 KEPT = 14
 MICRO_FILE = "micro.duckdb"
+MANIFEST_FILE = "manifest.json"
 _REASON_LENGTH = 10
 
 

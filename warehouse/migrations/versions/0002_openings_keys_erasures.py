@@ -96,20 +96,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("opening_id"),
         comment="One row per opening of the micro file or of clear identities: the purpose log",
     )
-    op.create_table(
-        "tombstones",
-        sa.Column(
-            "tombstone", sa.String(length=64), nullable=False, comment="keyed; re-keyed with every change of keys"
-        ),
-        sa.Column("kind", sa.String(length=12), nullable=False, comment="nik | description"),
-        sa.Column("erasure_id", sa.String(length=36), nullable=False),
-        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("tombstone"),
-        comment="One row per keyed mark that keeps an erased person out of later deliveries",
-    )
-    with op.batch_alter_table("tombstones", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_tombstones_erasure_id"), ["erasure_id"], unique=False)
-
     op.execute(
         "INSERT INTO openings (opening_id, subject, release_id, person, account, purpose, opened_at, expires_at)"
         " SELECT opening_id, 'micro', release_id, person, '', purpose, opened_at, expires_at FROM micro_openings"
