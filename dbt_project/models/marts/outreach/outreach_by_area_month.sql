@@ -128,6 +128,11 @@ measured as (
     from reported
     union all
     {%- endfor %}
+    select period_start, kemendagri_code, 'rows_put_aside', 'all', sum(rows_put_aside), null, null, true
+    from {{ ref('part_put_aside') }}
+    where dataset = 'polri/outreach'
+    group by period_start, kemendagri_code
+    union all
     select period_start, kemendagri_code, measure, 'all', persons, null, null, true from started
     union all
     select period_start, kemendagri_code, 'reactivated_bpu', 'all', persons, null, null, true from returned
