@@ -66,8 +66,13 @@ def admit(led: Ledger, given: Given) -> str:
     return key
 
 
-def make(settings: Settings, givens: list[Given], links: list[dict[str, Any]] = ()) -> Path:
-    """A build file with everything dbt reads, before dbt has run."""
+def make(
+    settings: Settings,
+    givens: list[Given],
+    links: list[dict[str, Any]] = (),
+    candidates: list[dict[str, Any]] = (),
+) -> Path:
+    """A build file with everything dbt reads, before dbt has run. Links are firm where they do not say otherwise."""
     ledger.upgrade(settings.ledger)
     led = Ledger(settings.ledger)
     contracts = load_contracts(settings.contracts_dir)
@@ -90,8 +95,12 @@ def make(settings: Settings, givens: list[Given], links: list[dict[str, Any]] = 
             build._create_table(con, f"lake.{contract.table}", incoming)
         build.export_ledger(settings, led, contracts, con)
         con.execute("CREATE SCHEMA linkage")
-        kinds = pa.schema([(name, LAKE_TYPES[kind]) for name, (kind, _) in build._LINK_COLUMNS.items()])
-        build._create_table(con, "linkage.identity_links", pa.Table.from_pylist(list(links), schema=kinds))
+        for table, columns, found in (
+            ("identity_links", build._LINK_COLUMNS, [{"band": "link"} | link for link in links]),
+            ("identity_candidates", build._CANDIDATE_COLUMNS, list(candidates)),
+        ):
+            kinds = pa.schema([(name, LAKE_TYPES[kind]) for name, (kind, _) in columns.items()])
+            build._create_table(con, f"linkage.{table}", pa.Table.from_pylist(found, schema=kinds))
     return file
 
 

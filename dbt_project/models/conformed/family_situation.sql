@@ -101,7 +101,7 @@ newest_measured as (
 ),
 
 breadwinners as (
-    select period_start, ranking, family_key, person_key, has_usable_nik, worker_segment
+    select period_start, ranking, family_key, person_key, worker_segment
     from (
         select
             member.*,
@@ -119,6 +119,10 @@ covered as (
     select distinct person_key, period_start
     from {{ ref('fct_participation') }}
     where is_active and is_linked
+),
+
+possibly_covered as (
+    select person_key, period_start from {{ ref('possible_participation') }} where segment = 'all'
 )
 
 select
@@ -139,7 +143,7 @@ select
     case
         when breadwinner.family_key is null then 'not_applicable'
         when covered.person_key is not null then 'no'
-        when not breadwinner.has_usable_nik or breadwinner.worker_segment = 'mixed' then 'unknown'
+        when possibly_covered.person_key is not null or breadwinner.worker_segment = 'mixed' then 'unknown'
         else 'yes'
     end as uncovered_breadwinner
 from spanned as span
@@ -156,3 +160,5 @@ left join breadwinners as breadwinner
     and breadwinner.ranking = span.ranking
     and breadwinner.family_key = family.family_key
 left join covered on covered.person_key = breadwinner.person_key and covered.period_start = span.coverage_month
+left join possibly_covered
+    on possibly_covered.person_key = breadwinner.person_key and possibly_covered.period_start = span.coverage_month

@@ -50,6 +50,7 @@ select
     source.record_key,
     coalesce(link.person_key, source.record_key) as person_key,
     link.family_key,
+    link.band as link_band,
     source.nik_key is not null as has_nik,
     source.delivery_id,
     source.source_part,

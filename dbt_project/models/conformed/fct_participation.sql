@@ -3,7 +3,7 @@ A participation (one card) in the feed of one month. Active is what the feed say
 not demanded, since employers report late.
 */
 with links as (
-    select record_key, person_key
+    select record_key, person_key, band
     from {{ source('linkage', 'identity_links') }}
     where dataset = 'bpjstk/participants'
 )
@@ -12,6 +12,7 @@ select
     participant.record_key,
     coalesce(links.person_key, participant.record_key) as person_key,
     links.person_key is not null as is_linked,
+    links.band as link_band,
     participant.period_start,
     participant.branch,
     participant.segment,

@@ -3,7 +3,7 @@ The registry's people and their work. A person listed twice in a quarter counts 
 row read last. Age is at the quarter's end, from the gate.
 */
 with links as (
-    select record_key, person_key, family_key
+    select record_key, person_key, family_key, band
     from {{ source('linkage', 'identity_links') }}
     where dataset = 'bps/social_registry_individuals'
 ),
@@ -19,6 +19,7 @@ placed as (
     select
         individual.*,
         coalesce(links.person_key, individual.record_key) as person_key,
+        links.band as link_band,
         family.family_key,
         coalesce(family.ranking, rankings.ranking, 'dtsen') as ranking,
         coalesce(family.desil, 'unknown') as desil,
@@ -55,6 +56,7 @@ select
     is_in_scope,
     exclusion_reason,
     nik_key is not null as has_usable_nik,
+    link_band,
     sex_code,
     relation_code,
     age_years,

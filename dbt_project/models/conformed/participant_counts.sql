@@ -16,8 +16,7 @@ active as (
         sum(cast(participation.has_{{ programme }} as int)) as cards_{{ programme }},
         {%- endfor %}
         sum(case when participation.has_jkk and participation.has_jkm then 1 else 0 end) as cards_jkk_jkm,
-        count(*) as cards,
-        max(cast(participation.has_usable_nik as int)) as has_usable_nik
+        count(*) as cards
     from {{ ref('fct_participation') }} as participation
     where participation.is_active
     group by grouping sets (
@@ -34,8 +33,6 @@ select
     coalesce(resident.is_working and resident.age_years between 15 and 64, false) as is_worker,
     resident.worker_segment,
     resident.worker_group,
-    resident.has_usable_nik as has_usable_nik_in_registry,
-    active.has_usable_nik = 1 as has_usable_nik_in_feed,
     cast(count(*) as bigint) as persons_any,
     {%- for programme in ['jkk', 'jkm', 'jht', 'jp', 'jkp'] %}
     cast(sum(active.has_{{ programme }}) as bigint) as persons_{{ programme }},
@@ -58,6 +55,4 @@ group by
     resident.person_key is not null,
     coalesce(resident.is_working and resident.age_years between 15 and 64, false),
     resident.worker_segment,
-    resident.worker_group,
-    resident.has_usable_nik,
-    active.has_usable_nik = 1
+    resident.worker_group

@@ -17,11 +17,10 @@ residents as (
         is_working,
         worker_segment,
         worker_group,
-        has_usable_nik,
         count(*) as persons
     from {{ ref('fct_registry_member') }}
     where is_in_scope
-    group by 1, 2, 3, 4, 5, 6, 7, 8
+    group by 1, 2, 3, 4, 5, 6, 7
 )
 
 select
@@ -31,7 +30,6 @@ select
     residents.is_working,
     residents.worker_segment,
     residents.worker_group,
-    residents.has_usable_nik,
     cast(residents.persons as bigint) as persons
 from feed
 inner join {{ ref('registry_in_effect') }} as month on month.month_start = feed.period_start and month.is_main

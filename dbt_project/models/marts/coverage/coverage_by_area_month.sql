@@ -26,18 +26,17 @@ with segments as (
 ),
 
 workforce as (
-    -- Workers and those of them covered, on one grain. A worker without a usable NIK may be covered without our seeing it.
+    -- Workers, those of them covered, and those who may be while a link waits for a decision, on one grain.
     select
         period_start,
         kemendagri_code,
         worker_segment,
         worker_group,
         age_band = '15_64' as is_of_working_age,
-        persons as workers,
-        case when has_usable_nik then 0 else persons end as unlinkable
+        persons as workers
         {%- for suffix in programmes.values() %},
         0 as covered_{{ suffix }},
-        0 as covered_unlinkable_{{ suffix }}
+        0 as possible_{{ suffix }}
         {%- endfor %}
     from {{ ref('worker_counts') }}
     where is_working and age_band in ('15_64', 'unknown')
@@ -48,13 +47,26 @@ workforce as (
         worker_segment,
         worker_group,
         true,
-        0,
         0
         {%- for suffix in programmes.values() %},
         persons_{{ suffix }},
-        case when has_usable_nik_in_registry then 0 else persons_{{ suffix }} end
+        0
         {%- endfor %}
     from {{ ref('participant_counts') }}
+    where is_worker and segment = 'all'
+    union all
+    select
+        period_start,
+        kemendagri_code,
+        worker_segment,
+        worker_group,
+        true,
+        0
+        {%- for suffix in programmes.values() %},
+        0,
+        persons_{{ suffix }}
+        {%- endfor %}
+    from {{ ref('possible_participant_counts') }}
     where is_worker and segment = 'all'
 ),
 
@@ -71,8 +83,7 @@ grouped as (
         sum(case when {{ condition }} then workforce.workers else 0 end) as workers_{{ role }},
         {%- for suffix in programmes.values() %}
         sum(case when {{ condition }} then workforce.covered_{{ suffix }} else 0 end) as covered_{{ role }}_{{ suffix }},
-        sum(case when {{ condition }} then workforce.unlinkable - workforce.covered_unlinkable_{{ suffix }} else 0 end)
-            as unseen_{{ role }}_{{ suffix }},
+        sum(case when {{ condition }} then workforce.possible_{{ suffix }} else 0 end) as possible_{{ role }}_{{ suffix }},
         {%- endfor %}
         {%- endfor %}
         sum(case
@@ -103,23 +114,11 @@ bases as (
         {%- for role in ['firm', 'optional'] %}
         {%- for suffix in programmes.values() %},
         sum(covered_{{ role }}_{{ suffix }}) as covered_{{ role }}_{{ suffix }},
-        sum(unseen_{{ role }}_{{ suffix }}) as unseen_{{ role }}_{{ suffix }}
+        sum(possible_{{ role }}_{{ suffix }}) as possible_{{ role }}_{{ suffix }}
         {%- endfor %}
         {%- endfor %}
     from levels
     group by period_start, area_code, segment, worker_group
-),
-
-unmatched as (
-    -- Active people whose NIK cannot be used and whom the registry does not show: each may live anywhere in the city.
-    select
-        period_start,
-        segment
-        {%- for suffix in programmes.values() %},
-        sum(case when is_resident or has_usable_nik_in_feed then 0 else persons_{{ suffix }} end) as persons_{{ suffix }}
-        {%- endfor %}
-    from {{ ref('participant_counts') }}
-    group by period_start, segment
 ),
 
 by_programme as (
@@ -135,17 +134,9 @@ by_programme as (
         bases.workers_unknown,
         bases.covered_firm_{{ suffix }} as covered_firm,
         bases.covered_firm_{{ suffix }} + bases.covered_optional_{{ suffix }} as covered_wide,
-        least(
-            bases.workers_firm - bases.covered_firm_{{ suffix }},
-            bases.unseen_firm_{{ suffix }} + coalesce(unmatched.persons_{{ suffix }}, 0)
-        ) as possible_firm,
-        least(
-            bases.workers_firm + bases.workers_optional
-                - bases.covered_firm_{{ suffix }} - bases.covered_optional_{{ suffix }},
-            bases.unseen_firm_{{ suffix }} + bases.unseen_optional_{{ suffix }} + coalesce(unmatched.persons_{{ suffix }}, 0)
-        ) as possible_wide
+        bases.possible_firm_{{ suffix }} as possible_firm,
+        bases.possible_firm_{{ suffix }} + bases.possible_optional_{{ suffix }} as possible_wide
     from bases
-    left join unmatched on unmatched.period_start = bases.period_start and unmatched.segment = 'all'
     -- Job groups tell PBPU apart; the other combinations would be many small cells that nobody asked for.
     where bases.worker_group = 'all'
         {%- if programme in job_group_segments %} or bases.segment in {{ job_group_segments[programme] }}{% endif %}
@@ -193,10 +184,13 @@ residents_bpu as (
         sum(case when segment = 'BPU' and is_resident then persons_jkk_jkm else 0 end) as covered,
         0 as pbpu,
         0 as pbpu_unknown,
-        sum(case when segment = 'all' and is_resident and not has_usable_nik_in_registry then -persons_any else 0 end)
-            as unlinkable
+        0 as possible
     from {{ ref('participant_counts') }}
     group by period_start, kemendagri_code
+    union all
+    select period_start, kemendagri_code, 0, 0, 0, persons_jkk_jkm
+    from {{ ref('possible_participant_counts') }}
+    where segment = 'BPU'
     union all
     select
         period_start,
@@ -207,7 +201,7 @@ residents_bpu as (
             when is_working and (age_band = 'unknown' or age_band = '15_64' and worker_segment = 'unknown') then persons
             else 0
         end),
-        sum(case when not has_usable_nik and age_band <> 'under_15' then persons else 0 end)
+        0
     from {{ ref('worker_counts') }}
     group by period_start, kemendagri_code
 ),
@@ -228,13 +222,11 @@ pbpu_coverage as (
         sum(area.covered) as numerator,
         sum(area.pbpu) as denominator,
         sum(area.covered) as numerator_low,
-        sum(area.covered) + sum(area.unlinkable) + coalesce(max(unmatched.persons_jkk_jkm), 0) as numerator_high,
+        sum(area.covered) + sum(area.possible) as numerator_high,
         100.0 * sum(area.covered) / nullif(sum(area.pbpu), 0) as percentage_low,
-        100.0 * (sum(area.covered) + sum(area.unlinkable) + coalesce(max(unmatched.persons_jkk_jkm), 0))
-            / nullif(sum(area.pbpu), 0) as percentage_high,
+        100.0 * (sum(area.covered) + sum(area.possible)) / nullif(sum(area.pbpu), 0) as percentage_high,
         sum(area.pbpu_unknown) as unknown_count
     from residents_bpu_levels as area
-    left join unmatched on unmatched.period_start = area.period_start and unmatched.segment = 'BPU'
     group by area.period_start, area.area_code
 ),
 
@@ -397,6 +389,13 @@ additive as (
         period_start, 'month', kemendagri_code, '{{ margin }}', 'jamsostek', 'residence', 'all', 'any', 'all', {{ margin }}, null
     from worker_margins
     {%- endfor %}
+    union all
+    select
+        period_start, 'month', kemendagri_code, 'records_put_aside', 'jamsostek', 'branch', 'all', 'any', 'all',
+        sum(rows_put_aside), null
+    from {{ ref('part_put_aside') }}
+    where dataset = 'bpjstk/participants'
+    group by period_start, kemendagri_code
 ),
 
 {% set keys = ['scheme', 'area_basis', 'segment', 'programme', 'worker_group'] %}

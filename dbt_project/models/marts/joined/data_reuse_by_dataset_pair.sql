@@ -1,13 +1,13 @@
 /*
 Who stands in two agencies' files of a month, and how many answers were asked twice. People are matched by link, families by
-card; whoever cannot be matched is the upper bound. Money is stated only where a sourced unit cost exists.
+card; a link that waits for a person's decision is left out of the lower bound and may add to the upper one. Money is stated only where a sourced unit cost exists.
 */
 with months as (
     select month_start, registry_period from {{ ref('registry_in_effect') }} where is_main
 ),
 
 links as (
-    select record_key, dataset, person_key, family_key
+    select record_key, dataset, person_key, family_key, band
     from {{ source('linkage', 'identity_links') }}
     where dataset in ('bps/social_registry_individuals', 'bps/social_registry_families', 'kemensos/assistance')
 ),
@@ -19,7 +19,7 @@ records as (
         'bps/social_registry_individuals' as dataset,
         individual.period_start as file_period,
         links.person_key as unit_key,
-        individual.nik_key is not null as is_certain
+        coalesce(links.band, 'review') <> 'review' as is_certain
     from {{ ref('stg_bps__social_registry_individuals') }} as individual
     left join links
         on links.record_key = individual.record_key and links.dataset = 'bps/social_registry_individuals'
@@ -29,10 +29,11 @@ records as (
     left join links on links.record_key = family.record_key and links.dataset = 'bps/social_registry_families'
     union all
     select
-        'person', 'bpjstk/participants', period_start, case when is_linked then person_key end, has_usable_nik
+        'person', 'bpjstk/participants', period_start, case when is_linked then person_key end,
+        coalesce(link_band, 'review') <> 'review'
     from {{ ref('fct_participation') }}
     union all
-    select 'person', 'kemenkes/eppgbm', measured_month, person_key, has_nik
+    select 'person', 'kemenkes/eppgbm', measured_month, person_key, coalesce(link_band, 'review') <> 'review'
     from {{ ref('fct_child_measurement') }}
     union all
     select 'family', 'kemensos/assistance', assistance.period_start, links.family_key, links.family_key is not null
