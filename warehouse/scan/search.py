@@ -42,7 +42,7 @@ def _classes(kinds: dict[str, bytes]) -> bytes:
     return bytes(table)
 
 
-_ALPHABET = bytes(range(ord("a"), ord("z") + 1)) + bytes(range(ord("A"), ord("Z") + 1)) + bytes(range(128, 256))
+_ALPHABET = bytes(range(ord("a"), ord("z") + 1)) + bytes(range(ord("A"), ord("Z") + 1))
 # 0 a digit, a a letter, - what may stand between groups of digits or words, ~ the zero byte, # anything else.
 _CLASSES = _classes({"0": b"0123456789", "a": _ALPHABET, "-": b" .-_/+'`\t", "~": b"\0"})
 _WORDS = _classes({" ": b" .-_+'`\t"} | {chr(letter): bytes([letter, letter + 32]) for letter in range(65, 91)})
@@ -66,7 +66,10 @@ _SCIENTIFIC = re.compile(rb"(?<![0-9.])([1-9])[.,]([0-9]{9,15})[eE]\+?15(?![0-9]
 _BASE64_DIGITS = re.compile(rb"(?:[MNO][DTjz][AEIMQUYcgk][0-5w-z]){4}")
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]+")
 _JSON_ESCAPE = re.compile(rb"\\u00([0-9a-fA-F]{2})")
+_TWO_WORDS = b"aaa-aaa"
 _NEAR = 60
+_WIDE = (b"~".join([b"0"] * _WIDTH), b"a~a~a~-~a~", b"~a~a~a~-~a")
+_ADDRESS_END = re.compile(rb"[A-Za-z0-9._%+-]{2,}\Z")
 
 
 class Hit(NamedTuple):
@@ -77,10 +80,14 @@ class Hit(NamedTuple):
 
 
 def search(data: bytes, values: Values, *, is_text: bool = True, with_shapes: bool = True) -> list[Hit]:
-    """Every hit in the bytes. Those seen only through an encoding stand where the decoded text has them."""
-    hits = _plain(data, values, with_shapes)
-    for decoded in _decoded(data) if is_text else _wide(data):
-        more = _plain(decoded, values, with_shapes)
+    """Every hit in the bytes. Those seen only through an encoding stand where the decoded text has them.
+
+    is_text: also what people and programs write as text; else the bytes are an engine's, with values in between.
+    """
+    mask = data.translate(_CLASSES)
+    hits = _plain(data, mask, values, is_text, with_shapes)
+    for decoded in _decoded(data, mask) if is_text else _wide(data, mask):
+        more = _plain(decoded, decoded.translate(_CLASSES), values, is_text, with_shapes)
         for kind in {hit.kind for hit in more}:
             found = [hit for hit in more if hit.kind == kind]
             if len(found) > sum(hit.kind == kind for hit in hits):
@@ -88,6 +95,23 @@ def search(data: bytes, values: Values, *, is_text: bool = True, with_shapes: bo
     if is_text:
         hits += _base64(data, values, with_shapes)
     return hits
+
+
+def search_digits(data: bytes, ends: np.ndarray, values: Values, *, with_shapes: bool = True) -> list[Hit]:
+    """Numbers alone, in unbroken digits: all there can be in pseudonyms and other hexadecimal.
+
+    data: values end to end; ends: where each of them ends.
+    """
+    mask = data.translate(_CLASSES)
+    candidates, hits = [], []
+    for start, stop in _runs(mask):
+        cuts = ends[np.searchsorted(ends, start, "right") : np.searchsorted(ends, stop, "left")]
+        for begin, end in pairwise([start, *cuts.tolist(), stop]):
+            if end - begin > _WIDTH:
+                hits += _inside_run(data, begin, end, values)
+            elif end - begin == _WIDTH and not _is_inside_hash(data, begin, end):
+                candidates.append(_Candidate(begin, int(data[begin:end]), None))
+    return hits + _judged(candidates, values, with_shapes)
 
 
 def search_numbers(numbers: np.ndarray, values: Values, *, with_shapes: bool = True) -> list[Hit]:
@@ -110,27 +134,29 @@ def search_words_of_memory(data: bytes, values: Values, alignments: Iterable[int
                 (at,) = np.nonzero((numbers >= _LOW) & (numbers < _HIGH))
             found = numbers[at].astype(np.int64)
             for name, known in ((NIK, values.nik), (KK, values.kk)):
-                hits += [Hit(name, offset + 8 * int(i)) for i in at[np.isin(found, known)]]
+                hits += [Hit(name, offset + 8 * int(i)) for i in at[_is_in(found, known)]]
     return hits
 
 
 # --- plain text ------------------------------------------------------------------------------------------------------
 
 
-def _plain(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
-    mask = data.translate(_CLASSES)
-    hits = _judged(list(_candidates(data, mask)), values, with_shapes)
+def _plain(data: bytes, mask: bytes, values: Values, is_text: bool, with_shapes: bool) -> list[Hit]:
+    hits = _judged(list(_candidates(data, mask, is_text)), values, with_shapes)
     hits += _inside_long_runs(data, mask, values)
-    hits += _names(data, mask, values)
-    hits += _days(data, mask, values, with_shapes)
-    hits += _phones(data, values, with_shapes)
-    if b"@" in data:
+    hits += _names(data, mask, values) if is_text else _names_between(data, mask, values)
+    hits += _births(data, values) if with_shapes else []
+    hits += _named_days(data, mask, values)
+    if with_shapes or values.phones:
+        hits += _phones(data, values, with_shapes)
+    if with_shapes or values.emails:
         hits += _emails(data, values, with_shapes)
-    hits += [
-        Hit(KPJ, start)
-        for start, number in shapes.membership_numbers(data)
-        if number in values.kpj or (with_shapes and not values.kpj)
-    ]
+    if (with_shapes or values.kpj) and b"kpj" in data.lower():
+        hits += [
+            Hit(KPJ, start)
+            for start, number in shapes.membership_numbers(data)
+            if number in values.kpj or (with_shapes and not values.kpj)
+        ]
     return hits
 
 
@@ -149,12 +175,19 @@ def _runs(mask: bytes) -> Iterator[tuple[int, int]]:
         start = mask.find(_DIGITS, stop)
 
 
-def _candidates(data: bytes, mask: bytes) -> Iterator[_Candidate]:
-    """Sixteen digits between borders, in one run, in groups with one separator, or in scientific notation."""
+def _lone_runs(data: bytes, mask: bytes) -> Iterator[tuple[int, int]]:
     for start, stop in _runs(mask):
         if stop - start == _WIDTH and not _is_fraction(data, start) and not _is_inside_hash(data, start, stop):
-            yield _Candidate(start, int(data[start:stop]), data[max(0, start - _NEAR) : start])
-    for groups in _GROUPS:
+            yield start, stop
+
+
+def _candidates(data: bytes, mask: bytes, is_text: bool) -> Iterator[_Candidate]:
+    """Sixteen digits between borders: in one run and, in text, in groups with one separator or as a power of ten."""
+    for start, stop in _lone_runs(data, mask):
+        yield _Candidate(start, int(data[start:stop]), data[max(0, start - _NEAR) : start])
+    if not is_text:
+        return
+    for groups in _GROUPS if b"00-00" in mask else ():
         start = mask.find(groups)
         while start >= 0:
             stop = start + len(groups)
@@ -183,7 +216,7 @@ def _is_inside_hash(data: bytes, start: int, stop: int) -> bool:
 def _judged(candidates: list[_Candidate], values: Values, with_shapes: bool) -> list[Hit]:
     """Known values, and numbers of the shape that are no clock's."""
     numbers = np.array([candidate.number for candidate in candidates], dtype=np.int64)
-    is_nik, is_kk = np.isin(numbers, values.nik), np.isin(numbers, values.kk)
+    is_nik, is_kk = _is_in(numbers, values.nik), _is_in(numbers, values.kk)
     hits, shaped, times = [], [], 0
     for candidate, nik, kk in zip(candidates, is_nik, is_kk, strict=True):
         if nik or kk:
@@ -205,21 +238,32 @@ def _judged(candidates: list[_Candidate], values: Values, with_shapes: bool) -> 
     return hits
 
 
+def _is_in(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """``np.isin`` for a sorted ``known``, which it would sort anew each time."""
+    if not len(known) or not len(numbers):
+        return np.zeros(len(numbers), dtype=bool)
+    return known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+
+
 def _inside_long_runs(data: bytes, mask: bytes, values: Values) -> list[Hit]:
-    """Known numbers within longer runs of digits: values stored end to end, or written as hexadecimal of their text."""
+    return [
+        hit
+        for start, stop in _runs(mask)
+        if _WIDTH < stop - start <= _LONGEST_RUN
+        for hit in _inside_run(data, start, stop, values)
+    ]
+
+
+def _inside_run(data: bytes, start: int, stop: int, values: Values) -> list[Hit]:
+    """Known numbers within a longer run of digits: values stored end to end, or written as their text's hexadecimal."""
     if not len(values.nik) and not len(values.kk):
         return []
-    hits = []
-    for start, stop in _runs(mask):
-        if stop - start == _WIDTH or stop - start > _LONGEST_RUN:
-            continue
-        digits = np.frombuffer(data, dtype=np.uint8, count=stop - start, offset=start).astype(np.int64) - ord("0")
-        hits += _windows(digits, values, start, 1)
-        if stop - start >= 2 * _WIDTH:
-            for phase in (0, 1):
-                pairs = digits[phase:]
-                if len(pairs) >= 2 * _WIDTH and (pairs[0::2] == 3).mean() > 0.9:
-                    hits += _windows(pairs[1::2], values, start + phase, 2)
+    digits = np.frombuffer(data, dtype=np.uint8, count=stop - start, offset=start).astype(np.int64) - ord("0")
+    hits = _windows(digits, values, start, 1)
+    for phase in (0, 1):
+        pairs = digits[phase:]
+        if len(pairs) >= 2 * _WIDTH and (pairs[0::2] == 3).mean() > 0.9:
+            hits += _windows(pairs[1::2], values, start + phase, 2)
     return hits
 
 
@@ -228,7 +272,7 @@ def _windows(digits: np.ndarray, values: Values, start: int, step: int) -> list[
     numbers = sum(digits[i : i + width] * _POWERS[i] for i in range(_WIDTH))
     hits = []
     for kind, known in ((NIK, values.nik), (KK, values.kk)):
-        hits += [Hit(kind, start + step * int(i)) for i in np.flatnonzero(np.isin(numbers, known))]
+        hits += [Hit(kind, start + step * int(i)) for i in np.flatnonzero(_is_in(numbers, known))]
     return hits
 
 
@@ -253,20 +297,46 @@ def _names(data: bytes, mask: bytes, values: Values) -> list[Hit]:
     return hits
 
 
-def _days(data: bytes, mask: bytes, values: Values, with_shapes: bool) -> list[Hit]:
-    """Labelled days of birth that few share, and names, of one word too, beside the day their bearer was born."""
-    if b"0000-00-00" not in mask and b"-0000" not in mask and b"lahir" not in data and b"birth" not in data:
-        return []
+def _names_between(data: bytes, mask: bytes, values: Values) -> list[Hit]:
+    """Full names in an engine's bytes: only where words stand on both sides of a separator."""
     hits = []
-    for match in shapes.DATE.finditer(data):
-        if (day := shapes.day_of(match)) is None:
-            continue
-        start, stop = match.span()
-        before = data[max(0, start - _NEAR) : start]
-        if with_shapes and shapes.BIRTH_LABEL.search(before) and values.is_small_group(day):
-            hits.append(Hit(BIRTH, start))
-        if (names := values.born.get(day)) and _is_beside(before, data[stop : stop + _NEAR], names):
-            hits.append(Hit(NAME, start))
+    at = mask.find(_TWO_WORDS) if values.names else -1
+    while at >= 0:
+        start, stop = max(0, at - _NEAR), at + _NEAR
+        hits += [Hit(NAME, start + hit.start) for hit in _names(data[start:stop], mask[start:stop], values)]
+        at = mask.find(_TWO_WORDS, stop)
+    return hits
+
+
+def _births(data: bytes, values: Values) -> list[Hit]:
+    """Labelled days of birth that few share."""
+    hits = []
+    lower = data.lower()
+    for word in shapes.BIRTH_WORDS:
+        at = lower.find(word)
+        while at >= 0:
+            after = at + len(word)
+            match = shapes.DATE.search(data, after, after + _NEAR)
+            if match and shapes.BIRTH_LABEL.fullmatch(data, at, match.start()):
+                day = shapes.day_of(match)
+                if day and values.is_small_group(day):
+                    hits.append(Hit(BIRTH, match.start()))
+            at = lower.find(word, after)
+    return hits
+
+
+def _named_days(data: bytes, mask: bytes, values: Values) -> list[Hit]:
+    """Names, of one word too, beside the day their bearer was born."""
+    hits = []
+    for groups in (b"0000-00-00", b"00-00-0000") if values.born else ():
+        at = mask.find(groups)
+        while at >= 0:
+            stop = at + len(groups)
+            match = shapes.DATE.match(data, at, stop)
+            names = values.born.get(shapes.day_of(match) or "") if match else None
+            if names and _is_beside(data[max(0, at - _NEAR) : at], data[stop : stop + _NEAR], names):
+                hits.append(Hit(NAME, at))
+            at = mask.find(groups, stop)
     return hits
 
 
@@ -278,27 +348,32 @@ def _is_beside(before: bytes, after: bytes, names: frozenset[bytes]) -> bool:
 
 
 def _phones(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
-    if b"08" not in data and b"628" not in data and b"62" not in data:
-        return []
-    return [
-        Hit(PHONE, match.start())
-        for match in shapes.PHONE.finditer(data)
-        if with_shapes or phone_digits(match[0].decode()) in values.phones
-    ]
+    hits = []
+    for start in shapes.PHONE_START.finditer(data):
+        match = shapes.PHONE.match(data, start.start())
+        if match and (with_shapes or phone_digits(match[0].decode()) in values.phones):
+            hits.append(Hit(PHONE, match.start()))
+    return hits
 
 
 def _emails(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
-    if with_shapes:
-        return [Hit(EMAIL, start) for start in shapes.emails(data)]
-    return [Hit(EMAIL, match.start()) for match in shapes.EMAIL.finditer(data) if match[0].lower() in values.emails]
+    hits = []
+    at = data.find(b"@")
+    while at >= 0:
+        before = _ADDRESS_END.search(data, max(0, at - _NEAR), at)
+        match = shapes.EMAIL.match(data, before.start()) if before else None
+        if match and (match[0].lower() in values.emails or (with_shapes and shapes.is_somebodys(match))):
+            hits.append(Hit(EMAIL, match.start()))
+        at = data.find(b"@", at + 1)
+    return hits
 
 
 # --- encodings -------------------------------------------------------------------------------------------------------
 
 
-def _decoded(data: bytes) -> Iterator[bytes]:
+def _decoded(data: bytes, mask: bytes) -> Iterator[bytes]:
     """The text as a reader would see it: without zero bytes, escapes, entities, accents."""
-    yield from _wide(data)
+    yield from _wide(data, mask)
     plain = data
     if b"%" in plain:
         plain = unquote_to_bytes(plain)
@@ -316,12 +391,10 @@ def _decoded(data: bytes) -> Iterator[bytes]:
         yield plain
 
 
-def _wide(data: bytes) -> Iterator[bytes]:
+def _wide(data: bytes, mask: bytes) -> Iterator[bytes]:
     """UTF-16 of either order, once its zero bytes are gone."""
-    if b"\0" in data:
-        mask = data.translate(_CLASSES)
-        if b"~".join([b"0"] * _WIDTH) in mask or b"a~a~a~-~a~" in mask or b"~a~a~a~-~a" in mask:
-            yield data.replace(b"\0", b"")
+    if any(signs in mask for signs in _WIDE):
+        yield data.replace(b"\0", b"")
 
 
 def _base64(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
@@ -340,7 +413,7 @@ def _base64(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
             encoded = run[0][phase : phase + (len(run[0]) - phase) // 4 * 4]
             tail = run[0][phase + len(encoded) :]
             decoded = base64.b64decode(encoded + (tail + b"==")[:4] if len(tail) > 1 else encoded, altchars=None)
-            if found := _plain(decoded, values, with_shapes):
+            if found := _plain(decoded, decoded.translate(_CLASSES), values, True, with_shapes):
                 hits += [Hit(hit.kind, start) for hit in found]
                 break
     return hits

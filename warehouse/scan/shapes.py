@@ -34,6 +34,7 @@ _YEAR_SECONDS = 366 * 24 * 3600
 # Any instant this warehouse could meet, counted in microseconds, has 16 digits as a NIK has.
 _ANY_TIME = range(1_000_000_000 * _MICROSECONDS, 2_200_000_000 * _MICROSECONDS)
 
+PHONE_START = re.compile(rb"08[1-9]|\+62[ .-]?8|0062[ .-]?8")
 PHONE = re.compile(
     rb"(?<![0-9A-Za-z.+/-])(?:(?:\+|00)62[ .-]?|0)8[1-9][0-9](?:[ .-]?[0-9]){6,9}(?![0-9A-Za-z]|[.-][0-9])"
 )
@@ -45,8 +46,9 @@ DATE = re.compile(
     rb"(?<![0-9])(?:((?:19|20)[0-9]{2})([-/.]?)([01][0-9])\2([0-3][0-9])"
     rb"|([0-3]?[0-9])([-/.])([01]?[0-9])\6((?:19|20)[0-9]{2}))(?![0-9])"
 )
-_BIRTH = rb"(?:tgl|tanggal|date)?[ _.-]?(?:of[ _.-]?)?(?:lahir|birth|born|dob)(?:[ _.-]?(?:date|day))?"
-BIRTH_LABEL = re.compile(_BIRTH + rb"[^0-9A-Za-z\n]{1,12}$", re.I)
+BIRTH_WORDS = (b"lahir", b"birth", b"born", b"dob")
+# Between the word and the date: the rest of a field's name, quotes, a colon, blanks.
+BIRTH_LABEL = re.compile(rb"(?:lahir|birth|born|dob)(?:[ _.-]?(?:date|day|on))?[^0-9A-Za-z\n]{1,12}", re.I)
 _BIRTH_COLUMN = re.compile(r"(?:tgl|tanggal)_?lahir|birth_?da|date_?of_?birth|(?:^|_)(?:dob|ttl)(?:_|$)", re.I)
 _PHONE_COLUMN = re.compile(r"(?:^|_)(?:no_?)?(?:hp|phone|telp|telepon|ponsel|whatsapp|wa)(?:_|$)", re.I)
 _NUMBER_LABEL = re.compile(rb"(?:nik|kk|ktp|kependudukan)[^0-9\n]{0,12}$", re.I)
@@ -78,9 +80,9 @@ def has_number_label(before: bytes) -> bool:
     return _NUMBER_LABEL.search(before) is not None
 
 
-def emails(data: bytes) -> list[int]:
-    """Where addresses that could be somebody's begin."""
-    return [match.start() for match in EMAIL.finditer(data) if not _NOBODYS_DOMAINS.search(match[1])]
+def is_somebodys(address: re.Match[bytes]) -> bool:
+    """Whether an e-mail address could belong to a person."""
+    return not _NOBODYS_DOMAINS.search(address[1])
 
 
 def membership_numbers(data: bytes) -> list[tuple[int, bytes]]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from warehouse.scan import shapes
-from warehouse.scan.search import BIRTH, PHONE, search, search_numbers
+from warehouse.scan.search import BIRTH, PHONE, search, search_digits, search_numbers
 from warehouse.scan.values import Values, phone_digits
 
 # (table.column, kind) -> how many values.
@@ -26,7 +26,8 @@ Counts = Counter[tuple[str, str]]
 _BATCH_ROWS = 400_000
 _SAMPLE = 1_000
 _SHORTEST = 7
-_HEX_COLUMN = b"0123456789abcdef:-\n"
+# As long as that and of these signs alone: hashes, pseudonyms and the like.
+_SHORTEST_HASH, _HEX_COLUMN = 32, b"0123456789abcdef:-"
 # A date that is the day of birth of its row's person in this share of rows is no coincidence.
 _SAME_PERSON_ROWS, _SAME_PERSON_SHARE = 3, 0.2
 _SQL_CHUNK = 2_000
@@ -76,7 +77,7 @@ class Table:
         elif _is_number(kind):
             self._numbers(name, column.drop_null())
         elif _is_text(kind):
-            self._text(name, column.drop_null())
+            self._text(name, _binary(column.drop_null()))
 
     def _numbers(self, name: str, column: pa.Array) -> None:
         if pa.types.is_decimal(column.type):
@@ -99,14 +100,18 @@ class Table:
                 self.counts[name, BIRTH] += count
 
     def _text(self, name: str, column: pa.Array) -> None:
-        if not len(column) or pc.max(pc.binary_length(column)).as_py() < _SHORTEST:
+        data, ends = _buffer(column)
+        lengths = np.diff(ends, prepend=0)
+        if not len(lengths) or (longest := lengths.max()) < _SHORTEST:
             return
-        values, counts = _distinct(column.cast(pa.large_binary()))
+        if longest >= _SHORTEST_HASH and not data.translate(None, _HEX_COLUMN):
+            hits = search_digits(data, ends, self.values, with_shapes=self.with_shapes)
+            self._count(name, (hit.kind for hit in hits))
+            return
+        values, counts = _distinct(column)
         data = _joined(values)
-        is_hex = not data.translate(None, _HEX_COLUMN)
-        hits = search(data, self.values, is_text=not is_hex, with_shapes=self.with_shapes)
-        if hits:
-            ends = np.cumsum(pc.binary_length(values).to_numpy() + 1)
+        if hits := search(data, self.values, with_shapes=self.with_shapes):
+            ends = np.cumsum(pc.binary_length(values).to_numpy(zero_copy_only=False) + 1)
             rows = np.searchsorted(ends, [hit.start for hit in hits], side="right")
             for hit, row in zip(hits, rows, strict=True):
                 self.counts[name, hit.kind] += 1 if counts is None else int(counts[min(row, len(counts) - 1)])
@@ -125,7 +130,7 @@ class Table:
         keys = [field.name for field in batch.schema if _is_text(field.type) and field.name.endswith("_key")]
         if not dates or not keys:
             return
-        sample = batch.slice(0, 20 * _SAMPLE)
+        sample = batch.slice(0, _SAMPLE)
         for key in keys:
             born = [self.values.birth_of.get(value) for value in sample[key].to_pylist()]
             if not any(born):
@@ -152,6 +157,22 @@ def _counted(column: pa.Array) -> Iterator[tuple[str, int]]:
     for pair in column.value_counts().to_pylist():
         if pair["values"]:
             yield pair["values"], pair["counts"]
+
+
+def _binary(column: pa.Array) -> pa.Array:
+    """Text of any Arrow kind as bytes with offsets."""
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    return column.cast(pa.large_binary())
+
+
+def _buffer(column: pa.Array) -> tuple[bytes, np.ndarray]:
+    """The values end to end, and where each of them ends."""
+    if not len(column):
+        return b"", np.zeros(0, dtype=np.int64)
+    _validity, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+    return data[bounds[0] : bounds[-1]].to_pybytes() if data else b"", bounds[1:] - bounds[0]
 
 
 def _distinct(column: pa.Array) -> tuple[pa.Array, np.ndarray | None]:

@@ -1,0 +1,137 @@
+"""The scan of a whole home before a release becomes current.
+
+Here: which files are looked at, and which were looked at before. Not here: looking (files), the vault's values
+(identities), holding a release (release).
+
+A file needs no second look while its size, times, inode, the values and the scanner's own code are what they were.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from warehouse.scan.files import scan_file
+from warehouse.scan.identities import vault_values
+from warehouse.scan.model import Finding
+from warehouse.scan.tables import scan_catalogue, scan_database
+from warehouse.settings import Settings
+
+# Where identities may lie; all the rest of a home is searched.
+ALLOWED = ("landing", "vault", "keys", "sandbox")
+_STATE = "scanned.json"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a scan of a home did and found."""
+
+    findings: tuple[Finding, ...]
+    files: int
+    files_read: int
+    bytes_read: int
+    seconds: float
+
+
+def scan_home(
+    s: Settings, attached: Iterable[tuple[duckdb.DuckDBPyConnection, str]] = (), *, again: bool = False
+) -> Scan:
+    """Search everything in the home outside landing, vault, keys and sandbox, and the ledger where it is elsewhere.
+
+    attached: databases that only their connection can read, as the encrypted pseudonymised file of a release.
+    again: look at unchanged files too.
+    """
+    began = time.monotonic()
+    values = vault_values(s)
+    version = f"{_code_version()}-{values.version}"
+    clean = {} if again else _read_state(s, version)
+    findings: list[Finding] = []
+    seen: dict[str, list[int]] = {}
+    read = size = 0
+    for path in files(s):
+        name = str(path.relative_to(s.home))
+        try:
+            mark = _mark(path)
+            if clean.get(name) == mark:
+                seen[name] = mark
+                continue
+            found = [
+                Finding(finding.file.removeprefix(f"{s.home}/"), finding.place, finding.kind, finding.count)
+                for finding in scan_file(path, values)
+            ]
+        except FileNotFoundError:
+            continue
+        read, size = read + 1, size + mark[0]
+        findings += found
+        if not found:
+            seen[name] = mark
+    for connection, catalogue in attached:
+        counts = scan_catalogue(connection, catalogue, values)
+        findings += [Finding(f"{catalogue}.duckdb", place, kind, count) for (place, kind), count in counts.items()]
+    if not s.ledger.startswith("sqlite"):
+        counts = scan_database(s.ledger, values)
+        findings += [Finding("ledger", place, kind, count) for (place, kind), count in counts.items()]
+    _write_state(s, version, seen)
+    return Scan(
+        tuple(sorted(findings)), len(seen) + len({f.file for f in findings}), read, size, time.monotonic() - began
+    )
+
+
+def files(s: Settings) -> Iterator[Path]:
+    """The home's files that must hold no identity. A folder somebody is fetching or building in is passed over."""
+    for folder, names, inner in os.walk(s.home):
+        here = Path(folder)
+        if here == s.home:
+            names[:] = [name for name in names if name not in ALLOWED]
+        names[:] = sorted(name for name in names if not (here / name).is_symlink() and not _is_in_use(here / name))
+        for name in sorted(inner):
+            if (path := here / name).is_file() and not path.is_symlink() and path != s.home / _STATE:
+                yield path
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether a process has locked the folder (a spool of clear bytes) or is building in it."""
+    if folder.name.startswith(".building-"):
+        return True
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _mark(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+@cache
+def _code_version() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _read_state(s: Settings, version: str) -> dict[str, list[int]]:
+    try:
+        state = json.loads((s.home / _STATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return state["clean"] if state.get("version") == version else {}
+
+
+def _write_state(s: Settings, version: str, clean: dict[str, list[int]]) -> None:
+    draft = s.home / f".{_STATE}.{os.getpid()}"
+    draft.write_text(json.dumps({"version": version, "clean": clean}), encoding="utf-8")
+    draft.replace(s.home / _STATE)
