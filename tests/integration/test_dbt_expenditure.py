@@ -1,4 +1,4 @@
-"""FGT rows of the poverty mart: none from the registry as it is, and the hand-computed ones once a contract has expenditure.
+"""FGT rows of the poverty mart: none from the registry as it is, the hand-computed once its contract has expenditure.
 
 A project of its own, whose families' contract has one column more: nothing else differs.
 """

@@ -60,6 +60,7 @@ counted as (
         max(source_release_date) as source_release_date
     from ({{ at_each_area_level('per_kelurahan') }}) as spread
     group by area_code, period_kind, period_start, denominator_source, population_group
+    having sum(population) is not null
 ),
 
 latest_figures as (
