@@ -331,6 +331,32 @@ linkage_decisions = Table(
     comment="One row per decision on whether two records are one person; the newest on a pair counts",
 )
 
+scans = Table(
+    "scans",
+    metadata,
+    Column("scan_id", String(36), primary_key=True),
+    Column("release_id", String(40), comment="the release it was made for"),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("verdict", String(10), nullable=False, comment="clean | found"),
+    Column("files", BigInteger, nullable=False, comment="files in the home that must hold no identity"),
+    Column("files_read", BigInteger, nullable=False, comment="those changed since the scan before"),
+    Column("bytes_read", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    comment="One row per leak scan of the whole home before a release",
+)
+
+scan_findings = Table(
+    "scan_findings",
+    metadata,
+    Column("finding_id", BigId, primary_key=True, autoincrement=True),
+    Column("scan_id", ForeignKey("scans.scan_id"), nullable=False, index=True),
+    Column("file", Text, nullable=False, comment="below WAREHOUSE_HOME"),
+    Column("place", Text, nullable=False, comment="table.column, sheet!cell, line, byte or part"),
+    Column("kind", String(20), nullable=False, comment="what was found; never the value"),
+    Column("found", BigInteger, nullable=False),
+    comment="One row per place of a file in which a leak scan found identities",
+)
+
 schema_views = Table(
     "schema_views",
     metadata,
