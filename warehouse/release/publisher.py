@@ -16,15 +16,17 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import disclosure, gate, ledger
+from warehouse import disclosure, gate, ledger, scan
 from warehouse.build import BuildResult
 from warehouse.disclosure import Policy
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.mart import Catalogue, manifest_path, read_catalogue
 from warehouse.release import changes, content, pseudonymised, register, state
-from warehouse.scan import NOTHING, Finding, scan_attached, scan_paths
 from warehouse.settings import Settings
+
+# Places an error names; the ledger has them all.
+_PLACES_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
             draft = s.releases_dir / f".draft-{release_id}"
             draft.mkdir(mode=0o700)
             made = _fill(s, led, con, catalogue, draft, release_id, created_at)
-        if older:
-            found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
-            _write_json(draft / changes.CHANGES_FILE, found)
+            if older:
+                found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
+                _write_json(draft / changes.CHANGES_FILE, found)
+            _hold_on_leak(s, led, con, release_id)
         row = _ledger_row(led, build, last, release_id, created_at)
         about = row | {"fingerprint": fingerprint, "policy": asdict(_policy(s)), "mart_rules": rules} | made | inputs
         _finish(s, draft, release_id, about)
@@ -213,23 +216,26 @@ def _fill(
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
     micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
-    _hold_on_leak(scan_paths([draft], NOTHING))
-    _hold_on_leak(scan_attached(con, "micro", NOTHING))
     return {
         "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
     }
 
 
-def _hold_on_leak(findings: list[Finding]) -> None:
-    if findings:
-        places = "; ".join(map(str, sorted(findings)))
+def _hold_on_leak(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str) -> None:
+    """Search the home, this draft in it, for identities; what is found is recorded, and holds the release."""
+    made = scan.scan_home(s, attached=[(con, "micro")])
+    scan.record(led, made, release_id, datetime.now(UTC))
+    if made.findings:
+        places = "; ".join(map(str, made.findings[:_PLACES_NAMED]))
+        more = len(made.findings) - _PLACES_NAMED
+        places += f" … +{more}" if more > 0 else ""
         raise ReleaseError(
             "RELEASE_LEAK",
-            f"Pindai kebocoran menemukan bentuk NIK atau nomor KK di: {places}",
-            f"The leak scan found the shape of a NIK or family card number in: {places}",
-            "Cari kolom yang membawanya dan hapus dari mart; rilis terakhir tetap berlaku.",
-            "Find the column that carries it and take it out of the mart; the last release stays current.",
+            f"Pindai kebocoran menemukan data pribadi di: {places}",
+            f"The leak scan found personal data in: {places}",
+            "Ikuti docs/runbooks/leak-found.md; `warehouse scan` menyebut semua tempat. Rilis terakhir tetap berlaku.",
+            "Follow docs/runbooks/leak-found.md; `warehouse scan` names all places. The last release stays current.",
         )
 
 
@@ -262,10 +268,13 @@ def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) ->
     for path in (*files, draft / state.MANIFEST_FILE):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-        path.chmod(0o444)
+        if path.name == state.MICRO_FILE:
+            folders.share(path, s.micro_group, 0o440 if s.micro_group else 0o400)
+        else:
+            folders.share(path, s.readers_group, 0o444)
     for folder in (draft / "parquet", draft):
         state.sync_folder(folder)
-        folder.chmod(0o555)
+        folders.share(folder, s.readers_group, 0o555)
     draft.rename(s.releases_dir / release_id)
     state.sync_folder(s.releases_dir)
 

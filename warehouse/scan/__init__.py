@@ -9,12 +9,31 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.errors import ConfigError
 from warehouse.scan.files import UNREADABLE, scan_file
+from warehouse.scan.home import Scan, record, scan_home
+from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
+from warehouse.scan.search import search
 from warehouse.scan.tables import scan_catalogue, scan_database
 from warehouse.scan.values import NOTHING, Values
 
-__all__ = ["NOTHING", "UNREADABLE", "Finding", "Values", "scan_attached", "scan_paths", "scan_url", "values_in", "walk"]
+__all__ = [
+    "NOTHING",
+    "UNREADABLE",
+    "Finding",
+    "Scan",
+    "Values",
+    "record",
+    "refuse_identities",
+    "scan_attached",
+    "scan_home",
+    "scan_paths",
+    "scan_url",
+    "values_in",
+    "vault_values",
+    "walk",
+]
 
 
 def scan_paths(paths: Iterable[Path], values: Values = NOTHING) -> list[Finding]:
@@ -46,3 +65,15 @@ def walk(paths: Iterable[Path]) -> Iterator[Path]:
             yield from (inner for inner in sorted(path.rglob("*")) if inner.is_file() and not inner.is_symlink())
         else:
             yield path
+
+
+def refuse_identities(text: str) -> None:
+    """Raise ConfigError when what a person typed has the shape of an identifier: it is kept, and shown to others."""
+    if kinds := sorted({hit.kind for hit in search(text.encode(), NOTHING)}):
+        raise ConfigError(
+            "TEXT_IDENTIFIES",
+            f"Teks memuat data pribadi ({', '.join(kinds)}).",
+            f"The text holds personal data ({', '.join(kinds)}).",
+            "Tulis tanpa NIK, nomor KK, telepon, surel, atau tanggal lahir: sebut nomor kiriman dan barisnya.",
+            "Write it without NIK, family card, phone, e-mail or birth date: name the delivery and the row.",
+        )

@@ -13,11 +13,14 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 import duckdb
 
+from warehouse import ledger
+from warehouse.ledger import Ledger
 from warehouse.scan.files import scan_file
 from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
@@ -82,6 +85,31 @@ def scan_home(
     return Scan(
         tuple(sorted(findings)), len(seen) + len({f.file for f in findings}), read, size, time.monotonic() - began
     )
+
+
+def record(led: Ledger, scan: Scan, release_id: str | None, ended_at: datetime) -> None:
+    """Keep a scan and where it found what."""
+    scan_id = ledger.new_id()
+    row = {
+        "scan_id": scan_id,
+        "release_id": release_id,
+        "ended_at": ended_at,
+        "verdict": "found" if scan.findings else "clean",
+        "files": scan.files,
+        "files_read": scan.files_read,
+        "bytes_read": scan.bytes_read,
+        "seconds": scan.seconds,
+    }
+    with led.write() as connection:
+        connection.execute(ledger.scans.insert(), row)
+        if scan.findings:
+            connection.execute(
+                ledger.scan_findings.insert(),
+                [
+                    {"scan_id": scan_id, "file": f.file, "place": f.place, "kind": f.kind, "found": f.count}
+                    for f in scan.findings
+                ],
+            )
 
 
 def files(s: Settings) -> Iterator[Path]:
