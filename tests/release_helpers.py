@@ -162,7 +162,9 @@ def make_build(s: Settings, led: Ledger, counts: Counts | None = None, *, extra_
             " -2.3456::DOUBLE AS haz, 9.1::DOUBLE AS weight_kg"
         )
         con.execute(
-            "CREATE TABLE conformed.dim_measure AS SELECT 'stunting_by_area_month' AS mart, 'stunted' AS measure"
+            "CREATE TABLE conformed.dim_measure AS SELECT 'stunting_by_area_month' AS mart, 'stunted' AS measure,"
+            " 'Pendek' AS label_id, 'Stunted' AS label_en, 'Anak pendek.' AS definition_id,"
+            " 'Stunted children.' AS definition_en, 'a / b' AS formula, 'children' AS unit"
         )
         con.execute(
             "CREATE SCHEMA reference; CREATE TABLE reference.disclosure_families"

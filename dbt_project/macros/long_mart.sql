@@ -191,6 +191,7 @@ select
     , min(as_of) as as_of
     , {{ dbt.bool_or('is_stale') }} as is_stale
     , min(cast(is_final as int)) = 1 as is_final
+    , max(release_id) as release_id
 from {{ ref(mart) }}
 group by area_level, kemendagri_code, bps_code, area_name, period_kind, period_start
     {%- for key in keys %}, {{ key }}{% endfor %}

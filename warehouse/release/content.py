@@ -26,6 +26,30 @@ _RELEASED_CELLS = (
     " released_at sampai hari itu. One row per cell and release that changed it: what a cell said on a day is its last"
     " row with released_at up to that day."
 )
+_CELL_COLUMNS = {
+    "release_id": "Rilis yang mengubah sel. Release that changed the cell.",
+    "released_at": "Waktu rilis itu (UTC). When it was made (UTC).",
+    "mart": "Mart. Mart.",
+    "further_keys": "Kunci mart itu sendiri, JSON. The mart's own keys, as JSON.",
+    "is_withdrawn": "Apakah sel tak terbit lagi sejak rilis itu. Whether the cell is published no longer.",
+}
+_ABOUT_COLUMNS = {
+    "mart": "Mart. Mart.",
+    "column": "Kolom. Column.",
+    "type": "Tipe data. Data type.",
+    "role": (
+        "Peran: key, count, rate, bound, suppression, date, attribute. Role: what identifies a row, counts, divides,"
+        " bounds, hides, dates or describes."
+    ),
+    "description": "Keterangan dwibahasa. What it means, in both languages.",
+}
+# What a wide view's columns of a measure end in.
+_WIDE_PARTS = {
+    "_percentage": ("persen", "per cent"),
+    "_numerator": ("pembilang", "numerator"),
+    "_denominator": ("penyebut", "denominator"),
+    "_suppression_reason": ("alasan sel disembunyikan", "why the cell is hidden"),
+}
 _CELL_ORDER = "mart, measure, kemendagri_code, period_start, further_keys, release_id"
 _MART_COLUMNS = '(mart VARCHAR, "column" VARCHAR, type VARCHAR, role VARCHAR, description VARCHAR)'
 
@@ -155,10 +179,16 @@ def write_marts(
         "INSERT INTO released.main.mart_columns VALUES (?, ?, ?, ?, ?)",
         [(mart.name, c.name, c.kind, c.role, c.description) for mart in catalogue.marts for c in mart.columns],
     )
-    con.execute(f"COMMENT ON TABLE released.main.mart_columns IS {literal(_COLUMNS_OF_MARTS)}")
     con.execute(f"CREATE TABLE released.main.released_cells AS FROM {register} ORDER BY {_CELL_ORDER}")
-    con.execute(f"COMMENT ON TABLE released.main.released_cells IS {literal(_RELEASED_CELLS)}")
-    _create_wide(con, catalogue.wide, {mart.name for mart in catalogue.marts})
+    shape = {column.name: column.description for mart in catalogue.marts if mart.is_long for column in mart.columns}
+    cells = {name: (shape | _CELL_COLUMNS).get(name, "") for name in _columns(con, "released.main.released_cells")}
+    for about in (
+        comments("released.main.mart_columns", _COLUMNS_OF_MARTS, _ABOUT_COLUMNS),
+        comments("released.main.released_cells", _RELEASED_CELLS, cells),
+    ):
+        for comment in about:
+            con.execute(comment)
+    _create_wide(con, catalogue.wide, {mart.name: mart for mart in catalogue.marts})
     con.execute("DETACH released")
     _verify(con, catalogue, folder)
 
@@ -177,18 +207,47 @@ def _fill(con: duckdb.DuckDBPyConnection, mart: Mart, table: str, source: str, r
         con.execute(comment)
 
 
-def _create_wide(con: duckdb.DuckDBPyConnection, wide: Iterable[Query], marts: set[str]) -> None:
+def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    return [name for name, *_ in con.execute(f"DESCRIBE {relation}").fetchall()]
+
+
+def _create_wide(con: duckdb.DuckDBPyConnection, wide: Iterable[Query], marts: Mapping[str, Mart]) -> None:
     """dbt's wide views, over the suppressed tables of this file instead of the build's."""
     con.execute("USE released")
     for view in wide:
-        if not set(view.relations.values()) & marts:
+        mart = next((marts[name] for name in view.relations.values() if name in marts), None)
+        if mart is None:
             continue
         sql = view.sql
         for relation, name in view.relations.items():
             sql = sql.replace(relation, f'"{name}"')
         con.execute(f'CREATE VIEW "{view.name}" AS {sql}')
         con.execute(f'COMMENT ON VIEW "{view.name}" IS {literal(view.description)}')
+        described = _wide_descriptions(con, mart)
+        for name in _columns(con, f'"{view.name}"'):
+            con.execute(f'COMMENT ON COLUMN "{view.name}"."{name}" IS {literal(described.get(name, ""))}')
     con.execute("USE memory")
+
+
+def _wide_descriptions(con: duckdb.DuckDBPyConnection, mart: Mart) -> dict[str, str]:
+    """What each column of a mart's wide view means: the long mart's own words, and those of each measure."""
+    described = {column.name: column.description for column in mart.columns}
+    words = con.execute(
+        "SELECT measure, label_id, label_en, definition_id, definition_en, formula, unit"
+        " FROM dim_measure WHERE mart = ?",
+        [mart.name],
+    ).fetchall()
+    for measure, label_id, label_en, definition_id, definition_en, formula, unit in words:
+        described[measure] = (
+            f"{label_id}. {definition_id} Rumus: {formula}. Satuan: {unit}. / {label_en}. {definition_en}"
+            f" Formula: {formula}. Unit: {unit}."
+        )
+        for suffix, (part_id, part_en) in _WIDE_PARTS.items():
+            described[measure + suffix] = (
+                f"{label_id}, {part_id}. {definition_id} Rumus: {formula}. / {label_en}, {part_en}. {definition_en}"
+                f" Formula: {formula}."
+            )
+    return described
 
 
 def _verify(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, folder: Path) -> None:
