@@ -148,7 +148,19 @@ ordered as (
     )
 ),
 
--- The same value again is no new vintage: the copy that arrived first stands for it.
+-- The same value again is no new vintage: the copy that arrived first stands for it. Of two copies of one day's vintage,
+-- an API's and one keyed in by hand, the one that arrived last counts.
+copies as (
+    select
+        *,
+        row_number() over (
+            partition by indicator, area_identity, period_kind, period_start, source_system, source_release_date
+            order by received_at desc, source_title desc, source_row desc
+        ) as last_first
+    from ordered
+    where value_before is null or value <> value_before
+),
+
 vintages as (
     select
         *,
@@ -156,8 +168,8 @@ vintages as (
             partition by indicator, area_identity, period_kind, period_start, source_system
             order by source_release_date desc, received_at desc, source_title desc, source_row desc
         ) as newest_first
-    from ordered
-    where value_before is null or value <> value_before
+    from copies
+    where last_first = 1
 )
 
 select
