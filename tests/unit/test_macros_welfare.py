@@ -3,8 +3,10 @@
 Macros are rendered as dbt would and run on DuckDB in memory; what a model makes of them is tested on dbt itself.
 """
 
+import csv
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -123,3 +125,40 @@ def test_the_cutoff_is_met_at_the_cutoff(macros, score, reached):
         f"select {macros.reaches_cutoff('?1::double', '?2::double')}", [score, 1 / 3]
     ).fetchone()
     assert value == reached
+
+
+SEEDS = MACROS.parents[1] / "seeds"
+
+
+def seed(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_index_weighs_to_one_and_reads_every_code_of_the_codebook():
+    """A code of which the seed says nothing would drop its families from the index without a word."""
+    rows = seed("living_standards")
+    weights = [float(row["value"]) for row in rows if row["parameter"] == "weight"]
+    assert sum(weights) == pytest.approx(1)
+    (cutoff,) = [float(row["value"]) for row in rows if row["parameter"] == "poverty_cutoff"]
+    assert 0.25 < cutoff <= 0.375
+    read = {(row["variable"], row["code"]) for row in rows if row["parameter"] == "code"}
+    variables = {variable for variable, _ in read}
+    assert read == {(r["variable"], r["code"]) for r in seed("dtsen_codebook") if r["variable"] in variables}
+
+
+@pytest.mark.parametrize(
+    ("member", "family", "agrees"),
+    [
+        ("4", "04", 1), ("10", "10", 1), ("4", "05", 0), (None, "04", None), ("4", "unknown", None),
+        ("7", "06-10", None), ("6-10", "07", None),
+    ],
+)  # fmt: skip
+def test_a_members_desil_agrees_only_with_a_known_single_one(member, family, agrees):
+    environment = Environment(extensions=["jinja2.ext.do"])
+    environment.globals |= {
+        "return": lambda value: value, "dbt": SimpleNamespace(concat=lambda parts: " || ".join(parts)),
+    }  # fmt: skip
+    registry = environment.from_string((MACROS.parent / "registry.sql").read_text(encoding="utf-8")).module
+    query = f"select {registry.desil_agrees('?1::varchar', '?2::varchar')}"
+    assert CONNECTION.execute(query, [member, family]).fetchone() == (agrees,)

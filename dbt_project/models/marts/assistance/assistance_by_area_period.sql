@@ -109,6 +109,14 @@ measured as (
         families, null, null, null
     from matched
     where desil is null
+    union all
+    select
+        put_aside.period_start, put_aside.kemendagri_code, 'rows_put_aside', in_effect.ranking, 'all', 'any',
+        put_aside.rows_put_aside, null, null, null
+    from {{ ref('part_put_aside') }} as put_aside
+    inner join {{ ref('registry_in_effect') }} as in_effect
+        on in_effect.month_start = put_aside.period_start and in_effect.is_main
+    where put_aside.dataset = 'kemensos/assistance'
 ),
 
 measured_by_month as (

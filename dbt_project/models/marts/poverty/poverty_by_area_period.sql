@@ -143,6 +143,17 @@ counted as (
     where exclusion_reason is null
     group by period_start, ranking, kemendagri_code
     union all
+    select
+        put_aside.period_start,
+        coalesce(main_ranking.ranking, 'dtsen'),
+        put_aside.kemendagri_code,
+        case put_aside.dataset when 'bps/social_registry_families' then 'families_put_aside' else 'persons_put_aside' end,
+        'all', put_aside.rows_put_aside, null, null, null, null, null
+    from {{ ref('part_put_aside') }} as put_aside
+    left join (select period_start, min(ranking) as ranking from families group by period_start) as main_ranking
+        on main_ranking.period_start = put_aside.period_start
+    where put_aside.dataset in ('bps/social_registry_families', 'bps/social_registry_individuals')
+    union all
     -- Members' own ranks are DTSEN's alone.
     select
         period_start, ranking, kemendagri_code, 'member_desil_agreement', 'all',
