@@ -1,7 +1,7 @@
 """The `warehouse` command: one thin function per thing a person does. All work happens in the rooms it calls.
 
 Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage · 3 an agency could not be fetched ·
-4 a delivery is held · 5 the build stopped · 6 the release is held or could not be switched.
+4 a delivery is held · 5 the build stopped · 6 the release is held or could not be switched · 7 a scan found identities.
 """
 
 import csv
@@ -9,6 +9,7 @@ import getpass
 import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Gudang data kesejahteraan Kota Tangerang / the welfare data warehouse of Kota Tangerang.",
-    epilog="Exit codes: 0 done, 2 settings or usage, 3 agency not fetched, 4 held, 5 build stopped, 6 release held.",
+    epilog="Exit codes: 0 done, 2 settings or usage, 3 agency not fetched, 4 held, 5 build stopped, 6 release held,"
+    " 7 scan found identities.",
 )
 releases_app = typer.Typer(no_args_is_help=True, help="Releases: list, compare, roll back.")
 held_app = typer.Typer(invoke_without_command=True, help="Held deliveries, and a person's decision on them.")
@@ -39,7 +41,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="Keys: make a set, change to i
 app.add_typer(keys_app, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE = 3, 4, 5, 6
+EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE, EXIT_FOUND = 3, 4, 5, 6, 7
 
 
 def _day(text: str | None) -> date:
@@ -340,6 +342,28 @@ def micro(
     show([dict(zip(columns, row, strict=True)) for row in rows], as_json)
 
 
+@app.command()
+def scan(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH]...", help="Files, folders or database URLs; default this home, as a night does."
+        ),
+    ] = None,
+    shapes_only: Annotated[bool, typer.Option("--shapes-only", help="Do not open the vault for its values.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search for identities that must not be there: the vault's values and their shapes. Never prints a value."""
+    from warehouse import scan as room
+
+    made = room.look(get_settings(), targets or [], shapes_only=shapes_only)
+    found = [asdict(finding) for finding in made.findings]
+    show(found, as_json, "Temuan / findings")
+    say(f"{made.files} files, {made.files_read} read, {made.bytes_read / 1e6:.0f} MB, {made.seconds:.1f} s")
+    if found:
+        raise typer.Exit(EXIT_FOUND)
+
+
 # --- releases
 
 
@@ -565,11 +589,16 @@ def check_config(as_json: Json = False) -> None:
 def _log_to_file() -> None:
     """Warnings go to ``logs/warehouse.log``; what a person must know is printed as an outcome or an error."""
     folder = get_settings().home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = logging.FileHandler(folder / "warehouse.log", encoding="utf-8")
+    except PermissionError:
+        # A reader's account: nothing in the home is writable.
+        handler = logging.NullHandler()
     logging.basicConfig(
         level=logging.WARNING,
         format="%(asctime)s %(process)d %(levelname)s %(name)s %(message)s",
-        handlers=[logging.FileHandler(folder / "warehouse.log", encoding="utf-8")],
+        handlers=[handler],
     )
 
 

@@ -4,18 +4,15 @@ A finding says where, what kind and how many; never what. Not here: what a findi
 and their files (vault).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-
-import duckdb
 
 from warehouse.errors import ConfigError
 from warehouse.scan.files import UNREADABLE, scan_file
-from warehouse.scan.home import Scan, record, scan_home
+from warehouse.scan.home import Scan, look, record, scan_home, walk
 from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
 from warehouse.scan.search import search
-from warehouse.scan.tables import scan_catalogue, scan_database
 from warehouse.scan.values import NOTHING, Values
 
 __all__ = [
@@ -24,12 +21,11 @@ __all__ = [
     "Finding",
     "Scan",
     "Values",
+    "look",
     "record",
     "refuse_identities",
-    "scan_attached",
     "scan_home",
     "scan_paths",
-    "scan_url",
     "values_in",
     "vault_values",
     "walk",
@@ -44,27 +40,6 @@ def scan_paths(paths: Iterable[Path], values: Values = NOTHING) -> list[Finding]
 def values_in(paths: Iterable[Path], values: Values) -> list[Finding]:
     """Findings of exactly these values in files and folders: how an erasure proves itself."""
     return [finding for path in walk(paths) for finding in scan_file(path, values, with_shapes=False)]
-
-
-def scan_attached(connection: duckdb.DuckDBPyConnection, catalogue: str, values: Values = NOTHING) -> list[Finding]:
-    """Findings in the tables of a DuckDB database that is attached already, as an encrypted one has to be."""
-    counts = scan_catalogue(connection, catalogue, values)
-    return [Finding(catalogue, place, kind, count) for (place, kind), count in sorted(counts.items())]
-
-
-def scan_url(url: str, values: Values = NOTHING) -> list[Finding]:
-    """Findings in the tables of a database by its SQLAlchemy URL, which may hold a password and is not named."""
-    counts = scan_database(url, values)
-    return [Finding(url.partition(":")[0], place, kind, count) for (place, kind), count in sorted(counts.items())]
-
-
-def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files below the paths; links are not followed."""
-    for path in paths:
-        if path.is_dir():
-            yield from (inner for inner in sorted(path.rglob("*")) if inner.is_file() and not inner.is_symlink())
-        else:
-            yield path
 
 
 def refuse_identities(text: str) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -20,11 +20,13 @@ from pathlib import Path
 import duckdb
 
 from warehouse import ledger
+from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
 from warehouse.scan.files import scan_file
 from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
 from warehouse.scan.tables import scan_catalogue, scan_database
+from warehouse.scan.values import NOTHING
 from warehouse.settings import Settings
 
 # Where identities may lie; all the rest of a home is searched.
@@ -44,7 +46,11 @@ class Scan:
 
 
 def scan_home(
-    s: Settings, attached: Iterable[tuple[duckdb.DuckDBPyConnection, str]] = (), *, again: bool = False
+    s: Settings,
+    attached: Iterable[tuple[duckdb.DuckDBPyConnection, str]] = (),
+    *,
+    again: bool = False,
+    shapes_only: bool = False,
 ) -> Scan:
     """Search everything in the home outside landing, vault, keys and sandbox, and the ledger where it is elsewhere.
 
@@ -52,9 +58,9 @@ def scan_home(
     again: look at unchanged files too.
     """
     began = time.monotonic()
-    values = vault_values(s)
+    values = NOTHING if shapes_only else vault_values(s)
     version = f"{_code_version()}-{values.version}"
-    clean = {} if again else _read_state(s, version)
+    clean = {} if again or shapes_only else _read_state(s, version)
     findings: list[Finding] = []
     seen: dict[str, list[int]] = {}
     read = size = 0
@@ -81,10 +87,52 @@ def scan_home(
     if not s.ledger.startswith("sqlite"):
         counts = scan_database(s.ledger, values)
         findings += [Finding("ledger", place, kind, count) for (place, kind), count in counts.items()]
-    _write_state(s, version, seen)
+    if not shapes_only:
+        _write_state(s, version, seen)
     return Scan(
         tuple(sorted(findings)), len(seen) + len({f.file for f in findings}), read, size, time.monotonic() - began
     )
+
+
+def look(s: Settings, targets: Sequence[str], *, shapes_only: bool = False) -> Scan:
+    """Search files, folders and databases by URL; without any, or for the home's own folder, the home as a night does.
+
+    Raises ConfigError when a path is not there.
+    """
+    if not targets or [Path(target).absolute() for target in targets] == [s.home]:
+        return scan_home(s, again=True, shapes_only=shapes_only)
+    began = time.monotonic()
+    values = NOTHING if shapes_only else vault_values(s)
+    findings: list[Finding] = []
+    paths = [Path(target) for target in targets if "://" not in target]
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(
+                "FILE_MISSING",
+                f"{path} tidak ada.",
+                f"{path} does not exist.",
+                "Periksa letak dan namanya.",
+                "Check its place and name.",
+            )
+    count = size = 0
+    for path in walk(paths):
+        findings += scan_file(path, values)
+        count, size = count + 1, size + path.stat().st_size
+    for url in (target for target in targets if "://" in target):
+        counts = scan_database(url, values)
+        # A URL may hold a password: only its kind is named.
+        findings += [Finding(url.partition(":")[0], place, kind, count) for (place, kind), count in counts.items()]
+        count += 1
+    return Scan(tuple(sorted(findings)), count, count, size, time.monotonic() - began)
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files below the paths; links are not followed."""
+    for path in paths:
+        if path.is_dir():
+            yield from (inner for inner in sorted(path.rglob("*")) if inner.is_file() and not inner.is_symlink())
+        else:
+            yield path
 
 
 def record(led: Ledger, scan: Scan, release_id: str | None, ended_at: datetime) -> None:
