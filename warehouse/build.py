@@ -102,7 +102,10 @@ _LINK_COLUMNS = {
     "method": ("varchar", "How the link was made."),
     "weight": ("double", "How sure the link is, 0 to 1."),
     "model_version": ("varchar", "Version of the linkage model."),
-    "band": ("varchar", "link: firm. review: may be one more person, see identity_candidates. none: one agency's alone."),
+    "band": (
+        "varchar",
+        "link: firm. review: may be one more person, see identity_candidates. none: one agency's alone.",
+    ),
 }
 _CANDIDATE_COLUMNS = {
     "record_key": ("varchar", "Row of the lake."),

@@ -1,5 +1,7 @@
 """The one place that opens DuckDB connections from Python, so that limits and hardening are the same everywhere."""
 
+import os
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +32,6 @@ def connect(
     """
     if sees_identifiers and not str(database).startswith(":memory:"):
         raise ValueError("identifiers may be seen by in-memory connections only")
-    settings.tmp_dir.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         str(database),
         read_only=read_only,
@@ -39,7 +40,7 @@ def connect(
             "autoload_known_extensions": "false",
             "memory_limit": settings.duckdb_memory,
             "threads": str(settings.duckdb_threads),
-            "temp_directory": str(settings.tmp_dir / "spill"),
+            "temp_directory": _spill(settings),
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
@@ -48,6 +49,13 @@ def connect(
         connection.load_extension(str(httpfs_extension()))
         connection.execute("SET temp_file_encryption = true")
     return connection
+
+
+def _spill(settings: Settings) -> str:
+    """Where a connection may spill: nowhere for a reader, to whom nothing in the home is writable."""
+    with suppress(PermissionError):
+        settings.tmp_dir.mkdir(parents=True, exist_ok=True)
+    return str(settings.tmp_dir / "spill") if os.access(settings.tmp_dir, os.W_OK) else ""
 
 
 def sql_path(path: Path) -> str:

@@ -23,6 +23,7 @@ from warehouse import (
     agencies,
     build,
     erasure,
+    folders,
     gate,
     keys,
     lake,
@@ -77,7 +78,8 @@ class IngestOutcome:
 
 
 def open_ledger(s: Settings) -> Ledger:
-    """The ledger at its newest schema."""
+    """The ledger at its newest schema, in a home whose folders are closed to whom they are not for."""
+    folders.prepare(s)
     ledger.upgrade(s.ledger)
     return Ledger(s.ledger)
 
@@ -569,6 +571,7 @@ def decide(
             "Tulis alasan sekurangnya sepuluh huruf.",
             "Write a reason of at least ten letters.",
         )
+    scan.refuse_identities(reason)
     if delivery_id not in waiting:
         raise ConfigError(
             "NOT_HELD",

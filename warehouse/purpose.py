@@ -10,6 +10,7 @@ take two people.
 import os
 import pwd
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from warehouse.settings import Settings
 Subject = Literal["micro", "identity"]
 MOST_HOURS = 72
 _PURPOSE_LENGTH = 10
+# What Linux says where no sign-in stands at the root of a process: a scheduler's, a container's.
+_NOBODY_SIGNED_IN = 2**32 - 1
 _TWO_PEOPLE: tuple[Subject, ...] = ("identity",)
 
 
@@ -101,8 +104,18 @@ def demand_two_people(person: str, approver: str | None) -> None:
 
 
 def account() -> str:
-    """The account this process really runs as: not a claim, unlike the name that is given."""
+    """The account that signed in to this process: not a claim, unlike the name that is given, and kept through sudo."""
+    signed_in = _signed_in()
+    uid = os.getuid() if signed_in is None else signed_in
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid {os.getuid()}"
+        return f"uid {uid}"
+
+
+def _signed_in() -> int | None:
+    try:
+        uid = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if uid == _NOBODY_SIGNED_IN else uid

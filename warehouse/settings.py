@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     disclosure_small_base: int = Field(
         default=10, ge=2, description="Below this denominator shares of 0% and 100% are hidden: they speak of all"
     )
+    readers_group: str | None = Field(default=None, description="Group that may read releases and ops; default all")
+    reports_group: str | None = Field(default=None, description="Group that may read the monitors' site; default all")
+    micro_group: str | None = Field(default=None, description="Group that may read micro.duckdb; default owner only")
     report_url: str | None = Field(default=None, description="Address monitors open the report site at")
 
     def model_post_init(self, _context) -> None:

@@ -1,6 +1,5 @@
 """The purpose log: nothing personal opens without a person, a purpose and an end; identities take two people."""
 
-import os
 from datetime import timedelta
 
 import pytest
@@ -25,7 +24,7 @@ def test_an_opening_says_who_what_why_and_until_when(settings, led):
 
 
 def test_the_account_is_recorded_whatever_name_is_given(settings, led, monkeypatch):
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    monkeypatch.setattr(purpose, "_signed_in", lambda: 54321)
     assert purpose.open_for(settings, led, "micro", "Sari", WHY, 1)["account"] == "uid 54321"
 
 
@@ -52,6 +51,6 @@ def test_an_opening_holds_for_its_person_subject_account_and_time_only(settings,
     for s, subject, person in [(settings, "micro", "Sari"), (settings, "identity", "Budi"), (late, "identity", "Sari")]:
         with pytest.raises(ConfigError, match="OPENING_NONE"):
             purpose.demand_open(s, led, subject, person)
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    monkeypatch.setattr(purpose, "_signed_in", lambda: 54321)
     with pytest.raises(ConfigError, match="OPENING_NONE"):
         purpose.demand_open(settings, led, "identity", "Sari")

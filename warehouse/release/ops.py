@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import duck
+from warehouse import duck, folders
 from warehouse.build import export_ledger
 from warehouse.contract import load_contracts
 from warehouse.ledger import Ledger
@@ -48,7 +48,7 @@ def refresh_ops(s: Settings, led: Ledger) -> Path | None:
             for comment in mart.comments(table):
                 con.execute(comment)
         con.execute("DETACH made")
-    draft.chmod(0o444)
+    folders.share(draft, s.readers_group, 0o444)
     os.replace(draft, s.ops_file)
     state.sync_folder(s.home)
     return s.ops_file

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, with
             ).fetchall()
             for column, text in described:
                 con.execute(f'COMMENT ON COLUMN {made}."{column}" IS {literal(text)}')
-    draft.chmod(path.stat().st_mode)
+    shutil.copystat(path, draft)
+    os.chown(draft, -1, path.stat().st_gid)
     with draft.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     about = json.loads(manifest.read_text(encoding="utf-8"))
@@ -109,15 +111,17 @@ def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, with
     about["files"].append({"path": MICRO_FILE, "bytes": draft.stat().st_size, "sha256": digest})
     others = [one for one in about.get("revisions", ()) if one["reason"] != reason]
     about["revisions"] = [*others, {"at": s.utc_now(), "file": MICRO_FILE, "sha256": digest, "reason": reason}]
-    folder.chmod(0o755)
+    mode = folder.stat().st_mode
+    folder.chmod(mode | 0o200)
     try:
         new_manifest = folder / f".{MANIFEST_FILE}"
         new_manifest.write_text(json.dumps(about, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
-        new_manifest.chmod(manifest.stat().st_mode)
+        shutil.copystat(manifest, new_manifest)
+        os.chown(new_manifest, -1, manifest.stat().st_gid)
         os.replace(new_manifest, manifest)
         os.replace(draft, path)
     finally:
-        folder.chmod(0o555)
+        folder.chmod(mode)
     state.sync_folder(folder)
 
 

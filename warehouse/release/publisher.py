@@ -16,7 +16,7 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import disclosure, gate, ledger, scan
+from warehouse import disclosure, folders, gate, ledger, scan
 from warehouse.build import BuildResult
 from warehouse.disclosure import Policy
 from warehouse.errors import ReleaseError

@@ -129,9 +129,10 @@ def retain(s: Settings, led: Ledger) -> int:
         for row in rows:
             micro = s.releases_dir / row["release_id"] / MICRO_FILE
             if row["release_id"] not in in_use and micro.exists():
-                micro.parent.chmod(0o755)
+                mode = micro.parent.stat().st_mode
+                micro.parent.chmod(mode | 0o200)
                 micro.unlink()
-                micro.parent.chmod(0o555)
+                micro.parent.chmod(mode)
         return len(gone)
 
 
@@ -239,3 +240,4 @@ def _demand_reason(reason: str) -> None:
             "Tulis alasan sekurangnya sepuluh huruf.",
             "Write a reason of at least ten letters.",
         )
+    refuse_identities(reason)
