@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from warehouse import keys, lake, landing, ledger, linkage, purpose, tombstones, vault
+from warehouse import keys, lake, landing, ledger, linkage, purpose, scan, tombstones, vault
 from warehouse.contract import Contract, load_contracts
 from warehouse.duck import sql_path
 from warehouse.errors import ConfigError, UnreadableDelivery, WarehouseError
@@ -75,6 +75,7 @@ def request(
             "Periksa masukan; NIK dibaca dari masukan standar atau berkas, tidak pernah dari baris perintah.",
             "Check what was given; the NIK is read from standard input or a file, never from the command line.",
         )
+    scan.refuse_identities(f"{ground}\n{reason}")
     purpose.demand_two_people(by, approver)
     keys.confirm(s, led, *keys.USES)
     decision = {

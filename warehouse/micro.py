@@ -14,6 +14,7 @@ from warehouse.ledger import Ledger
 from warehouse.query import Answer, lock, select
 from warehouse.release.pseudonymised import attach_micro
 from warehouse.release.state import MICRO_FILE, current_id
+from warehouse.scan import refuse_identities
 from warehouse.settings import Settings
 
 
@@ -24,6 +25,7 @@ def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) ->
     """
     release_id = current_id(s)
     path = _micro_file(s, release_id)
+    refuse_identities(purpose)
     purposes.open_for(s, led, "micro", person, purpose, hours, release_id=release_id)
     connection = duck.connect(s, sees_identifiers=True)
     attach_micro(connection, s, path, path.parent.name)

@@ -33,6 +33,7 @@ from warehouse import (
     release,
     report,
     rotation,
+    scan,
     vault,
 )
 from warehouse.contract import Contract, get_contract, load_contracts

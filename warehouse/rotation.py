@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pyrage
 import sqlalchemy as sa
 
-from warehouse import keys, lake, landing, ledger, purpose, tombstones, vault
+from warehouse import keys, lake, landing, ledger, purpose, scan, tombstones, vault
 from warehouse.duck import sql_path
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.ledger import Ledger
@@ -45,6 +45,7 @@ def rotate(
             "Tulis alasan sekurangnya sepuluh huruf.",
             "Write a reason of at least ten letters.",
         )
+    scan.refuse_identities(reason)
     purpose.demand_two_people(by, approver)
     keys.confirm(s, led, *keys.USES)
     with keys.alone(s):

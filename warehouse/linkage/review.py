@@ -14,7 +14,7 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import keys, ledger, purpose, vault
+from warehouse import keys, ledger, purpose, scan, vault
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger, linkage_decisions
@@ -160,6 +160,7 @@ def decide(
             "Lengkapi keputusan dan --reason; jangan menulis data pribadi di dalamnya.",
             "Complete the decision and --reason; put no personal data into it.",
         )
+    scan.refuse_identities(reason)
     opening = purpose.demand_open(s, led, "identity", person)
     sides = (pair["left_record_key"], pair["right_record_key"])
     left, right = _profile_keys(s, led, sides)

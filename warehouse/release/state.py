@@ -18,6 +18,7 @@ from warehouse import ledger
 from warehouse.errors import ConfigError, ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.periods import JAKARTA
+from warehouse.scan import refuse_identities
 from warehouse.settings import Settings
 
 KEPT = 14
