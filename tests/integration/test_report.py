@@ -3,6 +3,7 @@
 import csv
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -10,6 +11,8 @@ from playwright.sync_api import sync_playwright
 from tests import samples
 from tests.sandbox_home import NEWEST
 from warehouse import night, report, scan
+from warehouse.contract import load_contracts
+from warehouse.report import figures
 from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
@@ -72,7 +75,36 @@ def test_pages_are_whole_and_load_nothing_from_elsewhere(site: Path):
         for page in pages:
             tab.goto(page.as_uri())
             assert tab.locator("h1").count() == 1
-            assert tab.evaluate("document.documentElement.scrollWidth") <= 1200, page.name
+            for width in (1200, 390):
+                tab.set_viewport_size({"width": width, "height": 900})
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, (page.name, width)
         browser.close()
     assert all(url.startswith("file:") for url in asked)
     assert scan.scan(pages) == []
+
+
+def test_the_figures_page_shows_the_release_and_hides_what_it_hides(site: Path, home: Settings):
+    found = figures.collect(home, load_contracts(home.contracts_dir))
+    assert {"stunted", "families_desil_1_to_4"} <= {figure.words["measure"] for figure in found}
+    page = (site / "angka.html").read_text(encoding="utf-8")
+    for figure in found:
+        assert figure.words["label_id"] in page
+        assert all(source in page for source in figure.sources)
+        for row in (*figure.kecamatan, *figure.kelurahan):
+            if row["suppression_reason"]:
+                assert row["percentage"] is row["numerator"] is row["denominator"] is None
+    assert any(figure.hidden for figure in found), "nothing hidden to look at"
+
+
+def test_a_hidden_area_is_hatched_and_its_tooltip_has_no_number():
+    shown = {"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "suppression_reason": None}
+    hidden = {"kemendagri_code": "36.71.02", "area_name": "Jatiuwung", "percentage": None}
+    rows = [shown | {"is_reliable": True}, hidden | {"suppression_reason": "primary", "is_reliable": None}]
+    drawn = ElementTree.fromstring(f"<div>{figures._map(rows, 'Ukuran')}</div>")
+    areas = {area.findtext("title"): area.findall("g")[1].get("fill") for area in drawn.find("svg").findall("g")}
+    assert areas == {"Tangerang: 12,3%": figures.RAMP[2], "Jatiuwung: disembunyikan / hidden": "url(#tersembunyi)"}
+    # Each outline that a map refers to is drawn once, by the page.
+    used = {use.get("href") for use in drawn.iter("use")}
+    assert used == {f"#w-{code}" for code in figures.outlines()[0] if code.startswith(("36.71.01.", "36.71.02."))}
+    assert len(figures.outlines()[0]) == 104
+    assert 'id="tersembunyi"' in figures.definitions()

@@ -14,10 +14,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from warehouse import release
+from warehouse import folders, release
 from warehouse.ledger import Ledger
 from warehouse.periods import JAKARTA
 from warehouse.report import facts as facts_room
+from warehouse.report import figures as figures_room
 from warehouse.report.facts import STATES, DatasetFacts
 from warehouse.settings import Settings
 
@@ -49,7 +50,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": _number_id}
+    environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": _number_id,
+                            "persen": figures_room.percent}  # fmt: skip
     environment.globals["STATES"] = STATES
     return environment
 
@@ -146,6 +148,14 @@ def render(s: Settings, led: Ledger) -> Path:
     )
     findings = facts_room.mart_findings(s, led)
     page("index.html", "index.html", 0, nights=nights, findings=findings, owners=facts_room.OWNERS)
+    page(
+        "angka.html",
+        "angka.html",
+        0,
+        figures=figures_room.collect(s, {fact.contract.dataset: fact.contract for fact in datasets}),
+        definitions=figures_room.definitions(),
+        boundaries=figures_room.boundaries_source(),
+    )
     for fact in datasets:
         pointers = _write_pointers(folder / "dataset", fact, led)
         page(
@@ -160,6 +170,7 @@ def render(s: Settings, led: Ledger) -> Path:
     for newer, older in zip_longest(releases, releases[1:]):
         changes = release.diff(s, older["release_id"], newer["release_id"]) if older else None
         page("release.html", f"rilis/{newer['release_id']}.html", 1, item=newer, older=older, changes=changes)
+    folders.share_tree(folder, s.reports_group)
     _make_current(s.reports_dir, folder)
     return folder
 

@@ -1,0 +1,316 @@
+"""Figures of the current release as pictures: maps, trends and a table for each, as inline SVG.
+
+Here: which figures the page shows, reading them, drawing them. Not here: what a measure means (dim_measure says it) and
+what is hidden: everything is read from the release, where a hidden cell is NULL.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from importlib.resources import files
+from math import cos, radians
+from typing import Any
+
+import duckdb
+
+from warehouse import duck
+from warehouse.contract import Contract
+from warehouse.mart import literal
+from warehouse.settings import Settings
+
+Row = dict[str, Any]
+WIDTH = 330
+RAMP = ("#e3efec", "#b5d5cd", "#7fb5a8", "#438f7e", "#12604f")
+NO_DATA = "#e9e6df"
+MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A share the page shows: a measure of a mart with all further keys fixed."""
+
+    mart: str
+    measure: str
+    period_kind: str
+    keys: Mapping[str, str]
+
+
+_CHILDREN = {"source_system": "eppgbm", "area_basis": "residence", "age_group": "all"}
+_WORKERS = {"scheme": "jamsostek", "area_basis": "residence", "worker_group": "all"}
+SHOWN = (
+    Shown("stunting_by_area_month", "stunted", "month", _CHILDREN),
+    Shown("stunting_by_area_month", "height_measured", "month", _CHILDREN),
+    Shown("poverty_by_area_period", "families_desil_1_to_4", "quarter", {"ranking": "dtsen", "desil": "all"}),
+    Shown("poverty_by_area_period", "living_standards_h", "quarter", {"ranking": "dtsen", "desil": "all"}),
+    Shown("coverage_by_area_month", "covered_of_workers", "month", _WORKERS | {"segment": "all", "programme": "any"}),
+    Shown(
+        "coverage_by_area_month",
+        "pbpu_coverage_06_02_021",
+        "month",
+        _WORKERS | {"segment": "BPU", "programme": "JKK+JKM"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with its words, the city's newest row, the areas of that period and its pictures."""
+
+    words: Row
+    city: Row
+    period: str
+    sources: list[str]
+    kecamatan: list[Row]
+    kelurahan: list[Row]
+    kecamatan_map: str
+    kelurahan_map: str
+    trend: str
+    published: list[Row]
+
+    @property
+    def band(self) -> str | None:
+        """What the trend's band means: chance, what is unknown, or nothing where there is none."""
+        if self.city["ci95_low"] is not None:
+            return "chance"
+        return "unknown" if self.city["percentage_low"] is not None else None
+
+    @property
+    def widest(self) -> float:
+        """The largest share of a kecamatan: bars are as long as their part of it."""
+        return max((row["percentage"] or 0 for row in self.kecamatan), default=0) or 1
+
+    @property
+    def hidden(self) -> int:
+        return sum(row["suppression_reason"] is not None for row in (*self.kecamatan, *self.kelurahan))
+
+
+def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
+    """The figures of the current release that have a value for the city; none without a release."""
+    file = s.current / "marts.duckdb"
+    if not file.exists():
+        return []
+    with duck.connect(s) as con:
+        con.execute(f"ATTACH {literal(str(file))} AS marts (READ_ONLY)")
+        con.execute("USE marts")
+        found = (_figure(con, s.region, shown, contracts) for shown in SHOWN)
+        return [figure for figure in found if figure is not None]
+
+
+def boundaries_source() -> str:
+    return _geojson()["source"]
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> list[Row]:
+    result = con.execute(query, parameters)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _figure(
+    con: duckdb.DuckDBPyConnection, city: str, shown: Shown, contracts: Mapping[str, Contract]
+) -> Figure | None:
+    words = _rows(con, "SELECT * FROM dim_measure WHERE mart = ? AND measure = ?", shown.mart, shown.measure)
+    if not words:
+        return None
+    fixed = "".join(f' AND "{key}" = {literal(value)}' for key, value in shown.keys.items())
+    chosen = f'FROM "{shown.mart}" WHERE measure = ? AND period_kind = ?{fixed}'
+    trend = _rows(
+        con, f"SELECT * {chosen} AND kemendagri_code = ? ORDER BY period_start", shown.measure, shown.period_kind, city
+    )
+    known = [row for row in trend if row["percentage"] is not None]
+    if not known:
+        return None
+    newest = known[-1]
+    areas = _rows(
+        con, f"SELECT * {chosen} AND period_start = ? AND kemendagri_code NOT LIKE '%.00%' ORDER BY area_name",
+        shown.measure, shown.period_kind, newest["period_start"],
+    )  # fmt: skip
+    published = _rows(
+        con,
+        "SELECT period_start, value, source_system, source_title, source_release_date FROM published_by_area_period"
+        " WHERE indicator = ? AND kemendagri_code = ? AND is_latest AND unit = 'percent' ORDER BY period_start",
+        words[0]["published_counterpart"], city,
+    )  # fmt: skip
+    levels = {
+        level: [row for row in areas if row["area_level"] == level and not row["kemendagri_code"].endswith(".0000")]
+        for level in ("kecamatan", "kelurahan")
+    }
+    return Figure(
+        words=words[0],
+        city=newest,
+        period=_period(shown.period_kind, newest["period_start"]),
+        sources=[contracts[name].title for name in words[0]["inputs"].split() if name in contracts],
+        kecamatan=levels["kecamatan"],
+        kelurahan=levels["kelurahan"],
+        kecamatan_map=_map(levels["kecamatan"], words[0]["label_id"]),
+        kelurahan_map=_map(levels["kelurahan"], words[0]["label_id"]),
+        trend=_trend(known, published, words[0]),
+        published=published,
+    )
+
+
+def _period(kind: str, start: Any) -> str:
+    if kind == "quarter":
+        return f"triwulan {(start.month + 2) // 3} {start.year}"
+    return f"{MONTHS[start.month]} {start.year}"
+
+
+# --- drawing ------------------------------------------------------------------------------------------------
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}%".replace(".", ",")
+
+
+@cache
+def _geojson() -> dict[str, Any]:
+    return json.loads(files("warehouse.report").joinpath("kelurahan.geojson").read_text(encoding="utf-8"))
+
+
+@cache
+def outlines() -> tuple[dict[str, str], int]:
+    """SVG path of each kelurahan on a plane WIDTH wide, and the plane's height; a metre is one length both ways."""
+    rings = {
+        feature["properties"]["kemendagri_code"]: feature["geometry"]["coordinates"]
+        for feature in _geojson()["features"]
+    }
+    points = [point for polygon in rings.values() for ring in polygon for point in ring]
+    west, east = min(x for x, _ in points), max(x for x, _ in points)
+    south, north = min(y for _, y in points), max(y for _, y in points)
+    shrink = cos(radians((south + north) / 2))
+    scale = (WIDTH - 4) / ((east - west) * shrink)
+
+    def line(ring: list[list[float]]) -> str:
+        placed = [f"{2 + (x - west) * shrink * scale:.1f} {2 + (north - y) * scale:.1f}" for x, y in ring]
+        kept = [point for point, before in zip(placed, [None, *placed[:-1]], strict=True) if point != before]
+        return f"M{'L'.join(kept)}Z"
+
+    paths = {code: "".join(line(ring) for ring in polygon) for code, polygon in rings.items()}
+    return paths, round((north - south) * scale) + 4
+
+
+def definitions() -> str:
+    """What every map of a page refers to: the outlines, once, and the hatching that stands for a hidden cell."""
+    paths, _height = outlines()
+    shapes = "".join(f'<path id="w-{code}" d="{path}"/>' for code, path in paths.items())
+    hatching = (
+        '<pattern id="tersembunyi" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<rect width="5" height="5" fill="#fff"/><line x1="0" y1="0" x2="0" y2="5" stroke="#7b7468" stroke-width="2"/>'
+        "</pattern>"
+    )
+    return (
+        f'<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>{hatching}{shapes}</defs></svg>'
+    )
+
+
+def _classes(values: Iterable[float]) -> list[tuple[float, float]]:
+    """Five steps of equal width from the least to the largest value, or one where all are equal."""
+    given = sorted(values)
+    low, high = given[0], given[-1]
+    if high - low < 0.05:
+        return [(low, high)]
+    step = (high - low) / len(RAMP)
+    return [(low + step * number, low + step * (number + 1)) for number in range(len(RAMP))]
+
+
+def _colour(value: float, classes: list[tuple[float, float]]) -> str:
+    number = next((n for n, (_, high) in enumerate(classes) if value <= high + 1e-9), len(classes) - 1)
+    return RAMP[number] if len(classes) > 1 else RAMP[2]
+
+
+def _said(row: Row) -> str:
+    """What a tooltip says: the name with its share, or that there is none to be shown."""
+    if row["suppression_reason"]:
+        return f"{row['area_name']}: disembunyikan / hidden"
+    if row["percentage"] is None:
+        return f"{row['area_name']}: tak ada data / no data"
+    doubt = "" if row["is_reliable"] else ", belum andal / not reliable"
+    return f"{row['area_name']}: {percent(row['percentage'])}{doubt}"
+
+
+def _map(rows: list[Row], label: str) -> str:
+    """A map of one level; '' where no area of it has a value to show."""
+    shown = [row["percentage"] for row in rows if row["percentage"] is not None]
+    if not shown:
+        return ""
+    paths, height = outlines()
+    classes = _classes(shown)
+    parts = []
+    for row in rows:
+        code = row["kemendagri_code"]
+        fill = (
+            "url(#tersembunyi)" if row["suppression_reason"]
+            else NO_DATA if row["percentage"] is None
+            else _colour(row["percentage"], classes)
+        )  # fmt: skip
+        uses = "".join(f'<use href="#w-{name}"/>' for name in paths if name == code or name.startswith(f"{code}."))
+        # The border lies below the fills, so that an area made of several outlines has none within.
+        parts.append(
+            f'<g><title>{escape(_said(row))}</title><g stroke="#fff" stroke-width="2.4">{uses}</g>'
+            f'<g fill="{fill}" stroke="{fill}" stroke-width=".5">{uses}</g></g>'
+        )
+    legend = "".join(
+        f'<span><i style="background:{_colour((low + high) / 2, classes)}"></i>{percent(low)}–{percent(high)}</span>'
+        for low, high in classes
+    )
+    if any(row["suppression_reason"] for row in rows):
+        legend += '<span><i class="hatched"></i>disembunyikan <em class="en">hidden</em></span>'
+    if any(row["percentage"] is None and not row["suppression_reason"] for row in rows):
+        legend += f'<span><i style="background:{NO_DATA}"></i>tak ada data <em class="en">no data</em></span>'
+    return (
+        f'<svg class="map" role="img" aria-label="{escape(label)}, peta / map" viewBox="0 0 {WIDTH} {height}">'
+        f'{"".join(parts)}</svg><div class="legend">{legend}</div>'
+    )
+
+
+def _trend(rows: list[Row], published: list[Row], words: Row) -> str:
+    """The city over time with what chance or unknowns leave open, published figures beside it; '' for one point."""
+    if len(rows) < 2:
+        return ""
+    # A second to import, and every command imports this module: only a rendering waits for it.
+    import altair as alt
+    import vl_convert
+
+    sides = ("ci95_low", "ci95_high") if rows[-1]["ci95_low"] is not None else ("percentage_low", "percentage_high")
+    points = [
+        {
+            "when": row["period_start"].isoformat(),
+            "value": round(row["percentage"], 3),
+            "low": row[sides[0]],
+            "high": row[sides[1]],
+        }
+        for row in rows
+    ]
+    first = rows[0]["period_start"]
+    beside = [
+        {"when": row["period_start"].isoformat(), "value": row["value"]}
+        for row in published
+        if row["period_start"].toordinal() > first.toordinal() - 800
+    ]
+    when = alt.X("when:T", title=None, axis=alt.Axis(format="%m/%y", labelAngle=0, tickCount=6))
+    value = alt.Y("value:Q", title="persen / per cent", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
+    base = alt.Chart(alt.Data(values=points)).encode(x=when)
+    layers = [
+        base.mark_area(color=RAMP[1], opacity=0.7).encode(y=alt.Y("low:Q", title="persen / per cent"), y2="high:Q"),
+        base.mark_line(color=RAMP[4], point={"color": RAMP[4], "size": 28}).encode(y=value),
+    ]
+    if beside:
+        layers.append(
+            alt.Chart(alt.Data(values=beside))
+            .mark_point(shape="diamond", filled=True, size=90, color="#a86800")
+            .encode(x=when, y=value)
+        )
+    chart = (
+        alt.layer(*layers)
+        .properties(width=300, height=150, background="transparent")
+        .configure_view(strokeWidth=0)
+        .configure_axis(labelFontSize=11, titleFontSize=11, gridColor="#e7e3da")
+    )
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    label = escape(f"{words['label_id']}, kota / city")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
