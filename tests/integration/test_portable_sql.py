@@ -81,3 +81,13 @@ def test_what_dbt_makes_of_the_models_is_sql_that_spark_reads(good_night: Settin
         read = sqlglot.parse_one(code, read="spark")
         assert isinstance(read, exp.Query), name
         assert not [call.name for call in read.find_all(exp.Anonymous)], name
+
+
+def test_every_column_of_a_seed_has_its_type(good_night: Settings):
+    nodes = json.loads(manifest_path(good_night.home).read_text(encoding="utf-8"))["nodes"].values()
+    seeds = [node for node in nodes if node["resource_type"] == "seed"]
+    assert seeds
+    for node in seeds:
+        header = (DBT / node["original_file_path"]).read_text(encoding="utf-8").partition("\n")[0].split(",")
+        assert set(header) == node["config"]["column_types"].keys(), node["name"]
+        assert "varchar" not in node["config"]["column_types"].values(), f"{node['name']}: string, as Spark wants it"
