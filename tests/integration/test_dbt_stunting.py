@@ -1,7 +1,7 @@
 """The stunting models on a real dbt run: z-scores against WHO's results, what the mart makes of known children."""
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import build_files
@@ -35,7 +35,8 @@ MACROS = {
     "who_zscores_of_survey": "{{ who_zscores('main.children', below_days=1857) }}",
     "permenkes": (
         "select scored.*, whz_cutoff.category as whz_category, waz_cutoff.category as waz_category"
-        " from ({{ who_zscores('main.children') }}) as scored"
+        ", haz_cutoff.category as haz_category"
+        " from ({{ who_zscores('main.children') }}) as scored {{ join_permenkes('haz_cutoff', 'TB/U', 'scored.haz') }}"
         " {{ join_permenkes('whz_cutoff', 'BB/TB', 'scored.whz', 'scored.has_oedema') }}"
         " {{ join_permenkes('waz_cutoff', 'BB/U', 'scored.waz', 'scored.has_oedema') }}"
     ),
@@ -309,6 +310,10 @@ def test_corner_cases_of_whos_own_tests(built, sex, age_days, height_cm, measure
 @pytest.mark.parametrize(
     ("age_days", "measured_how", "size_cm"),
     [
+        # Nine months are 273.9375 days: before them nobody stands.
+        (273, "standing", 100.0),
+        (274, "standing", 100.7),
+        (731, None, 100.0),
         (730, "standing", 100.7),
         (731, "standing", 100.0),
         (730, "lying", 100.0),
@@ -364,6 +369,17 @@ def test_oedema_counts_as_severely_wasted_and_underweight(built):
         "unweighed": (None, None),
         "not-looked-at": ("normal", "normal"),
     }
+
+
+@pytest.mark.parametrize(
+    ("z", "category"),
+    [(-2.004, "normal"), (-2.006, "stunted"), (-3.004, "stunted"), (-3.006, "severely_stunted"), (3.004, "normal"),
+     (3.006, "tall")],
+)  # fmt: skip
+def test_a_category_looks_at_the_rounded_score(built, z, category):
+    m, s = built.execute("SELECT m, s FROM reference.who2006_lhfa WHERE sex = 1 AND age_days = 800").fetchone()
+    child = {"record_key": "x", "sex": 1, "age_days": 800, "height_cm": m * (1 + s * z), "measured_how": "standing"}
+    assert zscores(built, [child], "permenkes")["x"]["haz_category"] == category
 
 
 @pytest.mark.parametrize("score", ["waz", "whz", "baz"])
@@ -492,6 +508,31 @@ def test_a_child_stays_registered_for_twelve_months(built):
 def test_people_who_cannot_be_placed_keep_the_sums_whole(built):
     assert cell(built, "children_registered", kemendagri_code="36.71.01.0000")["numerator"] == 1
     assert cell(built, "children_registered", kemendagri_code="36.71.01")["numerator"] == 6
+
+
+SUMS = ("numerator", "denominator", "numerator_low", "numerator_high", "unknown_count")
+
+
+def test_every_measure_adds_up_from_kelurahan_to_the_city_with_the_unplaced(built):
+    additive = {
+        name for (name,) in built.execute(
+            f"SELECT measure FROM conformed.dim_measure WHERE mart = '{AREA}' AND is_additive"
+        ).fetchall()
+    }  # fmt: skip
+
+    def totals(level: str, where: str = "true") -> dict[tuple, tuple]:
+        found = built.execute(
+            f"SELECT measure, period_kind, period_start, area_basis, age_group, {', '.join(f'sum({c})' for c in SUMS)}"
+            f" FROM marts.{AREA} WHERE area_level = '{level}' AND source_system = 'eppgbm' AND {where} GROUP BY ALL"
+        ).fetchall()
+        return {row[:5]: row[5:] for row in found}
+
+    assert {measure for measure, *_ in totals("kota")} == additive
+    assert len(additive) == 16
+    assert totals("kelurahan") == totals("kecamatan") == totals("kota")
+    placed = totals("kelurahan", "kemendagri_code NOT LIKE '%.0000'")
+    key = ("children_registered", "month", date(2026, 9, 1), "residence", "all")
+    assert totals("kota")[key][0] - placed[key][0] == 1
 
 
 def test_a_neighbours_child_counts_where_it_is_served_only(built):

@@ -1,6 +1,6 @@
 """e-PPGBM exports from the file through every room to the columns that people read.
 
-WHO's example survey gives z-scores to be equal to. Two small files of another puskesmas hold what goes wrong in practice:
+WHO's example survey gives z-scores to be equal to. Two small files of another puskesmas hold what goes wrong daily:
 what the gate puts aside and what it lets in with a mark, both counted in the marts. Names and NIKs are made up; the
 birth date is the day of measurement less the age. What e-PPGBM cannot say is not compared: it has no column for oedema.
 """

@@ -68,6 +68,7 @@ periods as (
     select
         period.period_kind,
         period.period_start,
+        period.period_end,
         {{ add_months(-11, month_start('period.period_end')) }} >= feed.first_month as is_window_complete
     from {{ ref('dim_period') }} as period
     inner join (select distinct period_kind, period_start from counted) as used
@@ -76,6 +77,22 @@ periods as (
         select min(period_start) as first_month
         from {{ source('ledger', 'deliveries_in_force') }} where dataset = 'kemenkes/eppgbm'
     ) as feed
+),
+
+half_years as (
+    -- input_status asks for the newest month only; a half-year stands on six.
+    select
+        periods.period_kind,
+        periods.period_start,
+        status.kemendagri_code,
+        min(case when status.parts_received >= status.parts_expected then 1 else 0 end) = 1 as has_every_month
+    from periods
+    inner join {{ ref('input_status') }} as status
+        on status.dataset = 'kemenkes/eppgbm'
+        and status.period_kind = 'month'
+        and status.period_start between periods.period_start and periods.period_end
+    where periods.period_kind = 'half_year'
+    group by periods.period_kind, periods.period_start, status.kemendagri_code
 ),
 
 targets as (
@@ -162,10 +179,15 @@ own as (
     select
         measured.*,
         'eppgbm' as source_system,
-        periods.is_window_complete or not measured.counts_registered as is_window_complete
+        (periods.is_window_complete or not measured.counts_registered)
+        and (measured.measure = 'children_target' or coalesce(half_years.has_every_month, true)) as is_window_complete
     from measured
     inner join periods
         on periods.period_kind = measured.period_kind and periods.period_start = measured.period_start
+    left join half_years
+        on half_years.period_kind = measured.period_kind
+        and half_years.period_start = measured.period_start
+        and half_years.kemendagri_code = measured.kemendagri_code
 ),
 
 surveyed as (
