@@ -216,6 +216,30 @@ def test_two_datasets_that_know_the_same_people(query):
     assert found == [(2, 5, 2, 4, None)]
 
 
+@pytest.mark.parametrize(
+    ("source", "valid_from", "saved"),
+    [
+        ("Renja Disdukcapil 2026", "2026-01-01", (16_000.0, 16_000.0)),
+        ("Renja Disdukcapil 2026", "2026-09-01", (None, None)),
+        (" ", "2026-01-01", (None, None)),
+        (None, "2026-01-01", (None, None)),
+    ],
+)
+def test_a_saving_is_stated_from_the_day_a_unit_cost_has_a_source(settings, tmp_path, source, valid_from, saved):
+    """Two children in both files, four questions each: eight answers at two thousand rupiah."""
+    copied = tmp_path / "warehouse.duckdb"
+    copied.write_bytes(settings.build_file.read_bytes())
+    (file,) = (settings.home / "dbt" / "target" / "compiled").rglob("data_reuse_by_dataset_pair.sql")
+    with duckdb.connect(str(copied)) as con:
+        con.execute("insert into reference.data_collection_costs values (2000, ?, ?)", [source, valid_from])
+        found = con.execute(
+            f"select saved_idr_low, saved_idr_high from ({file.read_text(encoding='utf-8')})"
+            " where period_start = '2026-08-01' and left_dataset = 'bps/social_registry_individuals'"
+            " and right_dataset = 'kemenkes/eppgbm'"
+        ).fetchall()
+    assert found == [saved]
+
+
 def test_the_scorecard_says_what_it_has_and_what_it_lacks(query):
     found = dict(
         query("select indicator, status from marts.rb_tematik_scorecard where indicator in ('stunting_survey', 'p0')")

@@ -1,6 +1,7 @@
 /*
 Who stands in two agencies' files of a month, and how many answers were asked twice. People are matched by link, families by
-card; a link that waits for a person's decision is left out of the lower bound and may add to the upper one. Money is stated only where a sourced unit cost exists.
+card; a link that waits for a person's decision is left out of the lower bound and may add to the upper one. Money is stated
+only where a sourced unit cost exists.
 */
 with months as (
     select month_start, registry_period from {{ ref('registry_in_effect') }} where is_main
@@ -111,7 +112,10 @@ questions as (
 ),
 
 costs as (
-    select unit_cost_idr, unit_cost_source, valid_from from {{ ref('data_collection_costs') }}
+    -- A cost that names no source is no cost.
+    select unit_cost_idr, unit_cost_source, valid_from
+    from {{ ref('data_collection_costs') }}
+    where trim(unit_cost_source) <> ''
 ),
 
 priced as (
