@@ -14,9 +14,9 @@ import duckdb
 WEIGHTS = {"nik": 1.0, "family_card": 0.98, "card": 0.97, "description": 0.95, "review": 1.0}
 
 _SAME_BEARER = """(
-    name_agreement(a.name_key, b.name_key) >= 2
+    name_agreement(a.name_key, b.name_key, a.name_line, b.name_line) >= 2
         AND coalesce(birth_agreement(a.birth, b.birth), 3) >= 2
-    OR coalesce(name_agreement(a.name_key, b.name_key), 1) = 1
+    OR coalesce(name_agreement(a.name_key, b.name_key, a.name_line, b.name_line), 1) = 1
         AND coalesce(birth_agreement(a.birth, b.birth), 3) = 3
 )"""
 

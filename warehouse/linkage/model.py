@@ -34,9 +34,7 @@ TRAINED_ON = 400_000
 
 
 def _name_comparison() -> dict[str, Any]:
-    alike = "jaro_winkler_similarity(name_key_l, name_key_r)"
-    words = "string_split(name_key_{}, ' ')"
-    one, other = words.format("l"), words.format("r")
+    likeness = "name_likeness(name_key_l, name_key_r, name_line_l, name_line_r)"
     return {
         "output_column_name": "name",
         "comparison_levels": [
@@ -44,11 +42,11 @@ def _name_comparison() -> dict[str, Any]:
             {"sql_condition": "name_key_l = name_key_r", "tf_adjustment_column": "name_key"},
             # Rare in what can be labelled, ordinary in life: a second name left out.
             {
-                "sql_condition": f"list_has_all({one}, {other}) OR list_has_all({other}, {one})",
+                "sql_condition": "has_word_more(name_key_l, name_key_r)",
                 "m_probability": 0.01, "fix_m_probability": True,
             },
-            {"sql_condition": f"{alike} >= 0.92"},
-            {"sql_condition": f"{alike} >= 0.85"},
+            {"sql_condition": f"{likeness} >= 0.92"},
+            {"sql_condition": f"{likeness} >= 0.85"},
             {"sql_condition": "ELSE"},
         ],
     }  # fmt: skip

@@ -26,14 +26,23 @@ CREATE OR REPLACE TEMP MACRO name_spelt_out(text) AS regexp_replace(regexp_repla
 CREATE OR REPLACE TEMP MACRO name_key(text) AS
     nullif(array_to_string(list_sort(string_split(name_spelt_out(text), ' ')), ' '), '');
 
+-- The same letters in the order they were written, for a slip that changes where a word begins.
+CREATE OR REPLACE TEMP MACRO name_line(text) AS nullif(replace(name_spelt_out(text), ' ', ''), '');
+
+CREATE OR REPLACE TEMP MACRO has_word_more(one, other) AS
+    list_has_all(string_split(one, ' '), string_split(other, ' '))
+    OR list_has_all(string_split(other, ' '), string_split(one, ' '));
+
+-- How alike two names are, 0 to 1, by whichever order of their words is the more alike.
+CREATE OR REPLACE TEMP MACRO name_likeness(key, other_key, line, other_line) AS
+    greatest(jaro_winkler_similarity(key, other_key), jaro_winkler_similarity(line, other_line));
+
 -- 3 the same, 2 a slip or a word more, 1 alike, 0 another name; NULL where one is missing.
-CREATE OR REPLACE TEMP MACRO name_agreement(one, other) AS CASE
-    WHEN one IS NULL OR other IS NULL THEN NULL
-    WHEN one = other THEN 3
-    WHEN jaro_winkler_similarity(one, other) >= 0.92
-        OR list_has_all(string_split(one, ' '), string_split(other, ' '))
-        OR list_has_all(string_split(other, ' '), string_split(one, ' ')) THEN 2
-    WHEN jaro_winkler_similarity(one, other) >= 0.8 OR damerau_levenshtein(one, other) <= 1 THEN 1
+CREATE OR REPLACE TEMP MACRO name_agreement(key, other_key, line, other_line) AS CASE
+    WHEN key IS NULL OR other_key IS NULL THEN NULL
+    WHEN key = other_key THEN 3
+    WHEN name_likeness(key, other_key, line, other_line) >= 0.92 OR has_word_more(key, other_key) THEN 2
+    WHEN name_likeness(key, other_key, line, other_line) >= 0.8 OR damerau_levenshtein(line, other_line) <= 1 THEN 1
     ELSE 0 END;
 
 -- A NIK's own date as YYMMDD; women's days count from 40.

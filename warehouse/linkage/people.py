@@ -20,7 +20,7 @@ from warehouse.linkage.profiles import REGISTRY
 
 # Above the first a link, between them a person's look, below the second nothing. Chosen 2026-11-22 on the sandbox's
 # truth so that links are right in 99.5 of 100 and what is missed lies mostly in the review band.
-LINK_FROM, REVIEW_FROM = 0.97, 0.10
+LINK_FROM, REVIEW_FROM = 0.95, 0.03
 # A second candidate this close (in bits) leaves the choice to a person: twins, namesakes born on one day.
 _MARGIN = 3.0
 _CLASH_WEIGHT = 0.5
@@ -102,7 +102,7 @@ def _node_sql(key: str, *extra: str) -> str:
     """One row a ``key``: what is known of it, the registry's word first."""
     best = ", ".join(
         f"best({name}, is_registry, id) AS {name}"
-        for name in ("name_key", "birth", "sex", "father", "mother", "kelurahan", "rt", "rw")
+        for name in ("name_key", "name_line", "birth", "sex", "father", "mother", "kelurahan", "rt", "rw")
     )
     grouped = f"""
         SELECT {key}, {best},

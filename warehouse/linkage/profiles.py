@@ -48,6 +48,7 @@ SELECT
     any_value(CASE WHEN nik_key IS NOT NULL THEN regexp_replace(nik, '[^0-9]', '', 'g') END) AS nik,
     any_value(kk_key) AS kk_key,
     name_key(any_value(name)) AS name_key,
+    name_line(any_value(name)) AS name_line,
     any_value(birth_date) AS birth,
     CASE upper(any_value(sex)) WHEN 'L' THEN 'L' WHEN '1' THEN 'L' WHEN 'P' THEN 'P' WHEN '2' THEN 'P' END AS sex,
     name_key(split_part(any_value(parent_name), '/', 1)) AS father,
