@@ -37,6 +37,7 @@ from warehouse import (
     vault,
 )
 from warehouse.contract import Contract, get_contract, load_contracts
+from warehouse.discreet import discreet
 from warehouse.errors import BuildError, ConfigError, FetchError, ReleaseError, UnreadableDelivery, WarehouseError
 from warehouse.ledger import Ledger
 from warehouse.parse import Parsed, parse
@@ -92,6 +93,7 @@ def _now() -> datetime:
 # --- extract
 
 
+@discreet
 def extract(
     dataset: str,
     period: Period,
@@ -170,6 +172,7 @@ def _record_fetch(
 # --- judge
 
 
+@discreet
 def judge(
     delivery_ids: Iterable[str],
     *,
@@ -370,6 +373,7 @@ def _unjudged(led: Ledger, dataset: str) -> list[str]:
 # --- a dataset's night
 
 
+@discreet
 def ingest(
     dataset: str,
     logical_date: date,
@@ -383,6 +387,7 @@ def ingest(
     return ingest_periods(dataset, _open_periods(s, dataset, logical_date, backfill), s=s, progress=progress)
 
 
+@discreet
 def ingest_periods(
     dataset: str,
     periods: Sequence[Period],
@@ -399,6 +404,7 @@ def ingest_periods(
     return result
 
 
+@discreet
 def extract_open(
     dataset: str,
     logical_date: date,
@@ -424,6 +430,7 @@ def extract_open(
     return result
 
 
+@discreet
 def judge_landed(
     result: IngestOutcome, *, s: Settings | None = None, progress: Progress | None = None
 ) -> IngestOutcome:
@@ -460,6 +467,7 @@ def _extract_periods(
     return result, errors
 
 
+@discreet
 def ingest_file(
     dataset: str, period: Period, part: str, path, media: str | None = None, *, s: Settings | None = None
 ) -> IngestOutcome:
@@ -546,6 +554,7 @@ def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
     return sorted({row["delivery_id"] for row in open_ledger(s).rows(recent)})
 
 
+@discreet
 def decide(
     delivery_id: str,
     kind: Literal["admit", "reject"],
@@ -607,6 +616,7 @@ def decide(
     return decision
 
 
+@discreet
 def replay(
     dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
@@ -635,6 +645,7 @@ def replay(
 # --- marts
 
 
+@discreet
 def marts(logical_date: date, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on."""
     s = s or get_settings()
@@ -751,6 +762,7 @@ def datasets(*, s: Settings | None = None) -> list[str]:
     return list(load_contracts((s or get_settings()).contracts_dir))
 
 
+@discreet
 def maintenance(*, s: Settings | None = None) -> dict[str, int]:
     """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases."""
     s = s or get_settings()
