@@ -97,8 +97,8 @@ def _land(
                 "stored_path": str(stored.relative_to(s.home)),
                 "stored_sha256": stored_sha256,
             }
-            _encrypt_manifest(row | {"original_name": path.name}, draft.with_suffix(".manifest"), recipient)
-            os.replace(draft.with_suffix(".manifest"), _manifest_of(stored))
+            _encrypt_manifest(row | {"original_name": path.name}, _draft_manifest(draft), recipient)
+            os.replace(_draft_manifest(draft), _manifest_of(stored))
             os.replace(draft, stored)
             _sync_folder(folder)
         except OSError as error:
@@ -111,7 +111,7 @@ def _land(
             ) from error
         finally:
             draft.unlink(missing_ok=True)
-            draft.with_suffix(".manifest").unlink(missing_ok=True)
+            _draft_manifest(draft).unlink(missing_ok=True)
         try:
             led.insert(deliveries, row)
         except IntegrityError:
@@ -180,8 +180,8 @@ def rewritten(
         manifest = json.loads(pyrage.decrypt(_manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
         manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
         manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(draft)[0]}
-        _encrypt_manifest(manifest, draft.with_suffix(".manifest"), recipient)
-        os.replace(draft.with_suffix(".manifest"), _manifest_of(stored))
+        _encrypt_manifest(manifest, _draft_manifest(draft), recipient)
+        os.replace(_draft_manifest(draft), _manifest_of(stored))
         os.replace(draft, stored)
         _sync_folder(stored.parent)
     return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(stored)[0]}
@@ -317,6 +317,11 @@ def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Reci
 
 def _new_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _draft_manifest(draft: Path) -> Path:
+    """Beside the draft under its whole name: one that a killed process left is in nobody's way."""
+    return draft.with_name(f"{draft.name}.manifest")
 
 
 def _manifest_of(stored: Path) -> Path:

@@ -57,7 +57,8 @@ def test_a_release_holds_marts_micro_parquet_and_manifest_and_is_read_only(s, le
         "marts.duckdb", "micro.duckdb", "manifest.json",
         "parquet/stunting_by_area_month.parquet", "parquet/pairs.parquet",
     }  # fmt: skip
-    assert {stat.S_IMODE((folder / name).stat().st_mode) for name in files} == {0o444}
+    modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in files}
+    assert modes == {name: 0o400 if name == "micro.duckdb" else 0o444 for name in files}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert {entry["path"] for entry in manifest["files"]} == files - {"manifest.json"}
     assert manifest["deliveries"][0]["verdict"] == "accepted"

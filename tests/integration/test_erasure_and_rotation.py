@@ -1,0 +1,361 @@
+"""A person is erased and keys are changed, whole or killed anywhere: the rest stays equal, the erased stay away."""
+
+import io
+import multiprocessing
+import os
+import shutil
+import signal
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests import samples
+from warehouse import erasure, keys, lake, landing, ledger, night, rotation, tombstones, vault
+from warehouse.contract import load_contracts
+from warehouse.errors import ConfigError, WarehouseError
+from warehouse.ledger import Ledger
+from warehouse.settings import Settings
+
+NIK = samples.nik(70, date(2022, 4, 5), female=True)
+NAME = "Kenanga Wulandari"
+BORN = {"tgl_lahir": "2022-04-05", "tanggal_lahir": "2022-04-05"}
+DECIDED = ("Sari", "Budi", "UU 27/2022 pasal 8", "permintaan tertulis no. 12")
+SENT = [
+    ("kemenkes/eppgbm", "cikokol", "sigizi_xlsx"),
+    ("kemenkes/eppgbm", "benda", "sigizi_csv"),
+    ("bps/social_registry_individuals", "all", None),
+    ("kemensos/assistance", "all", None),
+    ("bpjstk/participants", "cimone", "participants_json"),
+]
+
+
+def rows_with_person(dataset: str, *, nik: str | None = NIK, name: str = NAME) -> list[samples.Row]:
+    """Good rows of which the second is the person's."""
+    rows = samples.good_rows(dataset)
+    own = {"nik": nik, "nama": name} | {column: day for column, day in BORN.items() if column in rows[1]}
+    return samples.changed(rows, 1, **own)
+
+
+def send(s: Settings, dataset: str, part: str, shape: str | None, rows: list[samples.Row], month: int = 0) -> str:
+    """Hand a file in; returns its delivery."""
+    data, media = samples.as_file(dataset, rows, shape)
+    path = s.home.parent / f"{dataset.replace('/', '_')}-{part}.{media}"
+    path.write_bytes(data)
+    led = night.open_ledger(s)
+    before = {row["delivery_id"] for row in led.rows("select delivery_id from deliveries")}
+    night.ingest_file(dataset, samples.period(dataset).shift(month), part, path, media, s=s)
+    (new,) = {row["delivery_id"] for row in led.rows("select delivery_id from deliveries")} - before
+    return new
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home into which every dataset with persons was sent, the person among them; nothing is built."""
+    s = Settings(home=tmp_path_factory.mktemp("sent") / "home", now=samples.RECEIVED_AT)
+    keys.make_sandbox_keys(s)
+    for dataset, part, shape in SENT:
+        send(s, dataset, part, shape, rows_with_person(dataset))
+    # Once without a number, once in a file nobody can read: it cannot be blanked row by row.
+    send(s, "kemenkes/eppgbm", "batuceper", "sigizi_csv", rows_with_person("kemenkes/eppgbm", nik=None))
+    (path := s.home.parent / "list.csv").write_text(f"nomor;orang\n{NIK};{NAME}\n")
+    night.ingest_file("kemenkes/eppgbm", samples.period("kemenkes/eppgbm"), "cipondoh", path, s=s)
+    assert [row["verdict"] for row in Ledger(s.ledger).rows("select verdict from verdicts")].count("held") == 1
+    return s
+
+
+def copy(s: Settings, folder: Path) -> Settings:
+    shutil.copytree(s.home, folder / "home")
+    return s.model_copy(update={"home": folder / "home"})
+
+
+# --- what a home holds -----------------------------------------------------------------------------------------------
+
+
+def identities(s: Settings) -> dict[str, list[tuple]]:
+    """Clear rows of the vault, by dataset, without the pseudonyms."""
+    led = Ledger(s.ledger)
+    found = {}
+    with vault.connect(s) as connection:
+        for dataset, contract in load_contracts(s.contracts_dir).items():
+            if paths := lake.files_in_force(s, led, contract, "vault"):
+                sql = f"SELECT * EXCLUDE (nik_key, kk_key) FROM ({vault.relation_sql(paths)}) ORDER BY ALL"
+                found[dataset] = connection.execute(sql).fetchall()
+    return found
+
+
+def lake_rows(s: Settings) -> dict[str, list[dict]]:
+    led = Ledger(s.ledger)
+    with vault.connect(s) as connection:
+        return {
+            dataset: connection.execute(f"SELECT * FROM ({lake.relation_sql(s, led, contract)}) ORDER BY record_key")
+            .to_arrow_table()
+            .to_pylist()
+            for dataset, contract in load_contracts(s.contracts_dir).items()
+        }
+
+
+def unkeyed(rows: dict[str, list[dict]]) -> dict[str, list[dict]]:
+    """Rows with pseudonyms named by the order in which they come: equal before and after a change of keys."""
+    names: dict[str, str] = {}
+
+    def renamed(row: dict) -> dict:
+        return row | {
+            key: names.setdefault(row[key], f"{key} {len(names)}") for key in ("nik_key", "kk_key") if row[key]
+        }
+
+    return {dataset: [renamed(row) for row in found] for dataset, found in rows.items()}
+
+
+def landed(s: Settings) -> dict[str, bytes]:
+    rows = Ledger(s.ledger).rows(sa.select(ledger.deliveries).where(ledger.deliveries.c.destroyed_at.is_(None)))
+    return {row["delivery_id"]: landing.read(s, row) for row in rows}
+
+
+def everything_clear(s: Settings) -> Iterator[bytes]:
+    """All that the home says, decrypted and unpacked."""
+    for data in landed(s).values():
+        yield data
+        if data.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                yield from (archive.read(name) for name in archive.namelist())
+    yield repr(identities(s)).encode()
+    for path in s.home.rglob("*"):
+        if path.is_file():
+            yield path.read_bytes()
+
+
+def is_anywhere(s: Settings) -> bool:
+    return any(NIK.encode() in piece or NAME.encode() in piece for piece in everything_clear(s))
+
+
+def unnamed_files(s: Settings) -> set[str]:
+    led = Ledger(s.ledger)
+    named = {row["path"] for row in led.rows("select path from lake_files")}
+    for row in led.rows("select stored_path from deliveries where destroyed_at is null"):
+        named |= {row["stored_path"], row["stored_path"].removesuffix(".age") + ".manifest.age"}
+    files = {p for folder in (s.lake_dir, s.vault_dir, s.landing_dir) for p in folder.rglob("*") if p.is_file()}
+    return {str(p.relative_to(s.home)) for p in files if not p.name.startswith("tombstones-")} - named
+
+
+# --- kills -----------------------------------------------------------------------------------------------------------
+
+
+def killed(act: Callable[[], object], at: int | str) -> bool:
+    """Run ``act`` in a process killed at its n-th replaced file, or around a step; False if it came to its end."""
+
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def run() -> None:
+        ledger.engine.cache_clear()
+        replace, count = os.replace, 0
+
+        def counting(source, target):
+            nonlocal count
+            count += 1
+            return die() if count == at else replace(source, target)
+
+        os.replace = counting
+        if isinstance(at, str):
+            when, _, name = at.partition(" ")
+            step = getattr(rotation, name)
+
+            def around(*arguments):
+                if when == "before":
+                    die()
+                step(*arguments)
+                die()
+
+            setattr(rotation, name, around)
+        act()
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(120)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+# Twelve files of vault and lake, fourteen of landing, four keys.
+KILLED_AT = [2, 17, 28, "before _switch", "after _switch"]
+
+
+@pytest.mark.parametrize("at", KILLED_AT)
+def test_a_change_of_keys_killed_anywhere_goes_on_and_changes_nothing_else(sent: Settings, tmp_path: Path, at):
+    s = copy(sent, tmp_path)
+    before = (identities(s), unkeyed(lake_rows(s)), landed(s))
+    old_keys = {row["nik_key"] for rows in lake_rows(s).values() for row in rows} - {None}
+    keys.make_new(s)
+    assert killed(lambda: rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan"), at)
+    # Readers and nights go on, under the old keys or the new.
+    assert (identities(s), unkeyed(lake_rows(s)), landed(s)) == before
+    if isinstance(at, str):
+        send(s, "kemenkes/eppgbm", "pinang", "sigizi_csv", samples.good_rows("kemenkes/eppgbm"))
+    before = (identities(s), unkeyed(lake_rows(s)), landed(s))
+    assert rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    assert (identities(s), unkeyed(lake_rows(s)), landed(s)) == before
+    assert old_keys.isdisjoint(row["nik_key"] for rows in lake_rows(s).values() for row in rows)
+    assert unnamed_files(s) == set()
+    assert not (s.keys / keys.NEXT).exists()
+    (done,) = Ledger(s.ledger).rows("select * from key_rotations")
+    assert done["ended_at"]
+
+
+def test_old_keys_open_nothing_after_a_change(sent: Settings, tmp_path: Path):
+    s = copy(sent, tmp_path)
+    old = {name: (s.keys / name).read_bytes() for name in keys.FILES}
+    keys.make_new(s)
+    rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+    for name, text in old.items():
+        (s.keys / name).write_bytes(text)
+    with pytest.raises(ConfigError, match="KEYS_WRONG"):
+        vault.connect(s)
+    with pytest.raises(ConfigError, match="KEYS_WRONG"):
+        landed(s)
+
+
+@pytest.mark.parametrize(
+    ("approver", "reason", "code"),
+    [("sari", "penggantian tahunan", "OPENING_UNAPPROVED"), ("Budi", "ya", "ROTATION_REFUSED")],
+)
+def test_keys_are_not_changed_by_one_person_or_without_a_reason(sent, tmp_path, approver, reason, code):
+    s = copy(sent, tmp_path)
+    keys.make_new(s)
+    with pytest.raises(ConfigError, match=code):
+        rotation.rotate(s, Ledger(s.ledger), "Sari", approver, reason)
+
+
+def test_without_successors_nothing_is_changed(sent: Settings, tmp_path: Path):
+    s = copy(sent, tmp_path)
+    with pytest.raises(ConfigError, match="KEYS_NO_NEXT"):
+        rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+    assert Ledger(s.ledger).rows("select * from key_rotations") == []
+
+
+# --- erasure ---------------------------------------------------------------------------------------------------------
+
+
+def erase(s: Settings, nik: str = NIK) -> None:
+    erasure.request(s, Ledger(s.ledger), nik, *DECIDED)
+
+
+def others(rows: dict[str, list[tuple]]) -> dict[str, list[tuple]]:
+    return {dataset: [row for row in found if NIK not in row and NAME not in row] for dataset, found in rows.items()}
+
+
+@pytest.fixture(scope="module")
+def erased(sent: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    s = copy(sent, tmp_path_factory.mktemp("erased"))
+    assert is_anywhere(s)
+    erase(s, f" {NIK[:6]} {NIK[6:]}")
+    return s
+
+
+def test_the_person_is_nowhere_and_the_others_are_as_they_were(sent: Settings, erased: Settings):
+    assert not is_anywhere(erased)
+    assert identities(erased) == others(identities(sent))
+    gone = {row["record_key"] for rows in lake_rows(sent).values() for row in rows}
+    gone -= {row["record_key"] for rows in lake_rows(erased).values() for row in rows}
+    assert len(gone) == len(SENT) + 1
+    assert unnamed_files(erased) == set()
+
+
+def test_the_ledger_tells_what_was_decided_and_blanked_but_not_who(sent: Settings, erased: Settings):
+    led = Ledger(erased.ledger)
+    (row,) = led.rows("select * from erasures")
+    assert (row["decided_by"], row["approver"], row["ground"], row["reason"]) == DECIDED
+    blanked = led.rows("select * from erased_rows")
+    assert len(blanked) == len(SENT) + 2
+    assert all(pointer["is_blanked"] for pointer in blanked)
+    was = {row["delivery_id"]: row for row in Ledger(sent.ledger).rows("select * from deliveries")}
+    for delivery in led.rows("select * from deliveries"):
+        assert delivery["content_sha256"] == was[delivery["delivery_id"]]["content_sha256"]
+        is_unreadable = delivery["part"] == "cipondoh"
+        assert (delivery["destroyed_at"] is not None) is is_unreadable
+        assert (delivery["kept_sha256"] is None) is is_unreadable
+
+
+def test_a_scan_proves_it(erased: Settings, tmp_path: Path):
+    s = copy(erased, tmp_path)
+    searched = erasure.prove(s, Ledger(s.ledger))
+    assert searched["landing"] == len(SENT) + 1
+    assert Ledger(s.ledger).rows("select proven_at from erasures")[0]["proven_at"]
+    (s.home / "notes.txt").write_text(f"x {NIK} y")
+    with pytest.raises(WarehouseError, match=r"ERASURE_NOT_PROVEN.*notes\.txt") as caught:
+        erasure.prove(s, Ledger(s.ledger))
+    assert NIK not in str(caught.value)
+
+
+def comes_again(s: Settings, part: str) -> None:
+    """A later month has the person again, by number and by name; only the others come in."""
+    rows = rows_with_person("kemenkes/eppgbm") + rows_with_person("kemenkes/eppgbm", nik=None)[1:2]
+    delivery = send(s, "kemenkes/eppgbm", part, "sigizi_xlsx", rows, month=-1)
+    assert not is_anywhere(s)
+    (verdict,) = Ledger(s.ledger).rows("select * from verdicts where delivery_id = :id", id=delivery)
+    assert (verdict["verdict"], verdict["rows_read"]) == ("accepted", len(rows) - 2)
+
+
+def test_a_later_delivery_comes_in_without_the_person(erased: Settings, tmp_path: Path):
+    comes_again(copy(erased, tmp_path), "ciledug")
+
+
+def test_a_tombstone_outlives_a_change_of_keys(erased: Settings, tmp_path: Path):
+    s = copy(erased, tmp_path)
+    marks = {mark.value for chain in tombstones.load(s).chains for mark in chain.marks}
+    for _ in range(2):
+        keys.make_new(s)
+        rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+    again = {mark.value for chain in tombstones.load(s).chains for mark in chain.marks}
+    assert len(again) == len(marks)
+    assert again.isdisjoint(marks)
+    comes_again(s, "ciledug")
+
+
+def test_a_restored_backup_loses_the_person_again(sent: Settings, erased: Settings, tmp_path: Path):
+    s = copy(sent, tmp_path)
+    assert not erasure.is_pending(s, Ledger(s.ledger))
+    for path in erased.vault_dir.glob("tombstones-*"):
+        shutil.copy(path, s.vault_dir)
+    assert is_anywhere(s)
+    assert erasure.is_pending(s, Ledger(s.ledger))
+    erasure.complete(s, Ledger(s.ledger))
+    assert not is_anywhere(s)
+    (row,) = Ledger(s.ledger).rows("select * from erasures")
+    assert (row["decided_by"], row["ground"]) == (DECIDED[0], DECIDED[2])
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 15])
+def test_an_erasure_killed_anywhere_is_completed_without_the_number(sent: Settings, tmp_path: Path, at: int):
+    s = copy(sent, tmp_path)
+    assert killed(lambda: erase(s), at)
+    if at == 1:
+        # Killed before the tombstone was there: nothing was decided, nothing changed.
+        assert not erasure.is_pending(s, Ledger(s.ledger))
+        erase(s)
+    assert at == 1 or erasure.is_pending(s, Ledger(s.ledger))
+    erasure.complete(s, Ledger(s.ledger))
+    night.maintenance(s=s.model_copy(update={"now": None}))
+    assert not is_anywhere(s)
+    assert identities(s) == others(identities(sent))
+    assert not erasure.is_pending(s, Ledger(s.ledger))
+
+
+@pytest.mark.parametrize(
+    ("nik", "approver", "ground", "code"),
+    [
+        ("3671", "Budi", "UU 27/2022", "ERASURE_REFUSED"),
+        (NIK, "Budi", " ", "ERASURE_REFUSED"),
+        (NIK, "sari", "UU 27/2022", "OPENING_UNAPPROVED"),
+    ],
+)
+def test_an_erasure_takes_a_number_a_ground_and_two_people(sent, tmp_path, nik, approver, ground, code):
+    s = copy(sent, tmp_path)
+    with pytest.raises(ConfigError, match=code) as caught:
+        erasure.request(s, Ledger(s.ledger), nik, "Sari", approver, ground, "permintaan tertulis")
+    assert nik not in str(caught.value)
+    assert tombstones.load(s).chains == ()
+    assert is_anywhere(s)
