@@ -4,7 +4,6 @@ Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage 
 4 a delivery is held · 5 the build stopped · 6 the release is held or could not be switched · 7 a scan found identities.
 """
 
-import csv
 import getpass
 import logging
 import sys
@@ -20,6 +19,7 @@ from warehouse.console import complain, out, say, show
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.periods import Period
 from warehouse.settings import get_settings
+from warehouse.spreadsheet import write_csv
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -320,7 +320,7 @@ def sql(
     if as_json or format_ == "json":
         show([dict(zip(columns, row, strict=True)) for row in rows], True)
     elif format_ == "csv":
-        csv.writer(sys.stdout).writerows([columns, *rows])
+        write_csv(sys.stdout, [columns, *rows])
     else:
         show([dict(zip(columns, row, strict=True)) for row in rows], False)
 

@@ -3,7 +3,6 @@
 Charts are inline SVG; nothing is loaded from elsewhere.
 """
 
-import csv
 import os
 import re
 import shutil
@@ -21,6 +20,7 @@ from warehouse.report import facts as facts_room
 from warehouse.report import figures as figures_room
 from warehouse.report.facts import STATES, DatasetFacts
 from warehouse.settings import Settings
+from warehouse.spreadsheet import write_csv
 
 KEPT = 3
 MONTHS_ID = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
@@ -110,14 +110,14 @@ def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[
         messages = {rule.code: (rule.message_id, rule.action_id) for rule in fact.failed_rules}
         name = f"{fact.contract.table}-{row['part']}-{fact.newest.label}.csv"
         with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["baris", "lembar", "kolom", "aturan", "masalah", "yang harus dilakukan"])
-            for pointer in pointers:
-                message, action = messages.get(pointer["rule_code"], ("", ""))
-                writer.writerow(
-                    [pointer["source_row"], pointer["source_part"] or "", pointer["column_name"] or "",
-                     pointer["rule_code"], message, action]
-                )  # fmt: skip
+            write_csv(file, [
+                ("baris", "lembar", "kolom", "aturan", "masalah", "yang harus dilakukan"),
+                *(
+                    (pointer["source_row"], pointer["source_part"] or "", pointer["column_name"] or "",
+                     pointer["rule_code"], *messages.get(pointer["rule_code"], ("", "")))
+                    for pointer in pointers
+                ),
+            ])  # fmt: skip
         made.append({"part": row["part"], "file": name, "rows": row["rows_quarantined"]})
     return made
 

@@ -1,0 +1,33 @@
+"""No exported cell runs as a formula, and numbers stay numbers."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warehouse.spreadsheet import harmless, write_csv
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "=cmd|' /C calc'!A0", "＝1", "-", "+62 812"],
+)
+def test_what_would_run_is_text(cell):
+    assert harmless(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["-0.5", "+3", "-1,25", "1e-5", "36.71.01", "Benda", "", 3, -0.5, None, "a=b", "x-1"])
+def test_the_rest_stays_as_it_is(cell):
+    assert harmless(cell) == cell
+
+
+@given(st.lists(st.lists(st.text(max_size=8), min_size=1, max_size=3), max_size=4))
+def test_no_written_cell_begins_a_formula(rows):
+    file = io.StringIO()
+    write_csv(file, rows)
+    for row in csv.reader(io.StringIO(file.getvalue(), newline="")):
+        for cell in row:
+            assert cell.lstrip()[:1] not in {"=", "@"}
+            assert cell[:1] not in {"\t", "\r", "\n"}
