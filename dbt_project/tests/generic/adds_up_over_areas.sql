@@ -1,6 +1,7 @@
 {#
 Where dim_measure says a measure adds up, the areas below (with the unplaced ones) sum to the area above, in numerator and
-denominator. Rows with no areas below them in the mart (a figure published for the city alone) are not compared.
+denominator, and every sum has a row above it. Rows with no areas below them in the mart (a figure published for the city
+alone) are not compared.
 #}
 {% test adds_up_over_areas(model, keys=[]) %}
 {%- set keys = ['period_kind', 'period_start', 'measure'] + keys %}
@@ -23,10 +24,21 @@ below as (
     group by parent_kemendagri_code, {{ keys | join(', ') }}
 )
 
-select above.kemendagri_code, {% for key in keys %}above.{{ key }}, {% endfor %}above.numerator, below.numerator as numerator_below
-from rows_of_measures as above
-inner join below on below.kemendagri_code = above.kemendagri_code
-    {%- for key in keys %} and below.{{ key }} = above.{{ key }}{% endfor %}
-where above.area_level <> 'kelurahan'
-    and (coalesce(above.numerator, 0) <> below.numerator or coalesce(above.denominator, 0) <> below.denominator)
+select
+    below.kemendagri_code,
+    {%- for key in keys %}
+    below.{{ key }},
+    {%- endfor %}
+    above.numerator,
+    below.numerator as numerator_below
+from below
+left join rows_of_measures as above
+    on above.kemendagri_code = below.kemendagri_code
+    and above.area_level <> 'kelurahan'
+    {%- for key in keys %}
+    and above.{{ key }} = below.{{ key }}
+    {%- endfor %}
+where above.area_level is null
+    or coalesce(above.numerator, 0) <> below.numerator
+    or coalesce(above.denominator, 0) <> below.denominator
 {% endtest %}

@@ -231,7 +231,7 @@ pbpu_coverage as (
 ),
 
 jkn_figures as (
-    -- Published participants and the civil registry's population at the same date or the last before it.
+    -- Published participants and the civil registry's population of the same half-year, else of the last before it.
     select
         {{ month_start('coalesce(period.period_end, figure.period_start)') }} as period_start,
         figure.kemendagri_code,
@@ -253,7 +253,7 @@ jkn_figures as (
     inner join {{ ref('dim_period') }} as base_period
         on base_period.period_kind = base.period_kind
         and base_period.period_start = base.period_start
-        and base_period.period_end <= coalesce(period.period_end, figure.period_start)
+        and base_period.period_start <= coalesce(period.period_end, figure.period_start)
     where figure.indicator = 'jkn_participants'
         and figure.source_system = 'bpjs_kesehatan'
         and figure.is_latest
