@@ -251,6 +251,7 @@ def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         ),
         "DTSEN-FAM-009": changed(good, jumlah_anggota_keluarga="40"),
         "DTSEN-FAM-010": changed(good, luas_lantai_bangunan="0"),
+        "DTSEN-FAM-011": changed(good, desil_nasional="1-4"),
         **{
             f"DTSEN-FAM-{20 + number:03d}": changed(good, **{name: "98"})
             for number, name in enumerate(name for name in columns if name in assets)

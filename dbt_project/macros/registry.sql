@@ -11,12 +11,16 @@ The codes are those of the seed dtsen_codebook; never Sakernas digits, where 5 m
 coalesce({{ kelurahan }}, {{ dbt.concat([kecamatan, "'.0000'"]) }}, {{ unplaced_code() }})
 {%- endmacro %}
 
-{# '1'..'10' -> '01'..'10'; '06-10' kept apart; NULL stays unknown and is never the poorest. #}
+{#
+'1'..'10' -> '01'..'10'; the range 6-10 kept apart; NULL stays unknown and is never the poorest. Any other range says no more
+than that a rank exists: unknown.
+#}
 {% macro desil_label(desil) -%}
 case
-    when {{ desil }} is null then 'unknown'
     when length({{ desil }}) = 1 then {{ dbt.concat(["'0'", desil]) }}
-    else {{ desil }}
+    when length({{ desil }}) = 2 then {{ desil }}
+    when replace({{ desil }}, ' ', '') in ('6-10', '06-10') then '06-10'
+    else 'unknown'
 end
 {%- endmacro %}
 
@@ -38,9 +42,8 @@ Whether a member's own desil is the family's: 1, 0, or NULL where one is unknown
 #}
 {% macro desil_agrees(member, family) -%}
 case
-    when {{ family }} = 'unknown' or {{ member }} is null then null
-    when {{ desil_label(member) }} = {{ family }} then 1
-    when length({{ desil_label(member) }}) = 2 and length({{ family }}) = 2 then 0
+    when length({{ desil_label(member) }}) = 2 and length({{ family }}) = 2
+        then case when {{ desil_label(member) }} = {{ family }} then 1 else 0 end
 end
 {%- endmacro %}
 

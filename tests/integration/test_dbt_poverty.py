@@ -415,6 +415,7 @@ IMPLIED_2024 = "denominator_source = 'bps_implied' and period_start = '2024-01-0
 FAULTS = [
     ("POVERTY-014", "update {t} set denominator = 5000; update {t} set percentage = percentage + 6 where measure ="
                     " 'deprived_floor' and period_start = '2026-07-01'"),
+    ("POVERTY-015", "update {t} set percentage = 94.9 where measure = 'family_size_agreement'"),
     ("DENOMINATORS-001", "update {t} set population = -1 where denominator_source = 'registry_dtsen'"),
     ("DENOMINATORS-002", f"update {{t}} set population = 1.06 * population where {IMPLIED_2024}"),
     ("DENOMINATORS-003", f"update {{t}} set gap_percentage = 30.1 where {IMPLIED_2024}"),

@@ -147,18 +147,34 @@ def test_the_index_weighs_to_one_and_reads_every_code_of_the_codebook():
     assert read == {(r["variable"], r["code"]) for r in seed("dtsen_codebook") if r["variable"] in variables}
 
 
-@pytest.mark.parametrize(
-    ("member", "family", "agrees"),
-    [
-        ("4", "04", 1), ("10", "10", 1), ("4", "05", 0), (None, "04", None), ("4", "unknown", None),
-        ("7", "06-10", None), ("6-10", "07", None),
-    ],
-)  # fmt: skip
-def test_a_members_desil_agrees_only_with_a_known_single_one(member, family, agrees):
+@pytest.fixture(scope="module")
+def registry():
     environment = Environment(extensions=["jinja2.ext.do"])
     environment.globals |= {
         "return": lambda value: value, "dbt": SimpleNamespace(concat=lambda parts: " || ".join(parts)),
     }  # fmt: skip
-    registry = environment.from_string((MACROS.parent / "registry.sql").read_text(encoding="utf-8")).module
+    return environment.from_string((MACROS.parent / "registry.sql").read_text(encoding="utf-8")).module
+
+
+@pytest.mark.parametrize(
+    ("sent", "label"),
+    [
+        ("1", "01"), ("01", "01"), ("10", "10"), ("6-10", "06-10"), ("6 - 10", "06-10"), ("06-10", "06-10"),
+        ("01-04", "unknown"), ("9-2", "unknown"), (None, "unknown"),
+    ],
+)  # fmt: skip
+def test_a_rank_keeps_its_place_and_a_missing_one_is_never_the_poorest(registry, sent, label):
+    query = f"select {registry.desil_label('?1::varchar')}"
+    assert CONNECTION.execute(query, [sent]).fetchone() == (label,)
+
+
+@pytest.mark.parametrize(
+    ("member", "family", "agrees"),
+    [
+        ("4", "04", 1), ("10", "10", 1), ("4", "05", 0), (None, "04", None), ("4", "unknown", None),
+        ("7", "06-10", None), ("6-10", "07", None), ("6-10", "06-10", None),
+    ],
+)  # fmt: skip
+def test_a_members_desil_agrees_only_with_a_known_single_one(registry, member, family, agrees):
     query = f"select {registry.desil_agrees('?1::varchar', '?2::varchar')}"
     assert CONNECTION.execute(query, [member, family]).fetchone() == (agrees,)

@@ -71,6 +71,9 @@ flagged as (
     select
         family.*,
         coalesce(nullif(family.family_size, 0), members.member_count) as person_count,
+        case when family.family_size > 0 and members.member_count is not null
+            then case when family.family_size = members.member_count then 1 else 0 end
+        end as size_agrees,
         {%- for name in ['water', 'floor', 'wall', 'roof', 'lighting', 'fuel'] %}
         {{ name }}.is_deprived as deprived_{{ name }},
         {%- endfor %}
@@ -112,7 +115,7 @@ ranked as (
         scored.*,
         layouts.has_registry_status,
         scored.ranking as ranked_by,
-        coalesce(scored.desil, 'unknown') as ranked_desil
+        {{ desil_label('scored.desil') }} as ranked_desil
     from scored
     inner join layouts on layouts.delivery_id = scored.delivery_id
     union all
@@ -137,6 +140,7 @@ select
     exclusion_reason is null as is_in_scope,
     exclusion_reason,
     cast(person_count as bigint) as person_count,
+    cast(size_agrees as bigint) as size_agrees,
     {%- for name in living_standards_indicators() %}
     cast(deprived_{{ name }} as bigint) as is_deprived_{{ name }},
     {%- endfor %}

@@ -15,6 +15,8 @@ with families as (
         sum(is_deprived_{{ name }}) as deprived_{{ name }},
         count(is_deprived_{{ name }}) as answered_{{ name }},
         {%- endfor %}
+        sum(size_agrees) as sizes_agreeing,
+        count(size_agrees) as sizes_compared,
         sum(person_count) as persons,
         sum(case when is_multiply_deprived is not null then person_count end) as persons_scored,
         sum(case when is_multiply_deprived = 1 then person_count end) as persons_deprived,
@@ -153,6 +155,13 @@ counted as (
     left join (select period_start, min(ranking) as ranking from families group by period_start) as main_ranking
         on main_ranking.period_start = put_aside.period_start
     where put_aside.dataset in ('bps/social_registry_families', 'bps/social_registry_individuals')
+    union all
+    select
+        period_start, ranking, kemendagri_code, 'family_size_agreement', 'all',
+        sum(coalesce(sizes_agreeing, 0)), sum(sizes_compared), sum(coalesce(sizes_agreeing, 0)),
+        sum(coalesce(sizes_agreeing, 0) + families - sizes_compared), sum(families), sum(families - sizes_compared)
+    from in_scope
+    group by period_start, ranking, kemendagri_code
     union all
     -- Members' own ranks are DTSEN's alone.
     select
