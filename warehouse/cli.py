@@ -9,7 +9,7 @@ import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ import typer
 
 from warehouse.console import complain, out, say, show
 from warehouse.errors import ConfigError, WarehouseError
-from warehouse.periods import Period
+from warehouse.periods import JAKARTA, Period
 from warehouse.settings import get_settings
 from warehouse.spreadsheet import write_csv
 
@@ -451,6 +451,41 @@ def erase_resume(as_json: Json = False) -> None:
     from warehouse import night as steps
 
     show(steps.resume_erasures(progress=say), as_json)
+
+
+@app.command("breach-notice")
+def breach_notice(
+    found: Annotated[str, typer.Option(help="When it was found, WIB: 2026-11-22T14:30. The notice is due 72 h later.")],
+    since: Annotated[str, typer.Option(help="When it began, WIB, as far as known.")],
+    until: Annotated[str, typer.Option(help="When it ended, WIB.")],
+    place: Annotated[list[str], typer.Option(help="What was open: landing, vault, lake, build or micro; repeatable.")],
+    how: Annotated[str, typer.Option(help="How it happened; write what is not known as not known.")],
+    handling: Annotated[str, typer.Option(help="What is being done.")],
+    dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets; default all with persons.")] = None,
+) -> None:
+    """Draft the notice of UU 27/2022 article 46, Indonesian first, from contracts, lake and purpose log."""
+    from warehouse import breach
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    incident = breach.Incident(
+        _moment(found), _moment(since), _moment(until), tuple(place), how, handling, tuple(dataset or ())
+    )
+    typer.echo(breach.draft(s, open_ledger(s), incident))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            "TIME_INVALID",
+            f"Waktu {text!r} tidak dikenal.",
+            f"Time {text!r} is not understood.",
+            "Tulis seperti 2026-11-22T14:30 (WIB).",
+            "Write it like 2026-11-22T14:30 (WIB).",
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=JAKARTA)
 
 
 @keys_app.command("new")

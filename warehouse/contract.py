@@ -81,6 +81,7 @@ class ContractExtras(Strict):
     agency_name: str
     agreement_number: str
     agreement_end: date
+    legal_basis: str | None = Field(None, description="Article that allows processing; where rows are about persons")
     retention_days: int
     delivery_mode: Literal["snapshot", "events", "vintage"]
     period_kind: PeriodKind
@@ -186,6 +187,10 @@ class Contract(Strict):
     @property
     def identity_columns(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.is_identifier and column.extras.lake)
+
+    @property
+    def is_about_persons(self) -> bool:
+        return any(column.classification != "public" for column in self.columns)
 
     @property
     def profile_columns(self) -> set[str]:
