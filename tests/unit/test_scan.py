@@ -22,10 +22,12 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse import scan
+from warehouse import landing, scan
+from warehouse.errors import ConfigError
 from warehouse.scan import NOTHING, Values, files
-from warehouse.scan.search import search
+from warehouse.scan.search import search, search_numbers, search_words_of_memory
 from warehouse.scan.shapes import shape_of
+from warehouse.settings import Settings
 
 # Made up: region, day, month, year and serial are of the right shape, and nobody's.
 NIK = "3671011708900001"
@@ -113,7 +115,7 @@ def test_clock_readings_are_known_by_their_company():
     readings = [str(start + i * 1_234_567_891) for i in range(5000)]
     assert kinds("\n".join(readings)) == []
     numbers = np.array([int(reading) for reading in readings])
-    assert scan.search.search_numbers(numbers, NOTHING) == []
+    assert search_numbers(numbers, NOTHING) == []
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def test_values_end_to_end_in_a_page_are_found():
 
 def test_numbers_in_binary_are_found():
     words = np.array([7, int(NIK), 9], dtype="<i8").tobytes() + np.array([float(KK)]).tobytes()
-    assert [hit.kind for hit in scan.search.search_words_of_memory(words, KNOWN)] == ["nik", "kk"]
+    assert [hit.kind for hit in search_words_of_memory(words, KNOWN)] == ["nik", "kk"]
 
 
 @settings(max_examples=30, deadline=None)
@@ -356,3 +358,75 @@ def test_random_bytes_give_no_finding(tmp_path):
 
 def test_a_shape_tells_no_value():
     assert shape_of("3671-0117 Ani é") == "9999-9999 Aaa a"
+
+
+# --- a home ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rules(tmp_path) -> Path:
+    """A project folder of our own, with a file of accepted places."""
+    path = tmp_path / "project" / "expectations" / "leak_scan.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "accepted:\n- {file: lake/*, place: helpdesk, kind: phone, reason: A public help desk, "
+        "reason_date: 2026-11-22, decided_by: Walidata}\n"
+    )
+    return path
+
+
+def a_home(settings, rules: Path):
+    (settings.home / "lake").mkdir(parents=True)
+    (settings.home / "landing").mkdir()
+    (settings.home / "landing" / "a.txt").write_text(NIK)
+    return settings.model_copy(update={"project_dir": rules.parent.parent})
+
+
+def test_a_home_is_searched_outside_landing_and_vault_and_unchanged_files_once(settings, rules, monkeypatch):
+    s = a_home(settings, rules)
+    monkeypatch.setattr(scan.home, "vault_values", lambda _s: KNOWN)
+    clean, dirty = s.home / "lake" / "clean.txt", s.home / "lake" / "dirty.txt"
+    clean.write_text("ok")
+    dirty.write_text(f"nik {NIK}")
+    first = scan.scan_home(s)
+    assert [str(finding) for finding in first.findings] == ["lake/dirty.txt line 1: nik (1)"]
+    assert (first.files, first.files_read) == (2, 2)
+    dirty.write_text("ok")
+    second = scan.scan_home(s)
+    assert (second.findings, second.files_read) == ((), 1)
+    assert scan.scan_home(s).files_read == 0
+    # Other values, or a change within the same second: looked at again.
+    clean.write_text("no")
+    assert scan.scan_home(s).files_read == 1
+    monkeypatch.setattr(scan.home, "vault_values", lambda _s: Values.of(nik=[WOMANS], version="grown"))
+    assert scan.scan_home(s).files_read == 2
+
+
+def test_a_spool_in_use_is_passed_over_and_an_abandoned_one_is_not(settings, rules, monkeypatch):
+    s = a_home(settings, rules)
+    with landing.spool(s) as spool:
+        (spool / "a").write_text(NIK)
+        assert scan.scan_home(s).findings == ()
+    left = s.tmp_dir / "spool-left"
+    left.mkdir()
+    (left / "a").write_text(NIK)
+    assert [finding.file for finding in scan.scan_home(s).findings] == ["tmp/spool-left/a"]
+
+
+def test_an_accepted_place_is_no_finding_for_its_kind_alone(settings, rules):
+    s = a_home(settings, rules)
+    pq.write_table(pa.table({"helpdesk": ["081290005417"], "other": ["081290005417"]}), s.home / "lake" / "a.parquet")
+    assert [finding.place for finding in scan.scan_home(s).findings] == ["other"]
+    rules.write_text("accepted:\n- {file: '*', place: '*', kind: nik}\n")
+    scan.accepted.load_accepted.cache_clear()
+    with pytest.raises(ConfigError, match="SCAN_RULES"):
+        scan.scan_home(s)
+    scan.accepted.load_accepted.cache_clear()
+
+
+def test_the_projects_own_texts_and_seeds_hold_nobody():
+    project = Settings().project_dir
+    folders = [
+        project / name for name in ("docs", "dbt_project/models", "dbt_project/seeds", "expectations", "README.md")
+    ]
+    assert scan.scan_paths(folders) == []

@@ -22,6 +22,7 @@ import duckdb
 from warehouse import ledger
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
+from warehouse.scan.accepted import load_accepted
 from warehouse.scan.files import scan_file
 from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
@@ -58,13 +59,15 @@ def scan_home(
     again: look at unchanged files too.
     """
     began = time.monotonic()
+    accepted = load_accepted(s.project_dir / "expectations" / "leak_scan.yaml")
     values = NOTHING if shapes_only else vault_values(s)
     version = f"{_code_version()}-{values.version}"
     clean = {} if again or shapes_only else _read_state(s, version)
     findings: list[Finding] = []
     seen: dict[str, list[int]] = {}
-    read = size = 0
+    total = read = size = 0
     for path in files(s):
+        total += 1
         name = str(path.relative_to(s.home))
         try:
             mark = _mark(path)
@@ -87,11 +90,10 @@ def scan_home(
     if not s.ledger.startswith("sqlite"):
         counts = scan_database(s.ledger, values)
         findings += [Finding("ledger", place, kind, count) for (place, kind), count in counts.items()]
+    findings = [finding for finding in findings if not any(one.covers(finding) for one in accepted)]
     if not shapes_only:
         _write_state(s, version, seen)
-    return Scan(
-        tuple(sorted(findings)), len(seen) + len({f.file for f in findings}), read, size, time.monotonic() - began
-    )
+    return Scan(tuple(sorted(findings)), total, read, size, time.monotonic() - began)
 
 
 def look(s: Settings, targets: Sequence[str], *, shapes_only: bool = False) -> Scan:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from warehouse import keys, vault
 from warehouse.contract import Contract, load_contracts
-from warehouse.scan.values import Values, version_of
+from warehouse.scan.values import NOTHING, Values, version_of
 from warehouse.settings import Settings
 from warehouse.vault import KK, LINKAGE_COLUMNS, NIK
 
@@ -27,7 +27,7 @@ def vault_values(s: Settings) -> Values:
         if contract.identity_columns
     }
     if not any(files.values()):
-        return Values.of(public_names=_public_names(s))
+        return NOTHING
     numbers: dict[str, set[str]] = {NIK: set(), KK: set(), _KPJ: set()}
     people: set[tuple[str | None, str | None]] = set()
     birth_of: dict[str, str] = {}
