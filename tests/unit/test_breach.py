@@ -1,4 +1,4 @@
-"""The notice states data, time, handling, persons by dataset and who had them open, in two languages, and its due time."""
+"""The notice states data, time, handling, persons, who had them open, and when it is due, in two languages."""
 
 from datetime import UTC, date, datetime, timedelta
 
