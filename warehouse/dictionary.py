@@ -47,7 +47,17 @@ def _marts(marts: Iterable[Mart], measures: dict[str, list[dict[str, str]]]) -> 
         if own := measures.get(mart.name):
             yield "Measures:\n"
             yield from _table(
-                ("measure", "nama / name", "definisi / definition", "rumus / formula", "satuan / unit", "denominator"),
+                (
+                    "measure",
+                    "nama / name",
+                    "definisi / definition",
+                    "rumus / formula",
+                    "satuan / unit",
+                    "penyebut / denominator",
+                    "batas / bounds",
+                    "menjumlah / adds up",
+                    "angka resmi / published",
+                ),
                 (
                     (
                         f"`{m['measure']}`",
@@ -56,6 +66,9 @@ def _marts(marts: Iterable[Mart], measures: dict[str, list[dict[str, str]]]) -> 
                         f"`{m['formula']}`",
                         m["unit"],
                         m["denominator_source"],
+                        m["bound_meaning"],
+                        "ya / yes" if m["is_additive"] == "true" else "tidak / no",
+                        m["published_counterpart"],
                     )
                     for m in own
                 ),
