@@ -554,8 +554,7 @@ def review_show(pair_id: str, by: By) -> None:
             "Run this command on a terminal, without redirecting it.",
         )
     s = get_settings()
-    led = open_ledger(s)
-    show(linkage.review.show(s, led, linkage.review.find(linkage.queue(s, led), pair_id), by), False, pair_id)
+    show(linkage.show(s, open_ledger(s), pair_id, by), False, pair_id)
 
 
 @review_app.command("decide")
@@ -567,8 +566,7 @@ def review_decide(
     from warehouse.night import open_ledger
 
     s = get_settings()
-    led = open_ledger(s)
-    made = linkage.review.decide(s, led, linkage.review.find(linkage.queue(s, led), pair_id), decision, reason, by)
+    made = linkage.decide(s, open_ledger(s), pair_id, decision, reason, by)
     show({key: made[key] for key in ("decision_id", "decision", "decided_at")}, as_json, pair_id)
 
 

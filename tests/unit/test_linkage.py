@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tests.gate_helpers import RECEIVED, column, contract, delivery_row
-from warehouse import keys, ledger, linkage, vault
+from warehouse import keys, lake, ledger, linkage, vault
 from warehouse.linkage import model
 
 PERSON = {"classification": "direct_identifier", "use": "linkage"}
@@ -27,6 +27,7 @@ MEMBERS = contract(
         column("nama", **PERSON),
         column("tanggal_lahir", "date", **PERSON),
         column("id_jenis_kelamin", classification="quasi_identifier"),
+        column("id_hub_kepala_keluarga", classification="quasi_identifier"),
     ],
     dataset="bps/social_registry_individuals",
 )
@@ -58,7 +59,10 @@ class World:
         table = table.append_column("source_row", pa.array(range(table.num_rows), pa.int64()))
         lake_rows, identities = vault.pseudonymise(self.s, one, row, table)
         verdict_id = ledger.new_id()
-        stored = vault.store(self.s, one, row["delivery_id"], verdict_id, identities)
+        files = {
+            "vault": vault.store(self.s, one, row["delivery_id"], verdict_id, identities),
+            "lake": lake.write(self.s, one, row["delivery_id"], verdict_id, lake_rows),
+        }
         self.names |= {
             key: f"{one.name}:{content}{number}" for number, key in enumerate(lake_rows["record_key"].to_pylist())
         }
@@ -78,24 +82,35 @@ class World:
                 "rows_refused": 0,
             },
         )
-        self.led.insert(
-            ledger.lake_files,
-            {
-                "path": stored.path,
-                "verdict_id": verdict_id,
-                "delivery_id": row["delivery_id"],
-                "kind": "vault",
-                "rows": stored.rows,
-                "sha256": stored.sha256,
-                "written_at": RECEIVED,
-            },
-        )
+        for kind, stored in files.items():
+            self.led.insert(
+                ledger.lake_files,
+                {
+                    "path": stored.path,
+                    "verdict_id": verdict_id,
+                    "delivery_id": row["delivery_id"],
+                    "kind": kind,
+                    "rows": stored.rows,
+                    "sha256": stored.sha256,
+                    "written_at": RECEIVED,
+                },
+            )
 
     def links(self) -> dict[str, dict]:
         linkage.link(self.s, self.led)
+        return {self.names[row["record_key"]]: row for row in self._read(linkage.LINKS)}
+
+    def candidates(self) -> set[tuple[str, str]]:
+        """Records that may be one person, by the newest linking."""
+        holders = {row["person_key"]: self.names[row["record_key"]] for row in self._read(linkage.CANDIDATES)}
+        return {
+            (self.names[row["record_key"]], holders[row["candidate_person_key"]])
+            for row in self._read(linkage.CANDIDATES)
+        }
+
+    def _read(self, name: str) -> list[dict]:
         with duckdb.connect() as connection:
-            found = connection.execute(linkage.relation_sql(self.s)).to_arrow_table().to_pylist()
-        return {self.names[row["record_key"]]: row for row in found}
+            return connection.execute(linkage.relation_sql(self.s, name)).to_arrow_table().to_pylist()
 
 
 @pytest.fixture

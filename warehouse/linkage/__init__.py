@@ -104,6 +104,17 @@ def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
     return review.queue(led, relation_sql(s, CANDIDATES))
 
 
+def show(s: Settings, led: Ledger, pair_id: str, person: str) -> list[dict[str, Any]]:
+    """Both records of a waiting pair in clear; raises ConfigError REVIEW_UNKNOWN, OPENING_NONE."""
+    return review.show(s, led, load_contracts(s.contracts_dir), review.find(queue(s, led), pair_id), person)
+
+
+def decide(s: Settings, led: Ledger, pair_id: str, decision: str, reason: str, person: str) -> dict[str, Any]:
+    """Record a decision on a waiting pair; raises ConfigError REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
+    pair = review.find(queue(s, led), pair_id)
+    return review.decide(s, led, load_contracts(s.contracts_dir), pair, decision, reason, person)
+
+
 def models(s: Settings) -> list[dict[str, str]]:
     """Versions of the model, oldest first; the last one counts."""
     return [{"model_version": model.load(path)[0], "file": path.name} for path in model.all_versions(s)]

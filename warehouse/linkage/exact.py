@@ -1,6 +1,6 @@
 """Who is who by exact identifiers: the NIK with a guard, family card and name, an agency's card, equal descriptions.
 
-Here: table ``edges`` between profiles, and which NIK clash. Not here: comparing by weights (model), who ends up as one
+Here: table ``edges`` between profiles, and whose a NIK is that several go by. Not here: comparing by weights (model), who ends up as one
 person (people).
 
 An equal NIK is proof only while name and birth date do not speak against it: a mother's NIK stands beside a child's
@@ -26,12 +26,10 @@ _PARENTS = "nullif(concat_ws('/', father, mother), '')"
 _NIKS_DIFFER = "(a.nik IS NOT NULL AND b.nik IS NOT NULL AND hamming(a.nik, b.nik) > 2)"
 
 _EDGES = f"""
-CREATE TEMP TABLE nik_pairs AS
-SELECT a.id AS a, b.id AS b, {_SAME_BEARER} AS is_same
-FROM profiles AS a JOIN profiles AS b ON a.nik_key = b.nik_key AND a.id < b.id;
-
 CREATE TEMP TABLE edges AS
-SELECT a, b, 'nik' AS method FROM nik_pairs WHERE is_same;
+SELECT a.id AS a, b.id AS b, 'nik' AS method
+FROM profiles AS a JOIN profiles AS b ON a.nik_key = b.nik_key AND a.id < b.id
+WHERE {_SAME_BEARER};
 
 INSERT INTO edges
 SELECT a.id, b.id, 'family_card'
@@ -78,13 +76,15 @@ SELECT nik_key, label,
         ORDER BY bool_or(is_nik_own) DESC, bool_or(dataset = $registry) DESC, count(*) DESC, label
     ) AS claim
 FROM profiles JOIN labels USING (id)
-WHERE nik_key IN (SELECT nik_key FROM profiles JOIN nik_pairs ON a = id WHERE NOT is_same)
+WHERE nik_key IN (
+    SELECT nik_key FROM profiles JOIN labels USING (id) GROUP BY nik_key HAVING count(DISTINCT label) > 1
+)
 GROUP BY nik_key, label;
 """
 
 
 def make(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create ``edges`` (a, b, method) between profiles, and ``nik_pairs`` with those that clash."""
+    """Create ``edges`` (a, b, method) between profiles, and ``descriptions`` (id, nik_key, description)."""
     connection.execute(_EDGES)
 
 

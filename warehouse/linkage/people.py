@@ -176,17 +176,19 @@ FROM apart JOIN labels AS one ON one.id = a JOIN labels AS other ON other.id = b
 # --- which scores become links ----------------------------------------------------------------------------------------
 
 
-# What no weight outbids: another sex; another name under the same parents (twins); inside one agency, another parent.
+# What no weight outbids: another sex; another name where no number is near or parents are shared (twins); inside one
+# agency, another parent.
 _DOUBTS = """(
     coalesce(one.sex <> other.sex, false)
     OR one.name_key <> other.name_key AND (
-        coalesce(one.father IN (other.father, other.mother), false)
+        one.nik IS NULL
+        OR other.nik IS NULL
+        OR one.agencies & other.agencies > 0
+        OR coalesce(one.father IN (other.father, other.mother), false)
         OR coalesce(one.mother IN (other.father, other.mother), false)
     )
     OR one.agencies & other.agencies > 0 AND (
-        one.name_key <> other.name_key
-        OR coalesce(one.father <> other.father, false)
-        OR coalesce(one.mother <> other.mother, false)
+        coalesce(one.father <> other.father, false) OR coalesce(one.mother <> other.mother, false)
     )
 )"""
 
@@ -211,16 +213,17 @@ def choose(
     firm = {(pair.a, pair.b) for pair in allowed if pair.is_firm}
     rivals = defaultdict(list)
     for pair in allowed:
-        rivals[pair.a].append((pair.b, pair.probability))
-        rivals[pair.b].append((pair.a, pair.probability))
+        rivals[pair.a].append((pair.b, pair))
+        rivals[pair.b].append((pair.a, pair))
 
     def is_clear(own: int, other: int, probability: float) -> bool:
-        # Two candidates that are themselves one person do not compete.
+        # Two compete for one place when one agency knows both, or when either would do; never if they are one person.
         return not any(
             rival != other
-            and _bits(p) > _bits(probability) - _MARGIN
+            and (pair.is_firm or agencies[rival] & agencies[other])
+            and _bits(pair.probability) > _bits(probability) - _MARGIN
             and (min(rival, other), max(rival, other)) not in firm
-            for rival, p in rivals[own]
+            for rival, pair in rivals[own]
         )
 
     groups = _Groups(agencies, without_nik)

@@ -15,12 +15,13 @@ import duckdb
 import sqlalchemy as sa
 
 from warehouse import keys, ledger, purpose, scan, vault
-from warehouse.contract import load_contracts
+from warehouse.contract import Contract
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger, linkage_decisions
 from warehouse.linkage import names, profiles
 from warehouse.settings import Settings
 
+Contracts = Mapping[str, Contract]
 Decision = Literal["link", "not_link", "unsure"]
 DECISIONS: tuple[Decision, ...] = ("link", "not_link", "unsure")
 _REASON_LENGTH = 10
@@ -62,7 +63,8 @@ def apply(connection: duckdb.DuckDBPyConnection, decisions: Iterable[Mapping[str
         connection.execute(
             f"""
             CREATE TEMP TABLE known AS
-            SELECT record_key AS key, id FROM records JOIN profiles USING (profile) WHERE records.record_key IN $records
+            SELECT records.record_key AS key, id FROM records JOIN profiles USING (profile)
+            WHERE records.record_key IN $records
             UNION ALL
             SELECT key, id FROM (SELECT {_PROFILE_KEY} AS key, id FROM profiles) WHERE key IN $marks
             """,
@@ -124,20 +126,18 @@ def find(pairs: Iterable[dict[str, Any]], pair_id: str) -> dict[str, Any]:
     )
 
 
-def show(s: Settings, led: Ledger, pair: Mapping[str, Any], person: str) -> list[dict[str, Any]]:
+def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any], person: str) -> list[dict[str, Any]]:
     """Both records in clear, for whoever has an opening of identities in force; raises ConfigError OPENING_NONE."""
     purpose.demand_open(s, led, "identity", person)
-    return _records(s, led, [pair["left_record_key"], pair["right_record_key"]])
+    return _records(s, led, contracts, [pair["left_record_key"], pair["right_record_key"]])
 
 
 _SHOWN = ("dataset", "nik", "name", "birth_date", "sex", "parent_name", "rt", "rw")
 
 
-def _records(s: Settings, led: Ledger, record_keys: list[str]) -> list[dict[str, Any]]:
+def _records(s: Settings, led: Ledger, contracts: Contracts, record_keys: list[str]) -> list[dict[str, Any]]:
     with vault.connect(s) as connection:
-        connection.execute(
-            f"CREATE VIEW identities AS {profiles.identities_sql(s, led, load_contracts(s.contracts_dir))}"
-        )
+        connection.execute(f"CREATE VIEW identities AS {profiles.identities_sql(s, led, contracts)}")
         found = connection.execute(
             f"SELECT record_key, {', '.join(_SHOWN)} FROM identities WHERE record_key IN $keys", {"keys": record_keys}
         ).to_arrow_table()
@@ -146,7 +146,13 @@ def _records(s: Settings, led: Ledger, record_keys: list[str]) -> list[dict[str,
 
 
 def decide(
-    s: Settings, led: Ledger, pair: Mapping[str, Any], decision: str, reason: str, person: str
+    s: Settings,
+    led: Ledger,
+    contracts: Contracts,
+    pair: Mapping[str, Any],
+    decision: str,
+    reason: str,
+    person: str,
 ) -> dict[str, Any]:
     """Record a decision on a pair; it holds from the next linking on.
 
@@ -163,7 +169,7 @@ def decide(
     scan.refuse_identities(reason)
     opening = purpose.demand_open(s, led, "identity", person)
     sides = (pair["left_record_key"], pair["right_record_key"])
-    left, right = _profile_keys(s, led, sides)
+    left, right = _profile_keys(s, led, contracts, sides)
     row = {
         "decision_id": ledger.new_id(),
         "left_record_key": sides[0],
@@ -181,11 +187,11 @@ def decide(
     return row
 
 
-def _profile_keys(s: Settings, led: Ledger, record_keys: tuple[str, str]) -> list[str]:
+def _profile_keys(s: Settings, led: Ledger, contracts: Contracts, record_keys: tuple[str, str]) -> list[str]:
     with vault.connect(s) as connection:
         names.define(connection)
         vault.define_pseudonym(connection, keys.pseudonym_key(s))
-        profiles.make(connection, s, led, load_contracts(s.contracts_dir))
+        profiles.make(connection, s, led, contracts)
         found = dict(
             connection.execute(
                 f"SELECT records.record_key, {_PROFILE_KEY.replace('dataset', 'profiles.dataset')}"

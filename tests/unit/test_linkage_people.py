@@ -1,0 +1,360 @@
+"""Who must become one person and who must not: the guard on the NIK, twins, namesakes, what people decide."""
+
+import logging
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.test_linkage import BUDI, CARD, CHILD, CHILDREN, FAMILIES, MEMBERS, OTHER_CARD, SITI, World
+from warehouse import linkage, purpose
+from warehouse.errors import ConfigError
+from warehouse.linkage import exact, names, people, profiles, review
+
+MOTHER = {"nik": BUDI, "no_kk": CARD, "nama": "ANI RAHAYU", "tanggal_lahir": date(1990, 5, 3), "id_jenis_kelamin": "2"}
+MEMBER = {"nama": "SITI KENARI", "tanggal_lahir": date(2020, 2, 1), "id_jenis_kelamin": "P", "no_kk": CARD}
+
+
+@pytest.fixture
+def world(settings, monkeypatch) -> World:
+    return World(settings, monkeypatch)
+
+
+def keys_of(links: dict[str, dict], *wanted: str) -> list[str]:
+    return [links[name]["person_key"] for name in wanted]
+
+
+# --- the guard on the NIK ---------------------------------------------------------------------------------------------
+
+
+def test_a_mothers_nik_on_a_child_is_looked_at_and_never_a_link(world):
+    world.deliver(MEMBERS, [MOTHER])
+    world.deliver(CHILDREN, [CHILD | {"nik": BUDI}])
+    links = world.links()
+    mother, child = keys_of(links, "social_registry_individuals:a0", "eppgbm:a0")
+    assert mother != child
+    assert ("eppgbm:a0", "social_registry_individuals:a0") in world.candidates()
+    assert links["eppgbm:a0"]["band"] == "review"
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_same"),
+    [
+        ({"nama": "KENARI SITI"}, True),
+        ({"nama": "SITI KENARY"}, True),
+        ({"nama": "Siti Kenari, S.Pd"}, True),
+        ({"nama": "SITI"}, True),
+        ({"tgl_lahir": date(2020, 1, 2)}, True),
+        ({"tgl_lahir": date(2020, 2, 11)}, True),
+        ({"nama": "BAMBANG"}, False),
+        ({"nama": "BAMBANG", "tgl_lahir": date(1990, 7, 9)}, False),
+        ({"tgl_lahir": date(1991, 7, 9)}, False),
+    ],
+)
+def test_an_equal_nik_holds_while_name_and_birth_date_do_not_speak_against_it(world, changed, is_same):
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI} | changed])
+    one, other = keys_of(world.links(), "social_registry_individuals:a0", "eppgbm:a0")
+    assert (one == other) == is_same
+
+
+def test_a_nik_whose_own_date_is_wrong_still_links(world):
+    """Numbers given out with a wrong date exist: the structure is a hint, never a rejection."""
+    odd = "3671010107800007"
+    world.deliver(MEMBERS, [MEMBER | {"nik": odd}])
+    world.deliver(CHILDREN, [CHILD | {"nik": odd}])
+    one, other = keys_of(world.links(), "social_registry_individuals:a0", "eppgbm:a0")
+    assert one == other
+
+
+def test_a_number_many_people_go_by_is_nobodys(world):
+    birth = [date(2020, 1, day) for day in range(1, 11)]
+    some = ("ADI", "BUDI", "CITRA", "DEWI", "EKO", "FAJAR", "GITA", "HADI", "INTAN", "JOKO")
+    rows = [CHILD | {"nik": SITI, "nama": name, "tgl_lahir": day} for name, day in zip(some, birth, strict=True)]
+    world.deliver(CHILDREN, rows)
+    assert len(set(keys_of(world.links(), *(f"eppgbm:a{n}" for n in range(10))))) == 10
+
+
+# --- without a number -------------------------------------------------------------------------------------------------
+
+
+def test_a_toddler_without_nik_finds_the_registrys_child_by_name_date_and_parents(world):
+    father = {"nama": "BUDI", "tanggal_lahir": date(1985, 3, 4), "id_jenis_kelamin": "1", "no_kk": CARD, "nik": BUDI}
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}, father])
+    world.deliver(CHILDREN, [CHILD])
+    links = world.links()
+    child, registered = links["eppgbm:a0"], links["social_registry_individuals:a0"]
+    assert child["person_key"] == registered["person_key"]
+    assert child["family_key"] == registered["family_key"]
+    assert (child["method"], child["band"]) == ("splink", "link")
+    assert people.LINK_FROM <= child["weight"] < 1
+
+
+def test_one_agency_holds_a_person_once(world):
+    """Two children of one agency cannot both be the registry's one child, however alike."""
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI}, CHILD | {"nik": "3671014102200015"}])
+    first, second = keys_of(world.links(), "eppgbm:a0", "eppgbm:a1")
+    assert first != second
+
+
+@pytest.mark.parametrize("other", ["HUSEIN", "HASNA", "SITI KENANGA"])
+def test_twins_are_two_people_also_where_only_one_is_registered(world, other):
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
+    world.deliver(CHILDREN, [CHILD | {"nama": other}])
+    registered, twin = keys_of(world.links(), "social_registry_individuals:a0", "eppgbm:a0")
+    assert registered != twin
+
+
+def test_both_twins_find_their_own(world):
+    world.deliver(MEMBERS, [MEMBER, MEMBER | {"nama": "SITI KENANGA"}])
+    world.deliver(CHILDREN, [CHILD | {"nama": "SITI KENANGA"}, CHILD])
+    links = world.links()
+    assert keys_of(links, "social_registry_individuals:a0", "social_registry_individuals:a1") == keys_of(
+        links, "eppgbm:a1", "eppgbm:a0"
+    )
+
+
+def test_namesakes_of_another_birth_date_stay_apart(world):
+    other = MEMBER | {"tanggal_lahir": date(2017, 11, 23), "no_kk": OTHER_CARD}
+    world.deliver(MEMBERS, [other])
+    world.deliver(CHILDREN, [CHILD])
+    assert len(set(keys_of(world.links(), "social_registry_individuals:a0", "eppgbm:a0"))) == 2
+
+
+def test_two_equally_likely_namesakes_wait_for_a_person(world):
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}, MEMBER | {"nik": "3671014102200015", "no_kk": OTHER_CARD}])
+    world.deliver(CHILDREN, [CHILD | {"nama_ortu": "- / -"}])
+    linkage.link(world.s, world.led)
+    assert world.candidates() >= {
+        ("social_registry_individuals:a0", "eppgbm:a0"),
+        ("social_registry_individuals:a1", "eppgbm:a0"),
+    }
+
+
+def test_a_child_on_no_card_belongs_to_the_couple_of_its_parents(world):
+    father = {"nama": "BUDI", "tanggal_lahir": date(1985, 3, 4), "id_jenis_kelamin": "1", "id_hub_kepala_keluarga": "1"}
+    mother = {"nama": "ANI", "tanggal_lahir": date(1987, 3, 4), "id_jenis_kelamin": "2", "id_hub_kepala_keluarga": "2"}
+    couple = [father | {"no_kk": CARD, "nik": BUDI}, mother | {"no_kk": CARD}]
+    world.deliver(MEMBERS, couple)
+    world.deliver(FAMILIES, [{"no_kk": CARD}])
+    world.deliver(CHILDREN, [CHILD, CHILD | {"nama_ortu": "BUDI / IDA", "nama": "ROSA"}])
+    links = world.links()
+    assert links["eppgbm:a0"]["family_key"] == links["social_registry_families:a0"]["family_key"]
+    assert links["eppgbm:a1"]["family_key"] is None
+
+
+# --- whatever the order -----------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["ADI", "BUDI SANTOSO", "SANTOSO BUDI", "M. RIZKI", "MUHAMMAD RIZKI", "MUHAMAD RIZKY", "SITI"])
+PERSON = st.fixed_dictionaries(
+    {
+        "dataset": st.sampled_from([profiles.REGISTRY, "kemenkes/eppgbm", "bpjstk/participants"]),
+        "nik": st.sampled_from([None, SITI, BUDI, "3671014102200015"]),
+        "kk_key": st.sampled_from([None, "k1", "k2"]),
+        "card": st.sampled_from([None, "c1"]),
+        "name": NAMES,
+        "birth_date": st.sampled_from([date(2020, 2, 1), date(2020, 1, 2), date(1990, 5, 3)]),
+        "sex": st.sampled_from(["L", "P"]),
+        "parent_name": st.sampled_from([None, "BUDI / ANI", "BUDI / IDA"]),
+    }
+)
+
+
+def linked(rows: list[dict]) -> set[frozenset[int]]:
+    """Groups of records that become one person, by the rows' own numbers."""
+    texts = ["record_key", "dataset", "nik_key", "nik", "kk_key", "card", "rt", "rw", "name", "sex", "parent_name"]
+    schema = pa.schema([*((name, pa.string()) for name in texts), ("birth_date", pa.date32())])
+    given_rows = pa.Table.from_pylist([row | {"nik_key": row["nik"], "rt": None, "rw": None} for row in rows], schema)
+    with duckdb.connect() as fresh:
+        names.define(fresh)
+        fresh.register("identities", given_rows)
+        added = {"lake_facts": ("record_key", "kelurahan", "relation"), "card_places": ("kk_key", "kelurahan")}
+        for name, columns in added.items():
+            fresh.execute(
+                f"CREATE VIEW {name} AS SELECT {', '.join(f'NULL::VARCHAR AS {column}' for column in columns)}"
+            )
+        profiles.from_identities(fresh)
+        exact.make(fresh)
+        review.apply(fresh, [])
+        people.label(fresh)
+        return {
+            frozenset(found)
+            for (found,) in fresh.execute(
+                "SELECT list(DISTINCT CAST(records.record_key AS INT)) FROM records JOIN profiles USING (profile)"
+                " JOIN labels USING (id) GROUP BY label"
+            ).fetchall()
+        }
+
+
+@given(st.lists(PERSON, min_size=2, max_size=8), st.randoms())
+@settings(max_examples=25)
+def test_exact_links_do_not_depend_on_the_order_of_rows(rows, random):
+    numbered = [row | {"record_key": str(number)} for number, row in enumerate(rows)]
+    shuffled = list(numbered)
+    random.shuffle(shuffled)
+    assert linked(numbered) == linked(shuffled)
+
+
+SCORES = st.lists(
+    st.tuples(st.integers(0, 7), st.integers(0, 7), st.floats(0.05, 0.9999)).filter(lambda pair: pair[0] < pair[1]),
+    max_size=20,
+    unique_by=lambda pair: pair[:2],
+)
+
+
+@given(SCORES, st.lists(st.sampled_from([1, 2, 3, 4]), min_size=8, max_size=8), st.frozensets(st.integers(0, 7)))
+def test_choices_are_one_to_one_within_an_agency(pairs, agencies, without_nik):
+    """A bit per agency; two people of one agency who both have a NIK never end up as one."""
+    scored = sorted((people.Scored(a, b, p, p >= people.LINK_FROM) for a, b, p in pairs), key=lambda x: -x.probability)
+    chosen = people.choose(scored, dict(enumerate(agencies)), without_nik, frozenset())
+    groups = {node: {node} for node in range(8)}
+    for pair in chosen:
+        groups[pair.a] |= groups[pair.b]
+        for member in groups[pair.a]:
+            groups[member] = groups[pair.a]
+    for group in groups.values():
+        numbered = [agencies[node] for node in group if node not in without_nik]
+        assert sum(numbered) == sum({bit for mask in numbered for bit in (mask & 1, mask & 2, mask & 4)})
+
+
+@given(SCORES, st.randoms())
+def test_choices_follow_the_scores_and_nothing_else(pairs, random):
+    scored = [people.Scored(a, b, p, p >= people.LINK_FROM) for a, b, p in pairs]
+    bits = dict.fromkeys(range(8), 0)
+
+    def order(x: people.Scored) -> tuple:
+        return (-x.probability, x.a, x.b)
+
+    shuffled = list(scored)
+    random.shuffle(shuffled)
+    first = people.choose(sorted(scored, key=order), bits, frozenset(), frozenset())
+    assert first == people.choose(sorted(shuffled, key=order), bits, frozenset(), frozenset())
+
+
+# --- decisions --------------------------------------------------------------------------------------------------------
+
+REVIEWER = "Rina"
+
+
+def opened(world: World) -> None:
+    purpose.open_for(world.s, world.led, "identity", REVIEWER, "telaah tautan bulan ini", 4, approver="Dewi")
+
+
+def pair_of(world: World, *records: str) -> dict:
+    (found,) = [
+        pair
+        for pair in linkage.queue(world.s, world.led)
+        if {world.names[pair[f"{side}_record_key"]] for side in ("left", "right")} == set(records)
+    ]
+    return found
+
+
+@pytest.fixture
+def twins(world) -> World:
+    """A registered child, and one alike whom only a person can tell from a twin."""
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
+    world.deliver(CHILDREN, [CHILD | {"nama": "SITI KENARA"}])
+    world.links()
+    return world
+
+
+TWINS = ("social_registry_individuals:a0", "eppgbm:a0")
+
+
+def test_the_queue_tells_nothing_of_anybody(twins):
+    told = str(linkage.queue(twins.s, twins.led))
+    assert TWINS[0] not in told
+    for secret in (SITI, "KENARI", "KENARA", "2020-02-01", "BUDI"):
+        assert secret not in told
+
+
+def test_nobody_sees_or_decides_without_an_opening(twins):
+    pair = pair_of(twins, *TWINS)
+    with pytest.raises(ConfigError, match="OPENING_NONE"):
+        linkage.show(twins.s, twins.led, pair["pair_id"], REVIEWER)
+    with pytest.raises(ConfigError, match="OPENING_NONE"):
+        linkage.decide(twins.s, twins.led, pair["pair_id"], "link", "akta kelahiran sama", REVIEWER)
+
+
+def test_an_authorised_person_sees_both_records_in_clear(twins):
+    opened(twins)
+    shown = linkage.show(twins.s, twins.led, pair_of(twins, *TWINS)["pair_id"], REVIEWER)
+    assert {row["name"] for row in shown} == {"SITI KENARI", "SITI KENARA"}
+
+
+@pytest.mark.parametrize(("decision", "is_same"), [("link", True), ("not_link", False)])
+def test_a_decision_holds_whatever_is_rebuilt(twins, decision, is_same):
+    opened(twins)
+    linkage.decide(
+        twins.s, twins.led, pair_of(twins, *TWINS)["pair_id"], decision, "akta kelahiran diperiksa", REVIEWER
+    )
+    before = linkage.inputs(twins.s, twins.led)
+    links = twins.links()
+    one, other = keys_of(links, *TWINS)
+    assert (one == other) == is_same
+    assert linkage.queue(twins.s, twins.led) == []
+    if is_same:
+        assert links["eppgbm:a0"]["method"] == "review"
+    # The same rows sent again have other record keys; what was decided of the people still holds.
+    twins.deliver(CHILDREN, [CHILD | {"nama": "SITI KENARA"}], content="b")
+    one, other = keys_of(twins.links(), TWINS[0], "eppgbm:b0")
+    assert (one == other) == is_same
+    assert linkage.inputs(twins.s, twins.led) == before
+
+
+def test_unsure_leaves_the_pair_in_the_queue_and_the_newest_decision_counts(twins):
+    opened(twins)
+    linkage.decide(twins.s, twins.led, pair_of(twins, *TWINS)["pair_id"], "unsure", "berkas belum lengkap", REVIEWER)
+    twins.links()
+    assert pair_of(twins, *TWINS)["is_unsure"]
+    linkage.decide(twins.s, twins.led, pair_of(twins, *TWINS)["pair_id"], "not_link", "dua akta kelahiran", REVIEWER)
+    twins.links()
+    assert linkage.queue(twins.s, twins.led) == []
+
+
+def test_a_false_link_by_nik_can_be_undone(world):
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI, "nama": "SITI KENARA"}])
+    assert len(set(keys_of(world.links(), *TWINS))) == 1
+    opened(world)
+    with duckdb.connect() as connection:
+        rows = connection.execute(linkage.relation_sql(world.s)).to_arrow_table().to_pylist()
+    keys = {world.names[row["record_key"]]: row["record_key"] for row in rows}
+    pair = {"left_record_key": keys[TWINS[0]], "right_record_key": keys[TWINS[1]], "method": "nik", "weight": 1.0}
+    decided = review.decide(
+        world.s,
+        world.led,
+        linkage.load_contracts(None),
+        pair | {"model_version": "x"},
+        "not_link",
+        "nomor saudara kembarnya",
+        REVIEWER,
+    )
+    assert decided["opening_id"]
+    assert len(set(keys_of(world.links(), *TWINS))) == 2
+
+
+@pytest.mark.parametrize(("decision", "reason"), [("maybe", "akta kelahiran sama"), ("link", "ya")])
+def test_a_decision_takes_a_known_word_and_a_reason(twins, decision, reason):
+    opened(twins)
+    with pytest.raises(ConfigError, match="REVIEW_DECISION"):
+        linkage.decide(twins.s, twins.led, pair_of(twins, *TWINS)["pair_id"], decision, reason, REVIEWER)
+
+
+# --- nothing told -----------------------------------------------------------------------------------------------------
+
+
+def test_linking_logs_nothing_and_writes_keys_only(twins, caplog, capfd):
+    with caplog.at_level(logging.DEBUG):
+        twins.links()
+    told = caplog.text + "".join(capfd.readouterr())
+    for secret in (SITI, "KENARI", "KENARA", "BUDI"):
+        assert secret not in told
+    assert {path.name for path in twins.s.vault_dir.iterdir() if path.is_file()} == {
+        "identity_links.parquet",
+        "identity_candidates.parquet",
+    }
