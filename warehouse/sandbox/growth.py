@@ -134,13 +134,13 @@ def simulate(
     """Follow children over months. ``days[child, month]`` is the day of measurement, ``attends`` the chance to come.
 
     A child keeps its own level and drifts slowly; height and weight follow from z-scores, then gain the error of the
-    instrument, the habit of rounding to .0 and .5, and the wrong posture now and then. The whole group is shifted so
-    that the published shares of stunted and wasted children hold over all measurements.
+    instrument, the habit of rounding to .0 and .5, the wrong posture and a misread board now and then. The whole group
+    is shifted so that the published shares of stunted and wasted children hold over all measurements.
     """
     children, months = days.shape
-    level = 0.85 * rng.standard_normal(children) + 0.22 * wealth
+    level = 1.15 * rng.standard_normal(children) + 0.22 * wealth
     drift = -0.35 + 0.15 * rng.standard_normal(children)
-    thin = 0.85 * rng.standard_normal(children) + 0.15 * wealth
+    thin = 0.98 * rng.standard_normal(children) + 0.15 * wealth
     slow_height, slow_weight = np.zeros(children), np.zeros(children)
     found: list[tuple[np.ndarray, ...]] = []
     for month in range(months):
@@ -172,6 +172,8 @@ def _instrument(
     height = height + wrong_posture * np.where(is_lying, _STANDING_SHORTER_CM, -_STANDING_SHORTER_CM)
     height = np.where(rng.random(n) < 0.06, np.round(height * 2) / 2, np.round(height, 1))
     no_height, no_weight = rng.random(n) < 0.04, rng.random(n) < 0.003
+    # Ten centimetres too many or too few are read off the board now and then: no child grows or shrinks so.
+    height = np.round(height + np.where(rng.random(n) < 0.0015, rng.choice([-10.0, 10.0], n), 0.0), 1)
     return (
         is_lying,
         np.where(no_weight & ~no_height, np.nan, np.round(np.maximum(weight, 1.2), 1)),
