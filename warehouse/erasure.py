@@ -33,6 +33,7 @@ from warehouse.ledger import Ledger
 from warehouse.parse import Parsed, parse
 from warehouse.parse.blank import CannotBlank, Place, blank
 from warehouse.release import pseudonymised, state
+from warehouse.scan import NOTHING, Values
 from warehouse.settings import Settings
 from warehouse.tombstones import Tombstones
 
@@ -41,6 +42,7 @@ Pointer = tuple[str, str | None, int]
 
 _NIK = re.compile(r"[0-9]{16}")
 _SIXTEEN = re.compile(rb"(?<![0-9])[0-9]{16}(?![0-9])")
+_PARTICIPATION = "no_kpj"
 _SHORTEST_REASON = 10
 _SHORTEST_GROUND = 5
 # A place in no sheet and row 0: the whole file.
@@ -61,8 +63,8 @@ def request(
     ground: str,
     reason: str,
     progress: Progress = lambda _text: None,
-) -> str:
-    """Erase whoever has this NIK; returns the erasure's id. What is left is a new build, and the proof.
+) -> Values:
+    """Erase whoever has this NIK; what is left is a new build, and the proof, for which their numbers are returned.
 
     Raises ConfigError ERASURE_REFUSED, OPENING_UNAPPROVED or KEYS_*; nothing was changed then.
     """
@@ -87,11 +89,12 @@ def request(
         "decided_at": s.utc_now(),
     }
     with keys.alone(s):
+        known = _numbers(s, led, nik)
         texts = {("nik", nik), *_descriptions(s, led, nik)}
         marked = tombstones.with_person(tombstones.load(s), decision, sorted(texts))
         tombstones.save(s, marked, keys.landing_recipient(s))
         _complete(s, led, progress)
-    return decision["erasure_id"]
+    return known
 
 
 def is_pending(s: Settings, led: Ledger) -> bool:
@@ -134,6 +137,17 @@ def _descriptions(s: Settings, led: Ledger, nik: str) -> Iterator[tuple[tombston
                     yield "described", described
                 if card:
                     yield "card", card
+
+
+def _numbers(s: Settings, led: Ledger, nik: str) -> Values:
+    """The person's numbers as the scan looks for them, in memory alone."""
+    participations: set[str] = set()
+    with vault.connect(s) as connection:
+        for contract, relation in _vault_relations(s, led):
+            if any(column.name == _PARTICIPATION for column in contract.identity_columns):
+                sql = f"SELECT DISTINCT {_PARTICIPATION} FROM ({relation}) WHERE {vault.usable_sql(vault.NIK)} = $1"
+                participations |= {number for (number,) in connection.execute(sql, [nik]).fetchall() if number}
+    return Values.of(nik=[nik], kpj=participations)
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -413,9 +427,10 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
 # --- proof -----------------------------------------------------------------------------------------------------------
 
 
-def prove(s: Settings, led: Ledger) -> dict[str, int]:
+def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
     """Search everything for persons of all tombstones; returns how many places were searched, by kind.
 
+    ``values`` are the person's own numbers, where they are at hand: then the scan looks inside every kind of file too.
     Raises WarehouseError ERASURE_NOT_PROVEN naming the places where one is still found; else the erasures are proven.
     """
     marks = tombstones.load(s)
@@ -445,6 +460,8 @@ def prove(s: Settings, led: Ledger) -> dict[str, int]:
             look("lake", str(path.relative_to(s.home)), count)
         for path in _other_files(s):
             look("files", str(path.relative_to(s.home)), _numbers_marked(connection, _pieces(path)))
+    if values is not NOTHING:
+        hits += [str(finding) for finding in scan.values_in(_other_files(s), values)]
     for row in state.kept(led):
         path = s.releases_dir / row["release_id"] / state.MICRO_FILE
         if path.exists():

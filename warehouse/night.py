@@ -734,16 +734,20 @@ def erase(
     """Erase a person on a decided request, make a release without them, and prove it; see ``warehouse.erasure``."""
     s = s or get_settings()
     say = progress or (lambda _text: None)
-    erasure.request(s, open_ledger(s), nik, by, approver, ground, reason, say)
-    return resume_erasures(s=s, progress=progress)
+    led = open_ledger(s)
+    numbers = erasure.request(s, led, nik, by, approver, ground, reason, say)
+    return _release_and_prove(s, led, progress, numbers)
 
 
 def resume_erasures(*, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Complete erasures that a kill or a restored backup left open, release, and prove all of them."""
     s = s or get_settings()
-    led = open_ledger(s)
+    return _release_and_prove(s, open_ledger(s), progress, scan.NOTHING)
+
+
+def _release_and_prove(s: Settings, led: Ledger, progress: Progress | None, numbers: scan.Values) -> dict[str, Any]:
     made = marts(s.today(), s=s, progress=progress)
-    searched = erasure.prove(s, led)
+    searched = erasure.prove(s, led, numbers)
     return {"outcome": made["outcome"], "release_id": made.get("release_id"), "searched": searched}
 
 
