@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-import sqlalchemy as sa
-
-from warehouse import duck, lake, ledger
+from warehouse import duck, lake, purpose
 from warehouse.contract import Contract, get_contract, load_contracts
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
@@ -76,7 +74,7 @@ def draft(s: Settings, led: Ledger, incident: Incident) -> str:
     """The notice as Markdown, Indonesian first; raises ConfigError BREACH_REFUSED when something is left open."""
     _demand_whole(incident)
     affected = _affected(s, led, incident)
-    openings = _openings(led, incident)
+    openings = purpose.since(led, incident.since, incident.until)
     return "\n".join(
         [*_words(s, incident, affected, openings, 0), "---\n", *_words(s, incident, affected, openings, 1)]
     )
@@ -108,16 +106,6 @@ def _affected(s: Settings, led: Ledger, incident: Incident) -> list[Affected]:
             if deliveries:
                 counted.append(Affected(contract, persons, unnumbered, deliveries))
     return counted
-
-
-def _openings(led: Ledger, incident: Incident) -> list[dict[str, Any]]:
-    """Who had personal data open at any moment of the incident."""
-    table = ledger.openings
-    return led.rows(
-        sa.select(table)
-        .where(table.c.opened_at <= incident.until, table.c.expires_at >= incident.since)
-        .order_by(table.c.opened_at)
-    )
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

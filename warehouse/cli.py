@@ -9,7 +9,7 @@ import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -451,6 +451,19 @@ def erase_resume(as_json: Json = False) -> None:
     from warehouse import night as steps
 
     show(steps.resume_erasures(progress=say), as_json)
+
+
+@app.command()
+def openings(
+    days: Annotated[int, typer.Option(help="How far back.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """The purpose log: who opened pseudonymised facts or clear identities, for what, by whose approval, until when."""
+    from warehouse import purpose as purposes
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    show(purposes.since(open_ledger(s), s.utc_now() - timedelta(days=days)), as_json, "openings")
 
 
 @app.command("breach-notice")

@@ -9,7 +9,7 @@ take two people.
 
 import os
 import pwd
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,6 +89,14 @@ def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict
             "Open them first with name, purpose, hours and, for identities, the approver's name.",
         )
     return found[0]
+
+
+def since(led: Ledger, moment: datetime, until: datetime | None = None) -> list[dict[str, Any]]:
+    """Openings in force at any time from ``moment`` on (and up to ``until``), oldest first."""
+    chosen = sa.select(ledger.openings).where(ledger.openings.c.expires_at >= moment)
+    if until is not None:
+        chosen = chosen.where(ledger.openings.c.opened_at <= until)
+    return led.rows(chosen.order_by(ledger.openings.c.opened_at))
 
 
 def demand_two_people(person: str, approver: str | None) -> None:

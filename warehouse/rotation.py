@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pyrage
 import sqlalchemy as sa
@@ -104,14 +105,20 @@ def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: 
         of_verdict[row["verdict_id"]][row["kind"]] = row
     pairs = [found for found in of_verdict.values() if "vault" in found]
     made: dict[str, StoredFile] = {}
-    for count, found in enumerate(pairs, start=1):
-        progress(f"vault {count}/{len(pairs)}")
-        made |= _rekey_pair(s, found, target)
+    with vault.connect(s) as connection:
+        vault.define_pseudonym(connection, keys.of_generation(s, keys.PSEUDONYM, "next"))
+        vault.add_key(connection, _NEXT_KEY, keys.of_generation(s, keys.VAULT, "next"))
+        for count, found in enumerate(pairs, start=1):
+            progress(f"vault {count}/{len(pairs)}")
+            made |= _rekey_pair(s, connection, found, target)
     return made
 
 
 def _rekey_pair(
-    s: Settings, found: Mapping[str, Mapping[str, Any]], target: Mapping[str, str]
+    s: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    found: Mapping[str, Mapping[str, Any]],
+    target: Mapping[str, str],
 ) -> dict[str, StoredFile]:
     """Identities of one verdict under new pseudonyms, and the lake's rows of the same records."""
     tag = vault.tag(*sorted(row["sha256"] for row in found.values()), target["pseudonym"], target["vault"])
@@ -120,29 +127,29 @@ def _rekey_pair(
     if all(path.exists() for path in new.values()):
         return {found[kind]["path"]: vault.stored_file(s, new[kind], found[kind]["rows"]) for kind in found}
     stored: dict[str, StoredFile] = {}
-    with vault.connect(s) as connection:
-        vault.define_pseudonym(connection, keys.of_generation(s, keys.PSEUDONYM, "next"))
-        vault.add_key(connection, _NEXT_KEY, keys.of_generation(s, keys.VAULT, "next"))
-        identities = vault.relation_sql([old["vault"]])
-        columns = {name for name, *_ in connection.execute(f"DESCRIBE {identities}").fetchall()}
-        keyed = ", ".join(
-            f"pseudonym('{kind}', {vault.usable_sql(column)}) AS {kind}_key" if column in columns else
-            f"CAST(NULL AS VARCHAR) AS {kind}_key"
-            for kind, column in (("nik", NIK), ("kk", KK))
-        )  # fmt: skip
-        connection.execute(f"CREATE TABLE identities AS SELECT * REPLACE ({keyed}) FROM ({identities})")
-        if "lake" in found:
-            schema = pq.read_schema(old["lake"])
-            rows = connection.execute(
-                "SELECT l.* REPLACE (i.nik_key AS nik_key, i.kk_key AS kk_key)"
-                f" FROM read_parquet('{sql_path(old['lake'])}', file_row_number = true) AS l"
-                " LEFT JOIN identities AS i USING (record_key) ORDER BY l.file_row_number"
-            ).to_arrow_table()
-            stored[found["lake"]["path"]] = lake.put(s, new["lake"], rows.select(schema.names).cast(schema))
-        stored[found["vault"]["path"]] = vault.put(s, connection, "identities", new["vault"], _NEXT_KEY)
+    identities = vault.relation_sql([old["vault"]])
+    columns = {name for name, *_ in connection.execute(f"DESCRIBE {identities}").fetchall()}
+    keyed = ", ".join(
+        f"{_pseudonym(kind, column) if column in columns else 'CAST(NULL AS VARCHAR)'} AS {kind}_key"
+        for kind, column in (("nik", NIK), ("kk", KK))
+    )
+    connection.execute(f"CREATE OR REPLACE TABLE identities AS SELECT * REPLACE ({keyed}) FROM ({identities})")
+    if "lake" in found:
+        schema = pq.read_schema(old["lake"])
+        rows = connection.execute(
+            "SELECT l.* REPLACE (i.nik_key AS nik_key, i.kk_key AS kk_key)"
+            f" FROM read_parquet('{sql_path(old['lake'])}', file_row_number = true) AS l"
+            " LEFT JOIN identities AS i USING (record_key) ORDER BY l.file_row_number"
+        ).to_arrow_table()
+        stored[found["lake"]["path"]] = lake.put(s, new["lake"], rows.select(schema.names).cast(schema))
+    stored[found["vault"]["path"]] = vault.put(s, connection, "identities", new["vault"], _NEXT_KEY)
     if {path: one.rows for path, one in stored.items()} != {row["path"]: row["rows"] for row in found.values()}:
         raise _not_equal(found["vault"]["delivery_id"])
     return stored
+
+
+def _pseudonym(kind: str, column: str) -> str:
+    return f"pseudonym('{kind}', {vault.usable_sql(column)})"
 
 
 def _reencrypt_landing(
