@@ -429,6 +429,8 @@ FAULTS = [
     ("PUBLISHED-005", "update {t} set value = 13.488 where bps_code = '3671' and value = 103.49"),
     ("PUBLISHED-005", "update {t} set value = 1000 * value where indicator = 'poor_persons_thousand' and period_start ="
                       " '2025-01-01'"),
+    ("PUBLISHED-005", "update {t} set value = value / 1000 where indicator = 'jkn_participants' and period_start ="
+                      " '2025-12-01'"),
     ("PUBLISHED-007", "update {t} set value = 785112 where indicator = 'poverty_line_idr' and period_start ="
                       " '2025-01-01'"),
 ]  # fmt: skip
