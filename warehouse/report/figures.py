@@ -24,6 +24,7 @@ Row = dict[str, Any]
 WIDTH = 330
 RAMP = ("#e3efec", "#b5d5cd", "#7fb5a8", "#438f7e", "#12604f")
 NO_DATA = "#e9e6df"
+LINE = "#cfc8ba"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
 
@@ -218,6 +219,10 @@ def _classes(values: Iterable[float]) -> list[tuple[float, float]]:
     return [(low + step * number, low + step * (number + 1)) for number in range(len(RAMP))]
 
 
+def _span(low: float, high: float) -> str:
+    return percent(low) if percent(low) == percent(high) else f"{percent(low)}–{percent(high)}"
+
+
 def _colour(value: float, classes: list[tuple[float, float]]) -> str:
     number = next((n for n, (_, high) in enumerate(classes) if value <= high + 1e-9), len(classes) - 1)
     return RAMP[number] if len(classes) > 1 else RAMP[2]
@@ -252,10 +257,10 @@ def _map(rows: list[Row], label: str) -> str:
         # The border lies below the fills, so that an area made of several outlines has none within.
         parts.append(
             f'<g><title>{escape(_said(row))}</title><g stroke="#fff" stroke-width="2.4">{uses}</g>'
-            f'<g fill="{fill}" stroke="{fill}" stroke-width=".5">{uses}</g></g>'
+            f'<g fill="{fill}" stroke="{fill if fill in RAMP else LINE}" stroke-width=".5">{uses}</g></g>'
         )
     legend = "".join(
-        f'<span><i style="background:{_colour((low + high) / 2, classes)}"></i>{percent(low)}–{percent(high)}</span>'
+        f'<span><i style="background:{_colour((low + high) / 2, classes)}"></i>{_span(low, high)}</span>'
         for low, high in classes
     )
     if any(row["suppression_reason"] for row in rows):
