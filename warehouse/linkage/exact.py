@@ -1,7 +1,7 @@
 """Who is who by exact identifiers: the NIK with a guard, family card and name, an agency's card, equal descriptions.
 
-Here: table ``edges`` between profiles, and whose a NIK is that several go by. Not here: comparing by weights (model), who ends up as one
-person (people).
+Here: table ``edges`` between profiles, and whose a NIK is that several go by. Not here: comparing by weights (model),
+who ends up as one person (people).
 
 An equal NIK is proof only while name and birth date do not speak against it: a mother's NIK stands beside a child's
 name, a twin's beside the other's. A clash goes to people, never to a link.

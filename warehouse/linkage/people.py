@@ -128,21 +128,35 @@ FROM (SELECT count(*) AS persons FROM nodes, agencies WHERE agencies.bit & nodes
 
 CREATE TEMP TABLE name_frequencies AS SELECT name_key, count(*) AS bearers FROM nodes GROUP BY name_key;
 
--- Who looks for somebody: people no registry shows under their number. Everyone else waits to be looked for, and only
--- those whom a seeker could meet are compared at all.
-CREATE TEMP TABLE seekers AS SELECT * FROM nodes WHERE NOT is_registry OR nik IS NULL;
+-- Who is compared at all: people without a number, whoever of the others they could meet, and numbers so near each
+-- other that one of them may be a slip. Everybody else is known by number, and two whole numbers are two people.
+CREATE TEMP TABLE unnumbered AS SELECT * FROM nodes WHERE nik IS NULL AND birth IS NOT NULL;
+
+CREATE TEMP TABLE near AS
+SELECT one.node AS one, other.node AS other
+FROM nodes AS one JOIN nodes AS other
+    ON one.birth_key = other.birth_key AND one.first_letter = other.first_letter AND one.is_registry
+    AND NOT other.is_registry AND hamming(one.nik, other.nik) <= 2
+UNION
+SELECT one.node, other.node
+FROM nodes AS one JOIN nodes AS other
+    ON one.birth_key = other.birth_key AND one.last_letter = other.last_letter AND one.is_registry
+    AND NOT other.is_registry AND hamming(one.nik, other.nik) <= 2;
 
 CREATE TEMP TABLE residual AS
-SELECT * FROM seekers
+SELECT * FROM unnumbered
 UNION ALL
 SELECT * FROM nodes
-WHERE is_registry AND nik IS NOT NULL AND (
-    (birth_key, first_letter) IN (SELECT (birth_key, first_letter) FROM seekers)
-    OR (birth_key, last_letter) IN (SELECT (birth_key, last_letter) FROM seekers)
-    OR (name_key, birth_month) IN (SELECT (name_key, birth_month) FROM seekers)
-    OR (name_key, birth_year_day) IN (SELECT (name_key, birth_year_day) FROM seekers)
-    OR (name_key, birth_day) IN (SELECT (name_key, birth_day) FROM seekers)
-    OR (father, mother, birth_month) IN (SELECT (father, mother, birth_month) FROM seekers)
+WHERE nik IS NOT NULL AND (
+    (birth_key, first_letter) IN (SELECT (birth_key, first_letter) FROM unnumbered)
+    OR (birth_key, last_letter) IN (SELECT (birth_key, last_letter) FROM unnumbered)
+    OR (name_key, birth_month) IN (SELECT (name_key, birth_month) FROM unnumbered)
+    OR (name_key, birth_year_day) IN (SELECT (name_key, birth_year_day) FROM unnumbered)
+    OR (name_key, birth_day) IN (SELECT (name_key, birth_day) FROM unnumbered)
+    OR (father, mother, birth_month) IN (
+        SELECT (father, mother, birth_month) FROM unnumbered WHERE father IS NOT NULL AND mother IS NOT NULL
+    )
+    OR node IN (SELECT one FROM near UNION ALL SELECT other FROM near)
 );
 """
 
