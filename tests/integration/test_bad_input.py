@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests import samples
@@ -88,6 +89,23 @@ def _scientific_nik(rows: list[dict[str, Any]]) -> None:
     rows[0]["nik"] = "3.67101E+15"
 
 
+def _sheet() -> bytes:
+    """A polsek's month of twenty good sessions, and one each in no kelurahan, of minus five people, of no segment."""
+    good = samples.good_rows("polri/outreach")[0]
+    days = [f"{EARLIER.label}-{day:02d}" for day in range(1, 24)]
+    rows = [good | {"tanggal": day} for day in days]
+    rows[20]["kelurahan"] = "Antah Berantah"
+    rows[21]["jumlah_hadir"] = "-5"
+    rows[22]["segmen"] = "PETANI"
+    return samples.as_file("polri/outreach", rows)[0]
+
+
+def _participants_of_no_segment() -> bytes:
+    rows = [row | {"blth_iuran": EARLIER.label} for row in samples.good_rows("bpjstk/participants")]
+    rows[0]["segmen"] = "MAGANG"
+    return samples.as_file("bpjstk/participants", rows, shape="participants_csv")[0]
+
+
 # Name -> (file name, bytes): files that come by hand for a puskesmas each.
 FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "empty": ("empty.csv", lambda: b""),
@@ -138,6 +156,13 @@ def battered(
     expired = _with_expired_agreement(home, folder / "project")
     night.ingest_file(EPPGBM, EARLIER, parts[-1], _file(folder, "expired.csv", _eppgbm_csv()), s=expired)
     verdicts["expired"] = newest("verdicts", "judged_at")
+
+    for name, dataset, part, file, data in (
+        ("sheet", "polri/outreach", "benda", "sheet.xlsx", _sheet()),
+        ("no_segment", "bpjstk/participants", "cikokol", "participants.csv", _participants_of_no_segment()),
+    ):
+        night.ingest_file(dataset, EARLIER, part, _file(folder, file, data), s=home)
+        verdicts[name] = newest("verdicts", "judged_at")
 
     faults = {
         "html": ("portal", "portal/investment"),
@@ -203,6 +228,42 @@ def test_a_nik_in_scientific_notation_takes_its_row_out_and_says_which(battered:
         "select column_name, source_row from quarantined_rows where verdict_id = :v", v=verdict["verdict_id"]
     )
     assert {row["column_name"] for row in pointers} == {"nik"}
+
+
+def test_a_segment_nobody_knows_holds_the_file_and_names_the_rule(battered: Home):
+    verdict = battered.verdicts["no_segment"]
+    failed = battered.led.rows(
+        "select rule_code from rule_results where verdict_id = :v and outcome = 'fail' and severity = 'stop'",
+        v=verdict["verdict_id"],
+    )
+    assert verdict["verdict"] == "held"
+    assert "JAMSOSTEK-006" in {row["rule_code"] for row in failed}
+
+
+def test_a_sheet_s_impossible_sessions_are_put_aside_and_the_mart_counts_them(battered: Home):
+    verdict = battered.verdicts["sheet"]
+    assert (verdict["rows_read"], verdict["rows_admitted"], verdict["rows_quarantined"]) == (23, 20, 3)
+    pointers = battered.led.rows(
+        "select rule_code, source_row from quarantined_rows where verdict_id = :v", v=verdict["verdict_id"]
+    )
+    assert {row["rule_code"] for row in pointers} == {"OUTREACH-001", "OUTREACH-004", "POLRI__OUTREACH-CODE-segmen"}
+    with duckdb.connect(str(battered.s.build_file), read_only=True) as con:
+        found = con.execute(
+            "select kemendagri_code, measure, numerator from marts.outreach_by_area_month where period_start = ?"
+            " and segment = 'all' and area_level = 'kelurahan' and numerator > 0"
+            " and measure in ('sessions', 'people_reached', 'rows_put_aside')",
+            [EARLIER.start],
+        ).fetchall()
+        by_segment = con.execute(
+            "select distinct segment from marts.outreach_by_area_month where measure = 'sessions' and period_start = ?",
+            [EARLIER.start],
+        ).fetchall()
+    assert set(found) == {
+        ("36.71.04.1004", "sessions", 20),
+        ("36.71.04.1004", "people_reached", 600),
+        ("36.71.04.0000", "rows_put_aside", 3),
+    }
+    assert {segment for (segment,) in by_segment} == {"all", "BPU", "pedagang"}
 
 
 @pytest.mark.parametrize(
