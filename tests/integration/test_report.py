@@ -80,7 +80,7 @@ def test_pages_are_whole_and_load_nothing_from_elsewhere(site: Path):
                 assert tab.evaluate("document.documentElement.scrollWidth") <= width, (page.name, width)
         browser.close()
     assert all(url.startswith("file:") for url in asked)
-    assert scan.scan(pages) == []
+    assert scan.scan_paths(pages) == []
 
 
 def test_the_figures_page_shows_the_release_and_hides_what_it_hides(site: Path, home: Settings):
