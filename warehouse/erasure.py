@@ -467,6 +467,8 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
         if path.exists():
             persons = [key for one in led.rows(sa.select(ledger.erasures)) for key in one["person_keys"] or ()]
             look("micro", f"micro {row['release_id']}", pseudonymised.rows_of(s, row["release_id"], persons))
+    if s.build_file.exists() and not _is_built_since(led):
+        hits.append("build: older than the erasure")
     if hits:
         raise WarehouseError(
             "ERASURE_NOT_PROVEN",
@@ -483,6 +485,17 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
             {"proven_at": s.utc_now(), "person_keys": None},
         )
     return dict(searched)
+
+
+def _is_built_since(led: Ledger) -> bool:
+    """Whether the build file was made after the last erasure: it holds facts by pseudonym."""
+    (erased,) = led.rows(sa.select(sa.func.max(ledger.erasures.c.erased_at).label("erased_at")))
+    (built,) = led.rows(
+        sa.select(sa.func.max(ledger.builds.c.started_at).label("started_at")).where(ledger.builds.c.outcome == "built")
+    )
+    if erased["erased_at"] is None:
+        return True
+    return built["started_at"] is not None and built["started_at"] >= erased["erased_at"]
 
 
 def _other_files(s: Settings) -> Iterator[Path]:

@@ -296,6 +296,11 @@ def test_a_scan_proves_it(erased: Settings, tmp_path: Path):
     erasure.prove(s, Ledger(s.ledger))
     with pytest.raises(WarehouseError, match=r"ERASURE_NOT_PROVEN.*notes\.zip"):
         erasure.prove(s, Ledger(s.ledger), Values.of(nik=[NIK]))
+    (s.home / "notes.zip").unlink()
+    # A build from before would hold the person's facts under a pseudonym.
+    s.build_file.touch()
+    with pytest.raises(WarehouseError, match="build: older than the erasure"):
+        erasure.prove(s, Ledger(s.ledger))
 
 
 def comes_again(s: Settings, part: str) -> None:
