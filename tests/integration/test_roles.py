@@ -17,6 +17,7 @@ import duckdb
 import pytest
 
 from warehouse import analyst, folders, ledger, micro, night, release, report
+from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
 from warehouse.release.state import MICRO_FILE
@@ -132,6 +133,14 @@ def test_each_role_reads_its_own(shared: Settings, role: str, marts: bool, ops: 
         "reports": can(role, read(s.reports_dir / "current" / "index.html")),
     }
     assert found == {"marts": marts, "ops": ops, "micro": micro, "reports": reports}
+
+
+def test_what_is_for_one_agency_lies_under_its_name(shared: Settings):
+    """So that the site's proxy can let each agency's staff into its own prefix only."""
+    tables = tuple(contract.table for contract in load_contracts(shared.contracts_dir).values())
+    names = [path.name for path in (shared.reports_dir / "current" / "dataset").iterdir()]
+    assert len(names) >= len(tables)
+    assert [name for name in names if not name.startswith(tables)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
