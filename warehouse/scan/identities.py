@@ -63,18 +63,14 @@ def _held_sql(contract: Contract, relation: str) -> str:
     kept = {column.name for column in vault.vault_columns(contract)}
 
     def column(*names: str) -> str:
-        return next((f'"{name}"' for name in names if name in kept), "NULL")
+        return next((f'CAST("{name}" AS VARCHAR)' for name in names if name in kept), "CAST(NULL AS VARCHAR)")
 
-    def digits(name: str) -> str:
-        return f"CAST(regexp_replace(CAST({column(name)} AS VARCHAR), '[^0-9]', '', 'g') AS VARCHAR)"
-
-    return (
-        f"SELECT {digits(NIK)} AS {NIK}, {digits(KK)} AS {KK}, {digits(_KPJ)} AS {_KPJ},"
-        f" CAST({column(*LINKAGE_COLUMNS['name'])} AS VARCHAR) AS name,"
-        f" CAST({column(*LINKAGE_COLUMNS['parent_name'])} AS VARCHAR) AS parent,"
-        f" strftime(CAST({column(*LINKAGE_COLUMNS['birth_date'])} AS DATE), '%Y-%m-%d') AS born, nik_key"
-        f" FROM ({relation})"
-    )
+    named = {NIK: (NIK,), KK: (KK,), _KPJ: (_KPJ,), "name": LINKAGE_COLUMNS["name"]}
+    named |= {"parent": LINKAGE_COLUMNS["parent_name"], "born": LINKAGE_COLUMNS["birth_date"]}
+    # A person stands in a file of every month: once is enough for what follows.
+    distinct = ", ".join(f"{column(*names)} AS {role}" for role, names in named.items())
+    digits = ", ".join(f"regexp_replace({name}, '[^0-9]', '', 'g') AS {name}" for name in (NIK, KK, _KPJ))
+    return f"SELECT * REPLACE ({digits}) FROM (SELECT DISTINCT {distinct}, nik_key FROM ({relation}))"
 
 
 def _public_names(s: Settings) -> Iterator[str]:

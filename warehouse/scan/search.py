@@ -151,7 +151,7 @@ def _plain(data: bytes, mask: bytes, values: Values, is_text: bool, with_shapes:
         hits += _phones(data, values, with_shapes)
     if with_shapes or values.emails:
         hits += _emails(data, values, with_shapes)
-    if (with_shapes or values.kpj) and b"kpj" in data.lower():
+    if is_text and (with_shapes or values.kpj):
         hits += [
             Hit(KPJ, start)
             for start, number in shapes.membership_numbers(data)

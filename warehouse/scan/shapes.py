@@ -9,6 +9,7 @@ women; of issue), a serial. There is no check digit.
 
 import re
 import time
+from collections.abc import Iterator
 from datetime import date
 
 # Province -> highest code of its kabupaten (from 01) and of its kota (from 71; 0 = none), past and present ones alike:
@@ -85,9 +86,14 @@ def is_somebodys(address: re.Match[bytes]) -> bool:
     return not _NOBODYS_DOMAINS.search(address[1])
 
 
-def membership_numbers(data: bytes) -> list[tuple[int, bytes]]:
+def membership_numbers(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Labelled Jamsostek membership numbers (KPJ): 11 digits say nothing by themselves."""
-    return [(match.start(1), match[1]) for match in _LABELLED_KPJ.finditer(data)]
+    lower = data.lower()
+    at = lower.find(b"kpj")
+    while at >= 0:
+        if match := _LABELLED_KPJ.match(data, at):
+            yield match.start(1), match[1]
+        at = lower.find(b"kpj", at + 3)
 
 
 def day_of(match: re.Match[bytes]) -> str | None:

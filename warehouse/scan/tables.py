@@ -73,7 +73,8 @@ class Table:
             for i in range(kind.num_fields):
                 self._column(name, column.field(i))
         elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-            self._dates(name, pc.strftime(column.drop_null(), "%Y-%m-%d"))
+            if shapes.is_birth_column(name):
+                self._dates(name, pc.strftime(column.drop_null(), "%Y-%m-%d"))
         elif _is_number(kind):
             self._numbers(name, column.drop_null())
         elif _is_text(kind):
@@ -93,7 +94,7 @@ class Table:
         self._count(name, (hit.kind for hit in search_numbers(numbers, self.values, with_shapes=self.with_shapes)))
 
     def _dates(self, name: str, days: pa.Array) -> None:
-        if not self.with_shapes or not shapes.is_birth_column(name):
+        if not self.with_shapes:
             return
         for day, count in _counted(days):
             if not day.endswith("-01") and self.values.is_small_group(day):
