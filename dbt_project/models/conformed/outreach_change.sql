@@ -1,8 +1,9 @@
 /*
-New BPU members of each kelurahan in the half year (183 days) after its first session and before it. A kelurahan without a
-session takes the mean first day of those with one. Assignment is by kecamatan: the three that held most sessions.
+New BPU members of each kelurahan in the half year (184 days) from its first session on and before it: who signs up at the
+session itself counts as after. A kelurahan without a session takes the mean first day of those with one. Assignment is by
+kecamatan: the three that held most sessions.
 */
-{% set window = 183 %}
+{% set window = 184 %}
 with sessions as (
     select distinct kemendagri_code, held_on, session_number
     from {{ ref('fct_outreach_session') }}
@@ -74,8 +75,8 @@ registered as (
     select
         kelurahan.kemendagri_code,
         {%- for name, low, high in [
-            ('after', 1, window), ('before', -window, -1), ('late_before', -(window // 2), -1),
-            ('early_before', -2 * (window // 2), -(window // 2) - 1),
+            ('after', 0, window - 1), ('before', -window, -1), ('late_before', -(window // 2), -1),
+            ('early_before', -window, -(window // 2) - 1),
         ] %}
         sum(case when {{ days_between('kelurahan.first_held_on', 'first.registered_on') }} between {{ low }} and {{ high }}
             then 1 else 0 end) as new_{{ name }}{{ ',' if not loop.last }}
@@ -92,7 +93,7 @@ select
     kelurahan.is_treated,
     bordering.kemendagri_code is not null and not kelurahan.is_treated as is_neighbour,
     kelurahan.first_held_on,
-    cast({{ dbt.dateadd('day', window, 'kelurahan.first_held_on') }} as date) as window_ends_on,
+    cast({{ dbt.dateadd('day', window - 1, 'kelurahan.first_held_on') }} as date) as window_ends_on,
     cast(coalesce(pbpu.pbpu, 0) as bigint) as pbpu,
     cast(coalesce(registered.new_after, 0) as bigint) as new_after,
     cast(coalesce(registered.new_before, 0) as bigint) as new_before,
