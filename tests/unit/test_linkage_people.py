@@ -172,12 +172,7 @@ def linked(rows: list[dict]) -> set[frozenset[int]]:
     with duckdb.connect() as fresh:
         names.define(fresh)
         fresh.register("identities", given_rows)
-        added = {"lake_facts": ("record_key", "kelurahan", "relation"), "card_places": ("kk_key", "kelurahan")}
-        for name, columns in added.items():
-            fresh.execute(
-                f"CREATE VIEW {name} AS SELECT {', '.join(f'NULL::VARCHAR AS {column}' for column in columns)}"
-            )
-        profiles.from_identities(fresh)
+        profiles.alone(fresh)
         exact.make(fresh)
         review.apply(fresh, [])
         people.label(fresh)

@@ -112,6 +112,13 @@ def from_identities(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_PROFILES)
 
 
+def alone(connection: duckdb.DuckDBPyConnection) -> None:
+    """The same from ``identities`` alone, without what other relations add."""
+    connection.execute(f"CREATE TEMP VIEW lake_facts AS {_nothing(('record_key', *_LAKE_ROLES))}")
+    connection.execute(f"CREATE TEMP VIEW card_places AS {_nothing(('kk_key', 'kelurahan'))}")
+    from_identities(connection)
+
+
 def _nothing(columns: Iterable[str]) -> str:
     """A typed SELECT without rows, so that a union stands whatever has been delivered."""
     types = ", ".join(f"CAST(NULL AS {'DATE' if name == 'birth_date' else 'VARCHAR'}) AS {name}" for name in columns)

@@ -26,10 +26,11 @@ Decision = Literal["link", "not_link", "unsure"]
 DECISIONS: tuple[Decision, ...] = ("link", "not_link", "unsure")
 _REASON_LENGTH = 10
 
-# What is told apart about a record, under the pseudonym key.
+# What is told of a record, under the pseudonym key; a registry child's parents come from others' rows and stay out.
 _PROFILE_KEY = (
-    "pseudonym('profile', concat_ws('|', dataset, name_key, birth, sex, father, mother, card, nik))"
-)  # fmt: skip
+    "pseudonym('profile', concat_ws('|', profiles.dataset, name_key, birth, sex,"
+    " CASE WHEN profiles.kk_key IS NULL THEN concat_ws('/', father, mother) END, card, nik))"
+)
 
 _QUEUE = """
 SELECT
@@ -137,12 +138,21 @@ _SHOWN = ("dataset", "nik", "name", "birth_date", "sex", "parent_name", "rt", "r
 
 def _records(s: Settings, led: Ledger, contracts: Contracts, record_keys: list[str]) -> list[dict[str, Any]]:
     with vault.connect(s) as connection:
-        connection.execute(f"CREATE VIEW identities AS {profiles.identities_sql(s, led, contracts)}")
-        found = connection.execute(
-            f"SELECT record_key, {', '.join(_SHOWN)} FROM identities WHERE record_key IN $keys", {"keys": record_keys}
-        ).to_arrow_table()
+        _fetch(connection, s, led, contracts, record_keys)
+        found = connection.execute(f"SELECT record_key, {', '.join(_SHOWN)} FROM identities").to_arrow_table()
     rows = {row.pop("record_key"): row for row in found.to_pylist()}
     return [rows[key] for key in record_keys if key in rows]
+
+
+def _fetch(
+    connection: duckdb.DuckDBPyConnection, s: Settings, led: Ledger, contracts: Contracts, record_keys: Iterable[str]
+) -> None:
+    """Create ``identities`` with these records alone."""
+    connection.execute("CREATE TEMP TABLE wanted AS SELECT unnest($keys) AS record_key", {"keys": list(record_keys)})
+    everyone = profiles.identities_sql(s, led, contracts)
+    connection.execute(
+        f"CREATE TEMP TABLE identities AS SELECT * FROM ({everyone}) SEMI JOIN wanted USING (record_key)"
+    )
 
 
 def decide(
@@ -191,12 +201,11 @@ def _profile_keys(s: Settings, led: Ledger, contracts: Contracts, record_keys: t
     with vault.connect(s) as connection:
         names.define(connection)
         vault.define_pseudonym(connection, keys.pseudonym_key(s))
-        profiles.make(connection, s, led, contracts)
+        _fetch(connection, s, led, contracts, record_keys)
+        profiles.alone(connection)
         found = dict(
             connection.execute(
-                f"SELECT records.record_key, {_PROFILE_KEY.replace('dataset', 'profiles.dataset')}"
-                " FROM records JOIN profiles USING (profile) WHERE records.record_key IN $keys",
-                {"keys": list(record_keys)},
+                f"SELECT records.record_key, {_PROFILE_KEY} FROM records JOIN profiles USING (profile)"
             ).fetchall()
         )
     return [found[key] for key in record_keys]
