@@ -212,4 +212,5 @@ def _read_state(s: Settings, version: str) -> dict[str, list[int]]:
 def _write_state(s: Settings, version: str, clean: dict[str, list[int]]) -> None:
     draft = s.home / f".{_STATE}.{os.getpid()}"
     draft.write_text(json.dumps({"version": version, "clean": clean}), encoding="utf-8")
+    draft.chmod(0o600)
     draft.replace(s.home / _STATE)

@@ -258,6 +258,12 @@ def _inside_run(data: bytes, start: int, stop: int, values: Values) -> list[Hit]
     """Known numbers within a longer run of digits: values stored end to end, or written as their text's hexadecimal."""
     if not len(values.nik) and not len(values.kk):
         return []
+    if stop - start < 2 * _WIDTH:
+        # Hashes are full of such runs: for so few windows arrays cost more than they save.
+        found = [(i, int(data[i : i + _WIDTH])) for i in range(start, stop - _WIDTH + 1)]
+        return [
+            Hit(NIK if n in values.nik_set else KK, i) for i, n in found if n in values.nik_set or n in values.kk_set
+        ]
     digits = np.frombuffer(data, dtype=np.uint8, count=stop - start, offset=start).astype(np.int64) - ord("0")
     hits = _windows(digits, values, start, 1)
     for phase in (0, 1):

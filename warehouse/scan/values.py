@@ -106,10 +106,13 @@ class Values:
     def name_pairs(self) -> frozenset[tuple[bytes, bytes]]:
         return frozenset(self.names)
 
-    @property
-    def is_of_vault(self) -> bool:
-        """Whether these are the vault's: then shapes count too, for what was never admitted is in no vault."""
-        return bool(self.version)
+    @cached_property
+    def nik_set(self) -> frozenset[int]:
+        return frozenset(self.nik.tolist())
+
+    @cached_property
+    def kk_set(self) -> frozenset[int]:
+        return frozenset(self.kk.tolist())
 
     def is_small_group(self, day: str) -> bool:
         """Whether so few were born on a day that it points at one of them; a day nobody was born on points too."""
