@@ -18,7 +18,7 @@ from tests.sandbox_home import NOW
 from warehouse import analyst
 from warehouse.settings import PROJECT_DIR, Settings
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 GUIDE = PROJECT_DIR / "docs" / "guides" / "analyst.md"
 Rows = list[dict[str, Any]]
