@@ -9,7 +9,7 @@ import pytest
 from stage import check_outcomes, runs
 
 from tests.sandbox_home import NOW, TONIGHT
-from warehouse import night, serve
+from warehouse import night, scan, serve
 from warehouse.sandbox import control
 from warehouse.settings import Settings
 
@@ -50,3 +50,5 @@ def test_a_night_under_a_real_scheduler(new_home: Settings, agencies_home: tuple
             if path.is_file():
                 found = set(re.findall(rb"(?<!\d)\d{16}(?!\d)", path.read_bytes()))
                 assert not found & known, f"identity numbers in {path.relative_to(s.home)}"
+    # The night looked before Airflow had written all it writes: database, XComs and logs once more, with names.
+    assert [str(finding) for finding in scan.scan_home(s, again=True).findings] == []
