@@ -2,11 +2,13 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warehouse import spreadsheet
 from warehouse.spreadsheet import harmless, write_csv
 
 
@@ -31,3 +33,14 @@ def test_no_written_cell_begins_a_formula(rows):
         for cell in row:
             assert cell.lstrip()[:1] not in {"=", "@"}
             assert cell[:1] not in {"\t", "\r", "\n"}
+
+
+def test_every_export_goes_through_it():
+    source = Path(spreadsheet.__file__).parent
+    writers = ("csv.writer(", "csv.DictWriter(", "to_csv(", "FORMAT csv", "xlsxwriter")
+    direct = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if "sandbox" not in path.parts and any(one in path.read_text(encoding="utf-8") for one in writers)
+    }
+    assert direct == {"spreadsheet.py"}
