@@ -385,6 +385,28 @@ def test_oedema_counts_as_severely_wasted_and_underweight(built):
 
 
 @pytest.mark.parametrize(
+    ("score", "limit"), [("waz", -6), ("waz", 5), ("whz", -5), ("whz", 5), ("baz", -5), ("baz", 5)]
+)
+def test_scores_of_weight_are_flagged_beyond_their_limits(built, score, limit):
+    table, where = {
+        "waz": ("who2006_wfa", "age_days = 800"), "whz": ("who2006_wfh", "height_cm = 88"),
+        "baz": ("who2006_bfa", "age_days = 800"),
+    }[score]  # fmt: skip
+    power, m, s = built.execute(f"SELECT l, m, s FROM reference.{table} WHERE sex = 1 AND {where}").fetchone()
+    side = 1 if limit > 0 else -1
+    second, third = (m * (1 + power * s * z * side) ** (1 / power) for z in (2, 3))
+
+    def flagged(z: float) -> tuple[float, bool]:
+        value = third + (abs(z) - 3) * (third - second)
+        weight = value * 0.88**2 if score == "baz" else value
+        found = one(built, height_cm=88.0, measured_how="standing", weight_kg=weight)
+        return found[score], found[f"is_{score}_flagged"]
+
+    assert flagged(limit + 0.004 * side) == (limit, False)
+    assert flagged(limit + 0.006 * side) == (pytest.approx(limit + 0.01 * side), True)
+
+
+@pytest.mark.parametrize(
     ("z", "category"),
     [(-2.004, "normal"), (-2.006, "stunted"), (-3.004, "stunted"), (-3.006, "severely_stunted"), (3.004, "normal"),
      (3.006, "tall")],
