@@ -107,7 +107,13 @@ breadwinners as (
             member.*,
             row_number() over (
                 partition by period_start, ranking, family_key
-                order by case when relation_code = '1' then 0 else 1 end, age_years desc, person_key
+                -- The row's place before its pseudonym: a change of keys changes no figure.
+                order by
+                    case when relation_code = '1' then 0 else 1 end,
+                    age_years desc,
+                    delivery_id,
+                    source_row,
+                    person_key
             ) as choice
         from {{ ref('fct_registry_member') }} as member
         where is_in_scope and is_working and (relation_code = '1' or age_years between 15 and 64)
