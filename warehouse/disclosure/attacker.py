@@ -1,0 +1,264 @@
+"""What an attacker can say of each hidden cell: bounds from all sums, passed along first, by linear programming then.
+
+Passing bounds along every equation and line is fast and finds nearly all that can be found; what it finds is true. What
+it does not find, linear programs do (HiGHS): each gives one table that agrees with everything shown, and the cells that
+differ widely between such tables are safe. Not here: hiding (hiding).
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linprog
+from scipy.sparse.csgraph import connected_components
+
+from warehouse.disclosure.cells import System
+
+_MOST = 1e9
+_FAR = 10.0
+# An interval is narrow when it misses its width by more than what solvers round.
+_SLACK = 1e-6
+# Variables of one linear program; components are put together up to this size.
+_BATCH = 6000
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The equations and lines among some classes; ``classes`` gives their places in the whole system."""
+
+    classes: np.ndarray
+    totals: np.ndarray
+    part_start: np.ndarray
+    parts: np.ndarray
+    line_holds: np.ndarray
+    families: list[tuple[int, np.ndarray]]
+
+    @property
+    def equation_of_part(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.totals)), np.diff([*self.part_start, len(self.parts)]))
+
+
+@dataclass
+class Bounds:
+    """Lowest and highest value each cell can have, [class, area]."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def width(self) -> np.ndarray:
+        return self.high - self.low
+
+
+def components(s: System, shown: np.ndarray) -> np.ndarray:
+    """For each class the number of its component: classes that are joined by equations on hidden cells."""
+    has_hidden = ~shown.all(axis=1)
+    of = s.equation_of_part
+    rows = np.concatenate([of, np.arange(len(s.totals))])
+    columns = np.concatenate([s.parts, s.totals])
+    joins = has_hidden[columns]
+    edges = sparse.coo_matrix(
+        (np.ones(joins.sum()), (rows[joins], columns[joins] + len(s.totals))),
+        shape=(len(s.totals) + len(s.value),) * 2,
+    )
+    return connected_components(edges, directed=False)[1][len(s.totals) :]
+
+
+def sums_among(s: System, chosen: np.ndarray) -> Sums:
+    """All equations in which a chosen class stands, with every class in them."""
+    of = s.equation_of_part
+    touched = chosen[s.totals].copy()
+    np.logical_or.at(touched, of, chosen[s.parts])
+    is_in = chosen.copy()
+    is_in[s.totals[touched]] = True
+    is_in[s.parts[touched[of]]] = True
+    place = np.cumsum(is_in) - 1
+    sizes = np.diff([*s.part_start, len(s.parts)])[touched]
+    return Sums(
+        classes=np.flatnonzero(is_in),
+        totals=place[s.totals[touched]],
+        part_start=np.cumsum([0, *sizes], dtype=int)[:-1],
+        parts=place[s.parts[touched[of]]],
+        line_holds=s.line_holds[is_in],
+        families=s.areas.families,
+    )
+
+
+def bounds(s: System, sums: Sums, shown: np.ndarray, sweeps: int) -> Bounds:
+    """Bounds of the cells of ``sums`` passed along until little changes, at most ``sweeps`` times."""
+    value, known = s.value[sums.classes], shown[sums.classes]
+    found = Bounds(np.where(known, value, 0).astype(float), np.where(known, value, _MOST).astype(float))
+    before = np.inf
+    for _ in range(sweeps):
+        _pass_equations(sums, found)
+        for a, parts in sums.families:
+            _pass_line(sums.line_holds[:, a], a, parts, found)
+        now = found.width.clip(max=1e6).sum()
+        if before - now < 0.5:
+            break
+        before = now
+    return found
+
+
+def _pass_equations(sums: Sums, b: Bounds) -> None:
+    if not len(sums.totals):
+        return
+    low, high, of = b.low[sums.parts], b.high[sums.parts], sums.equation_of_part
+    sum_low = np.add.reduceat(low, sums.part_start, axis=0)
+    sum_high = np.add.reduceat(high, sums.part_start, axis=0)
+    np.maximum.at(b.low, sums.totals, sum_low)
+    np.minimum.at(b.high, sums.totals, sum_high)
+    np.minimum.at(b.high, sums.parts, b.high[sums.totals][of] - sum_low[of] + low)
+    np.maximum.at(b.low, sums.parts, b.low[sums.totals][of] - sum_high[of] + high)
+
+
+def _pass_line(holds: np.ndarray, a: int, parts: np.ndarray, b: Bounds) -> None:
+    rows = np.flatnonzero(holds)
+    low, high = b.low[np.ix_(rows, parts)], b.high[np.ix_(rows, parts)]
+    sum_low, sum_high = low.sum(axis=1), high.sum(axis=1)
+    total_low = np.maximum(b.low[rows, a], sum_low)
+    total_high = np.minimum(b.high[rows, a], sum_high)
+    b.low[rows, a], b.high[rows, a] = total_low, total_high
+    b.high[rows[:, None], parts] = np.minimum(high, (total_high - sum_low)[:, None] + low)
+    b.low[rows[:, None], parts] = np.maximum(low, (total_low - sum_high)[:, None] + high)
+
+
+def attack(s: System, shown: np.ndarray, room: np.ndarray, seconds: float) -> tuple[np.ndarray, int]:
+    """(cells an attacker can place within less than their room, how many the time did not suffice to prove).
+
+    The latter are judged by the bounds passed along alone.
+    """
+    until = time.monotonic() + seconds
+    narrow = np.zeros(s.value.shape, dtype=bool)
+    sums = sums_among(s, ((room > 0) | ~shown).any(axis=1))
+    found = bounds(s, sums, shown, 100)
+    wanted = room[sums.classes]
+    narrow[sums.classes] = found.width < wanted - _SLACK
+    wanted = np.where(narrow[sums.classes], 0, wanted)
+    unproven = 0
+    for problem in _problems(s, sums, found, wanted):
+        if time.monotonic() > until:
+            unproven += int(problem.wanted.astype(bool).sum())
+            continue
+        for cell in problem.narrow(until):
+            narrow[sums.classes[cell[0]], cell[1]] = True
+    return narrow, unproven
+
+
+@dataclass
+class _Problem:
+    """Some components of the hidden cells: A x = b, low <= x <= high, and the width that is wanted of each."""
+
+    matrix: sparse.csr_matrix
+    right: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    truth: np.ndarray
+    wanted: np.ndarray
+    component: np.ndarray
+    cells: list[tuple[int, int]]
+
+    def narrow(self, until: float) -> list[tuple[int, int]]:
+        """The cells whose interval is narrower than wanted: one cell of each component at a time is pushed up and down,
+        and every table that comes out widens what is known of the others."""
+        least, most = self.truth.copy(), self.truth.copy()
+        waiting = (self.wanted > 0) & (most - least < self.wanted - _SLACK)
+        found = []
+        while waiting.any() and time.monotonic() < until:
+            candidates = np.flatnonzero(waiting)
+            _, first = np.unique(self.component[candidates], return_index=True)
+            pushed = candidates[first]
+            for sign in (-1.0, 1.0):
+                goal = np.zeros(len(self.truth))
+                goal[pushed] = sign
+                # The others lean the same way a little, so that one table serves several cells.
+                goal[candidates] += sign * 1e-3
+                solved = linprog(
+                    goal, A_eq=self.matrix, b_eq=self.right, bounds=np.stack([self.low, self.high], axis=1),
+                    method="highs",
+                )  # fmt: skip
+                if solved.x is not None:
+                    least, most = np.minimum(least, solved.x), np.maximum(most, solved.x)
+            waiting &= most - least < self.wanted - _SLACK
+            found += [self.cells[p] for p in pushed if waiting[p]]
+            waiting[pushed] = False
+        return found
+
+
+def _problems(s: System, sums: Sums, found: Bounds, wanted: np.ndarray) -> Iterator[_Problem]:
+    """Linear programs over the components that hold an open cell, several small ones in each."""
+    is_free = found.width > _SLACK
+    number = np.full(is_free.shape, -1)
+    number[is_free] = np.arange(is_free.sum())
+    rows, columns, signs, right, count = [], [], [], [], 0
+    of = sums.equation_of_part
+    fixed = np.where(is_free, 0.0, found.low)
+    for classes, sign, equation in ((sums.parts, 1.0, of), (sums.totals, -1.0, np.arange(len(sums.totals)))):
+        at, area = np.nonzero(is_free[classes])
+        rows.append(equation[at] * is_free.shape[1] + area)
+        columns.append(number[classes[at], area])
+        signs.append(np.full(len(at), sign))
+    known = fixed[sums.totals].copy()
+    if len(sums.totals):
+        known -= np.add.reduceat(fixed[sums.parts], sums.part_start, axis=0)
+    right.append(known.ravel())
+    count = known.size
+    for a, parts in sums.families:
+        holds = np.flatnonzero(sums.line_holds[:, a])
+        for areas, sign in ((parts, 1.0), (np.array([a]), -1.0)):
+            at, area = np.nonzero(is_free[np.ix_(holds, areas)])
+            rows.append(count + at)
+            columns.append(number[holds[at], areas[area]])
+            signs.append(np.full(len(at), sign))
+        right.append(fixed[holds, a] - fixed[np.ix_(holds, parts)].sum(axis=1))
+        count += len(holds)
+    size = int(is_free.sum())
+    matrix = sparse.csr_matrix(
+        (np.concatenate(signs), (np.concatenate(rows), np.concatenate(columns))), shape=(count, size)
+    )
+    sides = np.concatenate(right)
+    used = np.diff(matrix.indptr) > 0
+    matrix, sides = matrix[used], sides[used]
+    joined = sparse.bmat([[None, matrix.T], [matrix, None]], format="csr")
+    component = connected_components(joined, directed=False)[1][:size]
+    where = np.argwhere(is_free)
+    is_open = wanted[is_free] > 0
+    members = np.bincount(component, minlength=component.max(initial=-1) + 1)
+    batch, filled = [], 0
+    for c in np.unique(component[is_open]):
+        batch.append(c)
+        filled += members[c]
+        if filled >= _BATCH:
+            yield _cut(s.value[sums.classes], found, wanted, matrix, sides, component, where, batch)
+            batch, filled = [], 0
+    if batch:
+        yield _cut(s.value[sums.classes], found, wanted, matrix, sides, component, where, batch)
+
+
+def _cut(
+    value: np.ndarray,
+    found: Bounds,
+    wanted: np.ndarray,
+    matrix: sparse.csr_matrix,
+    sides: np.ndarray,
+    component: np.ndarray,
+    where: np.ndarray,
+    batch: list[int],
+) -> _Problem:
+    chosen = np.flatnonzero(np.isin(component, batch))
+    cut = matrix[:, chosen]
+    used = np.diff(cut.indptr) > 0
+    c, a = where[chosen].T
+    return _Problem(
+        matrix=cut[used],
+        right=sides[used],
+        low=found.low[c, a],
+        # Far beyond any interval that is asked for, near enough to keep the programs bounded.
+        high=np.minimum(found.high[c, a], _FAR * (1 + value.max(initial=0))),
+        truth=value[c, a].astype(float),
+        wanted=wanted[c, a],
+        component=component[chosen],
+        cells=[(int(i), int(j)) for i, j in where[chosen]],
+    )
