@@ -213,6 +213,7 @@ def give_up_tables(pattern: Pattern, narrow: np.ndarray) -> None:
     of_table: dict[tuple[str | None, ...], list[int]] = {}
     for i, key in enumerate(s.keys):
         of_table.setdefault(_table(key), []).append(i)
+    before = int(pattern.row.sum())
     for table, level in levels.items():
         rows = np.array(of_table[table])
         for highest in range(level, -1, -1):
@@ -222,6 +223,12 @@ def give_up_tables(pattern: Pattern, narrow: np.ndarray) -> None:
             if (chosen & ~pattern.row).any():
                 pattern.row |= chosen
                 break
+    if int(pattern.row.sum()) == before:
+        # What gives it away stands in other tables: all that share a sum with it.
+        for c in sums_among(s, narrow.any(axis=1)).classes.tolist():
+            for t in pattern.terms_of[c]:
+                rows = np.array(of_table[_table(s.keys[s.term_series[t]])])
+                pattern.row[rows] |= s.has_row[rows]
     pattern.settle()
 
 
