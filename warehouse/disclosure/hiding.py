@@ -229,6 +229,9 @@ def give_up_tables(pattern: Pattern, narrow: np.ndarray) -> None:
             for t in pattern.terms_of[c]:
                 rows = np.array(of_table[_table(s.keys[s.term_series[t]])])
                 pattern.row[rows] |= s.has_row[rows]
+    if int(pattern.row.sum()) == before:
+        # No row is left that could be hidden: only that rows are absent tells it, as it did before any was hidden.
+        pattern.room[narrow] = 0
     pattern.settle()
 
 
