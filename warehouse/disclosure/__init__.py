@@ -7,7 +7,6 @@ A hidden row has NULL in every number. A row may stand while its bounds and unkn
 a small count.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -84,10 +83,14 @@ class Suppressed:
     pattern: Pattern | None
     proof: "Proof"
 
+    @property
+    def waived(self) -> int:
+        return self.pattern.waived if self.pattern else 0
+
 
 @dataclass(frozen=True)
 class Proof:
-    """What the attack found with exactly these cells shown: narrow ones, and how many it had no time to prove."""
+    """What the attack found with exactly these cells shown: narrow ones, and how many no program settled."""
 
     shown: np.ndarray
     narrow: np.ndarray
@@ -95,7 +98,7 @@ class Proof:
 
 
 def suppress(
-    con: duckdb.DuckDBPyConnection, tables: Sequence[Table], policy: Policy, rules: Rules, attack_seconds: float
+    con: duckdb.DuckDBPyConnection, tables: Sequence[Table], policy: Policy, rules: Rules, programs: int
 ) -> Suppressed:
     """Create each target with the columns of its source and ``row_id__``, small cells hidden.
 
@@ -108,7 +111,7 @@ def suppress(
     if areal:
         system = read(con, [(t.mart, _numbered(t)) for t in areal], rules.families, rules.sums)
         pattern = _pattern(con, areal, system, policy)
-        proof = _protect_and_prove(pattern, attack_seconds)
+        proof = _protect_and_prove(pattern, programs)
     marts, losses = {}, []
     for table in tables:
         if system is not None and pattern is not None and table in areal:
@@ -122,13 +125,12 @@ def suppress(
     return Suppressed(marts, losses, system, pattern, proof)
 
 
-def _protect_and_prove(pattern: Pattern, seconds: float) -> Proof:
+def _protect_and_prove(pattern: Pattern, programs: int) -> Proof:
     """Hide until the attack finds nothing; where only linear programs find something, whole tables are given up."""
-    until = time.monotonic() + seconds
     protect(pattern)
     for _ in range(_ATTEMPTS):
         shown = pattern.shown()
-        narrow, unproven = attack(pattern.s, shown, pattern.room, max(0.0, until - time.monotonic()))
+        narrow, unproven = attack(pattern.s, shown, pattern.room, programs)
         if not narrow.any():
             break
         give_up_tables(pattern, narrow)
@@ -137,7 +139,7 @@ def _protect_and_prove(pattern: Pattern, seconds: float) -> Proof:
 
 
 def attack_released(
-    con: duckdb.DuckDBPyConnection, tables: Sequence[Table], made: Suppressed, seconds: float
+    con: duckdb.DuckDBPyConnection, tables: Sequence[Table], made: Suppressed, programs: int
 ) -> tuple[dict[str, int], int]:
     """(narrow cells by mart, cells left unproven): the attack on the numbers that stand in the targets.
 
@@ -157,7 +159,7 @@ def attack_released(
     shown = shown_cells(s, visible) | made.pattern.public
     narrow, unproven = made.proof.narrow, made.proof.unproven
     if (shown & ~made.proof.shown).any():
-        narrow, unproven = attack(s, shown, made.pattern.room, seconds)
+        narrow, unproven = attack(s, shown, made.pattern.room, programs)
     found: dict[str, int] = {}
     owner = {int(c): s.keys[i][""] for c, i in zip(s.term_class[::-1], s.term_series[::-1], strict=True)}
     for c in np.nonzero(narrow)[0]:

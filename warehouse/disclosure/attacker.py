@@ -2,12 +2,12 @@
 
 Passing bounds along every equation and line is fast and finds nearly all that can be found; what it finds is true. What
 it does not find, linear programs do (HiGHS): each gives one table that agrees with everything shown, and the cells that
-differ widely between such tables are safe. Not here: hiding (hiding).
+differ widely between such tables are safe. How much they may do is counted in programs and steps, not in time: equal
+data are hidden alike on any machine. Not here: hiding (hiding).
 """
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -20,8 +20,10 @@ _MOST = 1e9
 _FAR = 10.0
 # An interval is narrow when it misses its width by more than what solvers round.
 _SLACK = 1e-6
-# Variables of one linear program; components are put together up to this size.
+# Variables of one linear program: small components are put together up to this size, larger ones are left to the
+# bounds passed along.
 _BATCH = 6000
+_STEPS = 30_000
 
 
 @dataclass(frozen=True)
@@ -125,25 +127,25 @@ def _pass_line(holds: np.ndarray, a: int, parts: np.ndarray, b: Bounds) -> None:
     b.low[rows[:, None], parts] = np.maximum(low, (total_low - sum_high)[:, None] + high)
 
 
-def attack(s: System, shown: np.ndarray, room: np.ndarray, seconds: float) -> tuple[np.ndarray, int]:
-    """(cells an attacker can place within less than their room, how many the time did not suffice to prove).
+def attack(s: System, shown: np.ndarray, room: np.ndarray, programs: int) -> tuple[np.ndarray, int]:
+    """(cells an attacker can place within less than their room, how many cells no program settled).
 
-    The latter are judged by the bounds passed along alone.
+    The latter are judged by the bounds passed along alone: for want of programs, or because too much hangs together.
     """
-    until = time.monotonic() + seconds
     narrow = np.zeros(s.value.shape, dtype=bool)
     sums = sums_among(s, ((room > 0) | ~shown).any(axis=1))
     found = bounds(s, sums, shown, 100)
     wanted = room[sums.classes]
     narrow[sums.classes] = found.width < wanted - _SLACK
     wanted = np.where(narrow[sums.classes], 0, wanted)
-    unproven = 0
+    unproven = int((wanted > 0).sum())
     for problem in _problems(s, sums, found, wanted):
-        if time.monotonic() > until:
-            unproven += int(problem.wanted.astype(bool).sum())
-            continue
-        for cell in problem.narrow(until):
-            narrow[sums.classes[cell[0]], cell[1]] = True
+        if programs <= 0:
+            break
+        programs -= problem.solve(programs)
+        unproven -= problem.settled
+        for c, a in problem.narrow:
+            narrow[sums.classes[c], a] = True
     return narrow, unproven
 
 
@@ -160,16 +162,24 @@ class _Problem:
     component: np.ndarray
     cells: list[tuple[int, int]]
 
-    def narrow(self, until: float) -> list[tuple[int, int]]:
-        """The cells whose interval is narrower than wanted: one cell of each component at a time is pushed up and down,
-        and every table that comes out widens what is known of the others."""
+    narrow: list[tuple[int, int]] = field(default_factory=list)
+    settled: int = 0
+
+    def solve(self, programs: int) -> int:
+        """Fill ``narrow`` and ``settled`` with at most so many programs; returns how many it took.
+
+        One cell of each component at a time is pushed up and down, and every table that comes out widens what is known
+        of the others.
+        """
         least, most = self.truth.copy(), self.truth.copy()
         waiting = (self.wanted > 0) & (most - least < self.wanted - _SLACK)
-        found = []
-        while waiting.any() and time.monotonic() < until:
+        self.settled = int((self.wanted > 0).sum() - waiting.sum())
+        taken = 0
+        while waiting.any() and taken + 2 <= programs:
             candidates = np.flatnonzero(waiting)
             _, first = np.unique(self.component[candidates], return_index=True)
             pushed = candidates[first]
+            is_solved = True
             for sign in (-1.0, 1.0):
                 goal = np.zeros(len(self.truth))
                 goal[pushed] = sign
@@ -177,14 +187,20 @@ class _Problem:
                 goal[candidates] += sign * 1e-3
                 solved = linprog(
                     goal, A_eq=self.matrix, b_eq=self.right, bounds=np.stack([self.low, self.high], axis=1),
-                    method="highs",
+                    method="highs-ds", options={"maxiter": _STEPS},
                 )  # fmt: skip
-                if solved.x is not None:
+                taken += 1
+                is_solved &= solved.status == 0
+                if solved.status == 0:
                     least, most = np.minimum(least, solved.x), np.maximum(most, solved.x)
-            waiting &= most - least < self.wanted - _SLACK
-            found += [self.cells[p] for p in pushed if waiting[p]]
+            is_wide = most - least >= self.wanted - _SLACK
+            self.settled += int((waiting & is_wide).sum())
+            waiting &= ~is_wide
+            if is_solved:
+                self.narrow += [self.cells[p] for p in pushed if waiting[p]]
+                self.settled += int(waiting[pushed].sum())
             waiting[pushed] = False
-        return found
+        return taken
 
 
 def _problems(s: System, sums: Sums, found: Bounds, wanted: np.ndarray) -> Iterator[_Problem]:
@@ -228,6 +244,8 @@ def _problems(s: System, sums: Sums, found: Bounds, wanted: np.ndarray) -> Itera
     members = np.bincount(component, minlength=component.max(initial=-1) + 1)
     batch, filled = [], 0
     for c in np.unique(component[is_open]):
+        if members[c] > _BATCH:
+            continue
         batch.append(c)
         filled += members[c]
         if filled >= _BATCH:

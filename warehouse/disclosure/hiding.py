@@ -42,7 +42,8 @@ class Policy:
 class Pattern:
     """Which rows are hidden, and of which the bounds are withheld, [series, area]; and what that makes of the cells.
 
-    ``public`` are cells that were published before with today's value: hiding them again would hide nothing.
+    ``public`` are cells that were published before with today's value: hiding them again would hide nothing. ``waived``
+    counts the small counts that stay narrow with every row hidden that shares a sum with them.
     """
 
     def __init__(self, s: System, policy: Policy, hidden: np.ndarray, public: np.ndarray):
@@ -53,6 +54,7 @@ class Pattern:
         self.room = _room(s, policy, self.small)
         self.room[public] = 0
         self.public = public
+        self.waived = 0
         self.asked = np.zeros(s.value.shape)
         order = np.argsort(s.term_class, kind="stable")
         self.terms_of = np.split(order, np.searchsorted(s.term_class[order], np.arange(1, len(s.value))))
@@ -230,7 +232,8 @@ def give_up_tables(pattern: Pattern, narrow: np.ndarray) -> None:
                 rows = np.array(of_table[_table(s.keys[s.term_series[t]])])
                 pattern.row[rows] |= s.has_row[rows]
     if int(pattern.row.sum()) == before:
-        # No row is left that could be hidden: only that rows are absent tells it, as it did before any was hidden.
+        # No row is left that could be hidden: what tells it was never a published number.
+        pattern.waived += int((pattern.room[narrow] > 0).sum())
         pattern.room[narrow] = 0
     pattern.settle()
 

@@ -5,7 +5,6 @@ file would carry the bytes of what was dropped. Not here: which release readers 
 """
 
 import hashlib
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -135,7 +134,7 @@ def _rules(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> disclosure.R
 
 
 def suppress_marts(
-    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy, attack_seconds: float
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy, programs: int
 ) -> tuple[list[Content], dict[str, Any]]:
     """Hide the small cells of every mart and attack what is left; the results wait in the working connection.
 
@@ -145,9 +144,8 @@ def suppress_marts(
     for mart in catalogue.marts:
         _demand_one_row_per_key(con, mart)
     tables = [disclosure.Table(m, f"{BUILD}.{m.relation}", suppressed(m.name)) for m in catalogue.marts]
-    made = disclosure.suppress(con, tables, policy, _rules(con, catalogue), attack_seconds)
-    began = time.monotonic()
-    narrow, unproven = disclosure.attack_released(con, tables, made, attack_seconds)
+    made = disclosure.suppress(con, tables, policy, _rules(con, catalogue), programs)
+    narrow, unproven = disclosure.attack_released(con, tables, made, programs)
     _hold_on_narrow(narrow)
     disclosure.drop_row_ids(con, tables)
     contents = []
@@ -168,7 +166,7 @@ def suppress_marts(
         )
     about = {
         "losses": [asdict(loss) for loss in made.losses],
-        "attack": {"seconds": round(time.monotonic() - began, 1), "cells_unproven_by_lp": unproven},
+        "attack": {"cells_unproven_by_lp": unproven, "cells_waived": made.waived},
     }
     return contents, about
 

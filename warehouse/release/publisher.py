@@ -214,7 +214,7 @@ def _fill(
     created_at: datetime,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
-    contents, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_seconds)
+    contents, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_programs)
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
     micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
