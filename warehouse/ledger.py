@@ -293,7 +293,7 @@ erasures = Table(
     Column("ground", String(200), nullable=False, comment="article of law"),
     Column("reason", Text, nullable=False),
     Column("decided_at", UtcDateTime, nullable=False),
-    Column("person_keys", sa.JSON, comment="pseudonyms in kept releases; emptied when done"),
+    Column("person_keys", sa.JSON(none_as_null=True), comment="pseudonyms in kept releases; emptied when done"),
     Column("found_at", UtcDateTime, comment="when all the person's rows had been found"),
     Column("erased_at", UtcDateTime, comment="when the last of them was blanked"),
     Column("proven_at", UtcDateTime, comment="when a scan found nothing of the person any more"),

@@ -8,8 +8,11 @@ import lzma
 import random
 import sqlite3
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -430,3 +433,15 @@ def test_the_projects_own_texts_and_seeds_hold_nobody():
         project / name for name in ("docs", "dbt_project/models", "dbt_project/seeds", "expectations", "README.md")
     ]
     assert scan.scan_paths(folders) == []
+
+
+def test_a_database_in_use_is_searched_without_losing_the_locks_of_its_writer(tmp_path: Path):
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE t (x)")
+        writer.execute("INSERT INTO t VALUES (?)", [f"NIK {NIK}"])
+        writer.execute("BEGIN IMMEDIATE")
+        assert files.scan_file(path, NOTHING)
+        second = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+        done = subprocess.run([sys.executable, "-c", second, path], capture_output=True, text=True, check=False)
+        assert "database is locked" in done.stderr

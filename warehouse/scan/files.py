@@ -9,13 +9,15 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import struct
+import subprocess
 import tempfile
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +43,7 @@ _HEAD = 64 * 1024
 _DEEPEST = 4
 _LARGEST_MEMBER = 2 * 1024**3
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_OF_SQLITE = (".db", ".sqlite", ".sqlite3", "-wal", "-shm", "-journal")
 _ENGINES = (b"PAR1", b"PARE", b"ARROW1", b"SQLite format 3\0")
 
 
@@ -62,9 +65,29 @@ def scan_file(path: Path, values: Values, *, with_shapes: bool = True) -> list[F
         name = shapes.shape_of(name)
         for hit in hits:
             found.add("file name", hit.kind)
-    with path.open("rb") as file:
+    with _opened(path) as file:
         _content(file, path, "", found, values, with_shapes, 0)
     return _findings(name, found)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes; those of an SQLite database are read by another process.
+
+    Closing such a file by hand takes away the locks that this process's own connections hold on it, and with them what
+    keeps two writers apart.
+    """
+    if not path.name.endswith(_OF_SQLITE):
+        with path.open("rb") as file:
+            yield file
+        return
+    with tempfile.SpooledTemporaryFile(_CHUNK) as copy:
+        with subprocess.Popen(["cat", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
+            shutil.copyfileobj(reader.stdout, copy)
+        if reader.returncode:
+            raise FileNotFoundError(path)
+        copy.seek(0)
+        yield copy
 
 
 def _findings(file: str, found: _Found) -> list[Finding]:
