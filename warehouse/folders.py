@@ -9,6 +9,7 @@ only. The pseudonymised file is the owner's alone unless there is a group for it
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from warehouse.errors import ConfigError
@@ -33,12 +34,16 @@ def prepare(s: Settings) -> None:
         folder.mkdir(exist_ok=True)
         share(folder, group, 0o755)
     if s.ledger.startswith("sqlite:///"):
-        private_file(Path(s.ledger.removeprefix("sqlite:///")))
+        _keep_private(Path(s.ledger.removeprefix("sqlite:///")))
 
 
-def private_file(path: Path) -> None:
-    """Make an empty file of the owner's alone, or take it from the others."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+def _keep_private(path: Path) -> None:
+    """Make an empty file of the owner's alone, or take it from the others.
+
+    One that is there is not opened: closing it would take away the locks that SQLite holds on it in this process.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     _set_mode(path, 0o600)
 
 
