@@ -113,6 +113,8 @@ def lived(home: Settings, canaries: Canaries, tmp_path_factory: pytest.TempPathF
     marts = night.marts(TONIGHT, s=s)
     assert marts["outcome"] == "released", marts
     logging.getLogger().removeHandler(handler)
+    (path := folder / "held.csv").write_text("bukan ekspor SIGIZI\n")
+    assert night.ingest_file(EPPGBM, earlier(EPPGBM), "batuceper", path, s=s).held == 1
     return s
 
 
@@ -144,12 +146,12 @@ def _fail_to_build(s: Settings) -> None:
         night.marts(TONIGHT, s=s)
     with _damaged(s, "polri__outreach"):
         marts = night.marts(TONIGHT, s=s)
-    assert (marts["outcome"], marts["error_code"]) == ("held", "BUILD_FAILED")
+    assert (marts["outcome"], marts.get("error_code")) == ("held", "BUILD_FAILED"), marts
 
 
 @contextmanager
 def _damaged(s: Settings, table: str) -> Iterator[None]:
-    path = max((s.lake_dir / table).glob("*.parquet"), key=lambda path: path.stat().st_mtime)
+    path = max((s.lake_dir / table).glob("*.parquet"), key=lambda path: path.stat().st_size)
     whole = path.read_bytes()
     # The rows, not the footer: what looks at the columns alone finds nothing wrong.
     footer = 8 + int.from_bytes(whole[-8:-4], "little")
@@ -173,7 +175,7 @@ def test_the_canaries_reached_the_vault(lived: Settings, canaries: Canaries):
     assert set(ours.nik.tolist()) <= set(known.nik.tolist())
     assert set(ours.kk.tolist()) <= set(known.kk.tolist())
     assert ours.kpj - {b""} <= known.kpj
-    assert len(set(ours.names) & set(known.names)) > 3
+    assert set(ours.names) <= set(known.names)
 
 
 def test_no_canary_is_outside_landing_and_vault(lived: Settings, canaries: Canaries):
@@ -192,8 +194,8 @@ def test_the_release_was_made_after_a_clean_scan(lived: Settings):
     (newest,) = led.rows("select * from scans order by ended_at desc limit 1")
     assert newest["verdict"] == "clean"
     assert newest["release_id"] == release.current_state(lived, led)["release_id"]
-    # The good night had looked at the lake already.
-    assert newest["files_read"] < newest["files"]
+    # Whoever came since the good night may stand in files that were clean before.
+    assert newest["files_read"] == newest["files"]
 
 
 TYPED = ("sudah ditanyakan, NIK {nik} benar", "telepon 0812-9000-5417 membenarkan", "surel kenari.ungu@surel.id")
@@ -203,10 +205,9 @@ TYPED = ("sudah ditanyakan, NIK {nik} benar", "telepon 0812-9000-5417 membenarka
 def test_what_a_person_types_may_not_tell_who(lived: Settings, canaries: Canaries, text: str):
     led = night.open_ledger(lived)
     typed = text.format(nik=min(canaries.nik - {""}))
-    held = night.held(s=lived)
-    assert held
+    held = night.held(s=lived)[0]
     for refused in (
-        lambda: night.decide(held[0]["delivery_id"], "reject", typed, "OTHER", "Tester", "walidata", s=lived),
+        lambda: night.decide(held["delivery_id"], "reject", typed, "OTHER", "Tester", "walidata", s=lived),
         lambda: release.rollback(lived, led, release.current_state(lived, led)["release_id"], typed, "Tester"),
         lambda: micro.query(lived, led, "Tester", typed, 1, "SELECT 1"),
     ):
