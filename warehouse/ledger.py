@@ -7,6 +7,8 @@ Times are UTC and aware. Rows are inserted, not edited; what is current is deriv
 """
 
 import hashlib
+import sqlite3
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -20,6 +22,9 @@ from sqlalchemy import BigInteger, Column, Date, Float, ForeignKey, Integer, Met
 from sqlalchemy.types import TypeDecorator
 
 from warehouse.periods import Period
+
+# How long a process waits for another that writes.
+_PATIENCE_SECONDS = 60
 
 
 class UtcDateTime(TypeDecorator):
@@ -411,15 +416,29 @@ def engine(url: str) -> sa.Engine:
     """The engine for a ledger URL; SQLite runs in WAL mode and waits for other writers."""
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        made = sa.create_engine(url, connect_args={"timeout": 60})
+        made = sa.create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS})
 
         @sa.event.listens_for(made, "connect")
         def _configure(connection, _record) -> None:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            _turn_to_wal(connection)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
 
         return made
     return sa.create_engine(url, pool_pre_ping=True)
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Set WAL mode. SQLite refuses one of two that turn a new file at once, without waiting: ask again."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def alembic_config():

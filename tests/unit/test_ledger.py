@@ -1,7 +1,9 @@
 """The ledger's schema: revisions equal the tables, upgrades are safe together, views pick one row each."""
 
+import multiprocessing
 import subprocess
 import sys
+import threading
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -111,6 +113,24 @@ def test_processes_that_start_together_all_find_a_ledger(tmp_path):
     started = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(6)]
     assert [process.wait(60) for process in started] == [0] * 6
     assert ledger.Ledger(url).rows(sa.select(ledger.deliveries)) == []
+
+
+def _open_together(folder: str, barrier: threading.Barrier) -> None:
+    for number in range(50):
+        barrier.wait(30)
+        with ledger.engine(f"sqlite:///{folder}/{number}.db").connect():
+            pass
+
+
+def test_processes_that_open_a_new_ledger_in_the_same_moment_do_not_refuse_each_other(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2)
+    started = [spawn.Process(target=_open_together, args=(str(tmp_path), barrier)) for _ in range(2)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(60)
+    assert [process.exitcode for process in started] == [0, 0]
 
 
 def test_a_held_delivery_leaves_the_last_good_one_in_force(led):
