@@ -178,7 +178,11 @@ def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) 
             "simple_auth_manager_passwords_file": str(passwords_file(s)),
             "execution_api_server_url": f"{url}/execution/",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        "database": {
+            "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+            "sql_alchemy_connect_args": "warehouse.airflow_sqlite.CONNECT_ARGS",
+            "sql_alchemy_connect_args_async": "warehouse.airflow_sqlite.CONNECT_ARGS",
+        },
         "logging": {
             "base_log_folder": str(logs_dir(s) / "tasks"),
             "dag_processor_child_process_log_directory": str(logs_dir(s) / "dag_processor"),

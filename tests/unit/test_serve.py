@@ -4,8 +4,12 @@ import json
 import os
 import stat
 import time
+from configparser import ConfigParser
+from contextlib import closing
+from importlib import import_module
 
 import pytest
+import sqlalchemy as sa
 
 from warehouse import serve
 from warehouse.errors import WarehouseError
@@ -64,3 +68,32 @@ def test_old_logs_and_leftovers_go_and_new_ones_stay(settings: Settings) -> None
     left = sorted(path.name for path in settings.home.rglob("*") if path.is_file())
     assert left == ["new.log", "new.log"]
     assert serve.prune(settings, keep_days=20) == {"logs": 0, "spool": 0}
+
+
+def test_airflow_s_commands_wait_for_each_other_s_writes(configured: Settings) -> None:
+    config = ConfigParser()
+    config.read(serve.airflow_home(configured) / "airflow.cfg")
+    found = []
+    for option in ("sql_alchemy_connect_args", "sql_alchemy_connect_args_async"):
+        module, _, name = config["database"][option].rpartition(".")
+        found.append(getattr(import_module(module), name))
+    assert found[0] == found[1]
+    assert found[0]["timeout"] >= 60
+
+    url = config["database"]["sql_alchemy_conn"]
+    ours = sa.create_engine(url, connect_args=found[0])
+    impatient = sa.create_engine(url, connect_args={"timeout": 0})
+    with ours.begin() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("CREATE TABLE runs (name TEXT)")
+    with ours.connect() as command, closing(impatient.connect()) as scheduler:
+        with command.begin_nested():
+            assert command.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
+            with pytest.raises(sa.exc.OperationalError, match="locked"):
+                scheduler.exec_driver_sql("INSERT INTO runs VALUES ('between')")
+            scheduler.rollback()
+            command.exec_driver_sql("INSERT INTO runs VALUES ('of a command')")
+        command.commit()
+        scheduler.exec_driver_sql("INSERT INTO runs VALUES ('after it')")
+        scheduler.commit()
+        assert command.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 2
