@@ -8,6 +8,8 @@ What a model's YAML may say under ``config.meta``, all optional:
     columns:
       - name: desil
         config: {meta: {role: key, total: all}}        this value is the sum of the column's other values
+      - name: stunted_child
+        config: {meta: {role: key, asked: "yes"}}      the answer readers ask for: hidden last
       - name: area_basis
         config: {meta: {role: key, together: true}}    values count nearly the same people: hidden for one and all
       - name: haz
@@ -30,6 +32,7 @@ from warehouse.errors import ReleaseError
 Role = Literal["key", "count", "rate", "bound", "suppression", "date", "attribute"]
 
 FAMILIES = "disclosure_families"
+SUMS = "disclosure_sums"
 DIMENSIONS = ("dim_measure", "dim_region", "dim_period")
 
 # The one shape of an area mart. What the YAML says wins.
@@ -77,6 +80,7 @@ class MartColumn:
     role: Role
     description: str
     total: str | None = None
+    asked: str | None = None
     is_together: bool = False
     is_micro: bool = False
 
@@ -137,7 +141,7 @@ class Query:
 class Catalogue:
     """What dbt's manifest says of everything that may leave the build file.
 
-    ``families`` is the relation that says which measures are hidden together.
+    ``families`` is the relation that says which measures are hidden together, ``sums`` which add up to another.
     """
 
     marts: tuple[Mart, ...]
@@ -146,6 +150,7 @@ class Catalogue:
     micro: tuple[Mart, ...]
     restricted: tuple[Mart, ...]
     families: str | None
+    sums: str | None
     ops: tuple[tuple[Mart, Query], ...]
 
 
@@ -190,6 +195,7 @@ def read_catalogue(manifest: Path) -> Catalogue:
         dimensions=tuple(_dimension(node) for node in models if node["name"] in DIMENSIONS),
         micro=tuple(_micro(node) for node in facts if any(_meta(c).get("micro") for c in node["columns"].values())),
         families=next((_relation(node) for node in nodes["nodes"].values() if node["name"] == FAMILIES), None),
+        sums=next((_relation(node) for node in nodes["nodes"].values() if node["name"] == SUMS), None),
         restricted=tuple(_mart(node) for node in tables if _is_restricted(node)),
         ops=tuple((_mart(node), _query(node, known)) for node in tables if _is_ops(node)),
     )
@@ -232,6 +238,7 @@ def _column(column: dict[str, Any]) -> MartColumn:
         role=_role(column, kind),
         description=(column.get("description") or "").strip(),
         total=meta.get("total"),
+        asked=meta.get("asked"),
         is_together=bool(meta.get("together")),
         is_micro=bool(meta.get("micro")),
     )

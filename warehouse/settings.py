@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     readers_group: str | None = Field(default=None, description="Group that may read releases and ops; default all")
     reports_group: str | None = Field(default=None, description="Group that may read the monitors' site; default all")
     micro_group: str | None = Field(default=None, description="Group that may read micro.duckdb; default owner only")
+    disclosure_attack_programs: int = Field(
+        default=200, ge=0, description="Linear programs of one attack at most; bounds passed along come before"
+    )
     report_url: str | None = Field(default=None, description="Address monitors open the report site at")
 
     def model_post_init(self, _context) -> None:

@@ -83,7 +83,7 @@ def test_the_file_of_marts_has_the_allowed_tables_and_describes_them(s, led):
 def test_small_cells_are_hidden_in_mart_wide_view_parquet_and_register(s, led):
     made = release.publish(s, led, make_build(s, led, usual_counts(small=3)))
     where = "kemendagri_code = '36.71.01.1001'"
-    assert made.cells_hidden == 4  # three kelurahan of one kecamatan, and the pair matched three times
+    assert made.cells_hidden == 3  # a kelurahan and its partner, and the pair matched three times
     assert ask(
         s, f"SELECT numerator, suppression_reason FROM stunting_by_area_month WHERE {where} AND measure = 'stunted'"
     ) == [(None, "primary")]
@@ -92,7 +92,7 @@ def test_small_cells_are_hidden_in_mart_wide_view_parquet_and_register(s, led):
     ) == [(None, "primary")]
     assert ask(s, f"SELECT numerator FROM released_cells WHERE {where} AND measure = 'stunted'") == [(None,)]
     parquet = s.current / "parquet" / "stunting_by_area_month.parquet"
-    assert duckdb.execute(f"SELECT count(*) FROM '{parquet}' WHERE suppression_reason IS NOT NULL").fetchone() == (3,)
+    assert duckdb.execute(f"SELECT count(*) FROM '{parquet}' WHERE suppression_reason IS NOT NULL").fetchone() == (2,)
     assert b"3::" not in (s.current / "marts.duckdb").read_bytes()
 
 
@@ -103,7 +103,7 @@ def test_measures_of_a_family_are_hidden_together(s, led):
     hidden = ask(
         s, "SELECT measure, count(*) FROM stunting_by_area_month WHERE suppression_reason IS NOT NULL GROUP BY 1"
     )
-    assert sorted(hidden) == [("stunted", 3), ("wasted", 3)]
+    assert sorted(hidden) == [("stunted", 2), ("wasted", 2)]
 
 
 def test_another_rule_for_hiding_makes_a_release_of_the_same_data(s, led):
@@ -229,10 +229,10 @@ def test_diff_says_what_changed_in_words_and_numbers(s, led):
     second = release.publish(s, led, make_build(s, led, usual_counts(3))).release_id
     found = release.diff(s, first, second)
     stunting = next(row for row in found["marts"] if row["mart"] == "stunting_by_area_month")
-    assert (stunting["changed"], stunting["newly_hidden"], stunting["added"]) == (5, 3, 0)
-    assert "stunting_by_area_month: 5 baris berubah, 3 sel kini disembunyikan." in found["words_id"]
+    assert (stunting["changed"], stunting["newly_hidden"], stunting["added"]) == (4, 2, 0)
+    assert "stunting_by_area_month: 4 baris berubah, 2 sel kini disembunyikan." in found["words_id"]
     assert "stunted, Area 36.71.01, 2026-10: 31.0% → 21.3%." in found["words_en"]
-    assert release.diff(s, second, first)["marts"][1]["newly_shown"] == 3
+    assert release.diff(s, second, first)["marts"][1]["newly_shown"] == 2
 
 
 def test_a_leak_holds_the_release_and_leaves_nothing_behind(s, led):

@@ -6,13 +6,14 @@ file would carry the bytes of what was dropped. Not here: which release readers 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from warehouse import duck
-from warehouse.disclosure import Policy, suppress
+from warehouse import disclosure, duck
+from warehouse.disclosure import Policy
 from warehouse.errors import ReleaseError
 from warehouse.mart import Catalogue, Mart, Query, comments, literal
 from warehouse.settings import Settings
@@ -65,10 +66,11 @@ class Content:
     primary: int = 0
     complement: int = 0
     secondary: int = 0
+    between_releases: int = 0
 
     @property
     def hidden(self) -> int:
-        return self.primary + self.complement + self.secondary
+        return self.primary + self.complement + self.secondary + self.between_releases
 
 
 def suppressed(name: str) -> str:
@@ -117,26 +119,69 @@ def demand_equal(con: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[str, str]
         )
 
 
-def _families(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, mart: str) -> Mapping[str, str]:
-    """Measures of a mart that are hidden together, by the name of their family."""
-    if catalogue.families is None:
-        return {}
-    query = f"SELECT measure, family FROM {BUILD}.{catalogue.families} WHERE mart = ?"
-    return dict(con.execute(query, [mart]).fetchall())
+def _rules(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> disclosure.Rules:
+    """Measures hidden together, and sums between measures, as the build's reference tables have them."""
+    families, sums = {}, []
+    if catalogue.families:
+        rows = con.execute(f"SELECT mart, measure, family FROM {BUILD}.{catalogue.families}").fetchall()
+        families = {(mart, measure): family for mart, measure, family in rows}
+    if catalogue.sums:
+        rows = con.execute(
+            f"SELECT identity, role = 'total', mart, measure, key, value FROM {BUILD}.{catalogue.sums} ORDER BY ALL"
+        ).fetchall()
+        sums = [disclosure.Term(*row[:4], {row[4]: row[5]} if row[4] else {}) for row in rows]
+    return disclosure.Rules(families, sums)
 
 
-def suppress_marts(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy) -> list[Content]:
-    """Hide the small cells of every mart; the results wait in the working connection."""
-    contents = []
+def suppress_marts(
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy, programs: int
+) -> tuple[list[Content], dict[str, Any]]:
+    """Hide the small cells of every mart and attack what is left; the results wait in the working connection.
+
+    The second value tells what was lost where, and how far the attack came. Raises ReleaseError DISCLOSURE_ATTACK when
+    a hidden cell can be worked out more closely than it may.
+    """
     for mart in catalogue.marts:
         _demand_one_row_per_key(con, mart)
-        table = suppressed(mart.name)
-        hidden = suppress(con, mart, f"{BUILD}.{mart.relation}", table, policy, _families(con, catalogue, mart.name))
-        rows, digest = content_hash(con, table)
+    tables = [disclosure.Table(m, f"{BUILD}.{m.relation}", suppressed(m.name)) for m in catalogue.marts]
+    made = disclosure.suppress(con, tables, policy, _rules(con, catalogue), programs)
+    narrow, unproven = disclosure.attack_released(con, tables, made, programs)
+    _hold_on_narrow(narrow)
+    disclosure.drop_row_ids(con, tables)
+    contents = []
+    for mart in catalogue.marts:
+        hidden = made.marts[mart.name]
+        rows, digest = content_hash(con, suppressed(mart.name))
         contents.append(
-            Content(mart.name, rows, digest, hidden.shown, hidden.primary, hidden.complement, hidden.secondary)
+            Content(
+                mart.name,
+                rows,
+                digest,
+                hidden.shown,
+                hidden.primary,
+                hidden.complement,
+                hidden.secondary,
+                hidden.between_releases,
+            )
         )
-    return contents
+    about = {
+        "losses": [asdict(loss) for loss in made.losses],
+        "attack": {"cells_unproven_by_lp": unproven, "cells_waived": made.waived},
+    }
+    return contents, about
+
+
+def _hold_on_narrow(narrow: Mapping[str, int]) -> None:
+    if not narrow:
+        return
+    places = ", ".join(f"{mart} ({count})" for mart, count in sorted(narrow.items()))
+    raise ReleaseError(
+        "DISCLOSURE_ATTACK",
+        f"Sel tersembunyi dapat dihitung kembali dari yang tampil: {places}",
+        f"Hidden cells can be worked out from those shown: {places}",
+        "Rilis terakhir tetap berlaku. Periksa seeds/disclosure_sums.csv; laporkan kepada pengelola.",
+        "The last release stays current. Check the sums between measures in seeds/disclosure_sums.csv; report it.",
+    )
 
 
 def _demand_one_row_per_key(con: duckdb.DuckDBPyConnection, mart: Mart) -> None:

@@ -145,8 +145,10 @@ def _fingerprint(
     s: Settings, con: duckdb.DuckDBPyConnection, content_hash: str, catalogue: Catalogue, inputs: dict[str, Any]
 ) -> str:
     """Equal when a release would say the same: data, marts' shape and words, hiding rules, held and stale inputs."""
-    families = con.execute(f"FROM {content.BUILD}.{catalogue.families} ORDER BY ALL") if catalogue.families else None
-    hiding = [asdict(_policy(s)), families.fetchall() if families else [], _sha256(Path(disclosure.__file__))]
+    told = [relation for relation in (catalogue.families, catalogue.sums) if relation]
+    rules = [con.execute(f"FROM {content.BUILD}.{relation} ORDER BY ALL").fetchall() for relation in told]
+    code = [_sha256(path) for path in sorted(Path(disclosure.__file__).parent.glob("*.py"))]
+    hiding = [asdict(_policy(s)), rules, code]
     shape = [repr(catalogue.marts), repr(catalogue.micro)]
     text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -212,12 +214,13 @@ def _fill(
     created_at: datetime,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
-    contents = content.suppress_marts(con, catalogue, _policy(s))
+    contents, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_programs)
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
     micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
         "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
+        "hiding": hiding,
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
     }
 
