@@ -73,6 +73,48 @@ def judge_file(dataset: str, path: Path, media: str, home: Path):
     return judge(Settings(home=home), samples.contracts()[dataset], {"d": parsed}, contexts, [], frozenset())["d"]
 
 
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    """Whether the gate takes a figure entered by hand, of an indicator as a sheet names it."""
+
+    def takes(indicator: str, value: str) -> bool:
+        row = {
+            "indikator": indicator, "nama_wilayah": "Kota Tangerang", "periode": "2025", "nilai": value, "satuan": "x",
+            "sistem_sumber": "BPS", "judul_sumber": "x", "tanggal_terbit": "2025-07-25",
+        }  # fmt: skip
+        contract = samples.contracts()["published/official_figures"]
+        data, media = samples.as_file(contract.dataset, [row])
+        judgement = judge(
+            Settings(home=tmp_path_factory.mktemp("official")), contract, {"d": parse(contract, data, media)},
+            {"d": context(contract.dataset, "all")}, [], frozenset(),
+        )["d"]  # fmt: skip
+        return judgement.rows_admitted == 1
+
+    return takes
+
+
+@pytest.mark.parametrize(
+    ("indicator", "true", "wrong"),
+    [
+        # No region is without poor people: a 0 stands for a figure that is missing.
+        ("p0", "0,01", "0"),
+        ("p0", "99,99", "100"),
+        ("non_poor_share", "94,81", "100"),
+        ("p2", "0", "100,1"),
+        ("stunting", "0", "-0,1"),
+        ("poverty_line_idr", "838535", "838,535"),
+        ("poverty_line_idr", "838535", "838535000"),
+        ("poor_persons_thousand", "124,76", "124760"),
+        ("Jumlah Penduduk Miskin Menurut Kabupaten/Kota", "124,76", "124760"),
+        ("Garis Kemiskinan Menurut Kabupaten/Kota", "838535", "838535000"),
+        ("jkn_coverage", "100,71", "-1"),
+    ],
+)
+def test_a_figure_in_another_unit_is_put_aside(official, indicator: str, true: str, wrong: str) -> None:
+    assert official(indicator, true)
+    assert not official(indicator, wrong)
+
+
 def test_provincial_portal_is_held_with_the_wrong_year_named(tmp_path: Path) -> None:
     path = DATA / "bantenprov/bantenprov_ik-kabupaten-kota-010.json"
     judgement = judge_file("portal/poverty_indicators", path, "json", tmp_path)
