@@ -84,7 +84,7 @@ published as (
         end as population_group,
         value as population,
         false as is_derived,
-        cast(null as {{ dbt.type_string() }}) as derivation,
+        case when indicator = 'labour_force' then 'labour_force (employed and unemployed)' end as derivation,
         source_release_date
     from latest_figures
     where (indicator in ('population', 'under_five_population') and source_system = 'dukcapil')
@@ -126,7 +126,16 @@ implied as (
 stated as (
     select * from counted
     union all
-    select * from published
+    -- What a source counts by kelurahan is not said a second time by a total that was entered by hand.
+    select published.*
+    from published
+    left join counted
+        on counted.kemendagri_code = published.kemendagri_code
+        and counted.period_kind = published.period_kind
+        and counted.period_start = published.period_start
+        and counted.denominator_source = published.denominator_source
+        and counted.population_group = published.population_group
+    where counted.kemendagri_code is null
     union all
     select * from implied
 ),
