@@ -88,8 +88,9 @@ flagged as (
             when {% for asset in small_assets %}
                 case when family.{{ asset }}_count > 0 then 1 else 0 end{{ ' +' if not loop.last }}
                 {%- endfor %} >= parameters.small_assets then 0
-            when family.car_count is not null
-                {%- for asset in small_assets %} and family.{{ asset }}_count is not null{% endfor %} then 1
+            -- A count below zero is no answer, neither of having nor of lacking.
+            when family.car_count >= 0
+                {%- for asset in small_assets %} and family.{{ asset }}_count >= 0{% endfor %} then 1
         end as deprived_assets,
         parameters.poverty_cutoff,
         {%- for name in living_standards_indicators() %}
