@@ -259,6 +259,7 @@ def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         },
         "DTSEN-FAM-101": [*good, good[0] | {"desil_nasional": "9"}],
         **_place_breaks("DTSEN-FAM", 102, good),
+        "DTSEN-FAM-109": every(good, status_dtsen=None),
         "DTSEN-FAM-105": [row | {"kode_kelurahan": "3671030018", "desa": None} for row in good[:30]] + good[30:],
         "DTSEN-FAM-106": Break(good, {"rows": 80.0}),
         "DTSEN-FAM-107": Break(good, {"rows": 10.0}),

@@ -115,6 +115,32 @@ def test_a_figure_in_another_unit_is_put_aside(official, indicator: str, true: s
     assert not official(indicator, wrong)
 
 
+def test_a_rank_may_have_a_leading_zero_and_nothing_else(tmp_path: Path) -> None:
+    dataset = "bps/social_registry_families"
+    sent = {
+        "6": "06",
+        "06": "06",
+        "10": "10",
+        "6-10": "06-10",
+        "06 - 10": "06-10",
+        "": None,
+        "11": "-",
+        "00": "-",
+        "010": "-",
+    }
+    good = samples.good_rows(dataset)
+    rows = [row | {"desil_nasional": rank} for row, rank in zip(good, sent, strict=False)] + good[len(sent) :]
+    data, media = samples.as_file(dataset, rows)
+    contract = samples.contracts()[dataset]
+    judgement = judge(
+        Settings(home=tmp_path), contract, {"d": parse(contract, data, media)}, {"d": context(dataset, "all")}, [],
+        frozenset(),
+    )["d"]  # fmt: skip
+    first = min(judgement.admitted.column("source_row").to_pylist())
+    desils = {row["source_row"] - first: row["desil"] for row in judgement.admitted.to_pylist()}
+    assert [desils.get(number, "-") for number in range(len(sent))] == list(sent.values())
+
+
 def test_provincial_portal_is_held_with_the_wrong_year_named(tmp_path: Path) -> None:
     path = DATA / "bantenprov/bantenprov_ik-kabupaten-kota-010.json"
     judgement = judge_file("portal/poverty_indicators", path, "json", tmp_path)

@@ -30,11 +30,12 @@ families as (
 ),
 
 layouts as (
-    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer.
+    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer. DTSEN has
+    -- struck-off families in its files: without their status nobody is known to count.
     select
         delivery_id,
         count(desil_p3ke) > 0 as has_p3ke,
-        count(registry_status) > 0 as has_registry_status
+        count(registry_status) > 0 or min(ranking) = 'dtsen' as has_registry_status
     from {{ ref('stg_bps__social_registry_families') }}
     group by delivery_id
 ),
