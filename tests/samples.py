@@ -547,6 +547,7 @@ def _official_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "OFFICIAL-004": [*good, dict(good[0])],
         "OFFICIAL-005": changed(good, tanggal_terbit=None),
         "OFFICIAL-006": changed(good, nilai="-"),
+        "OFFICIAL-007": changed(good, periode="2002"),
     }
 
 

@@ -77,9 +77,9 @@ def judge_file(dataset: str, path: Path, media: str, home: Path):
 def official(tmp_path_factory):
     """Whether the gate takes a figure entered by hand, of an indicator as a sheet names it."""
 
-    def takes(indicator: str, value: str) -> bool:
+    def takes(indicator: str, value: str, period: str = "2025") -> bool:
         row = {
-            "indikator": indicator, "nama_wilayah": "Kota Tangerang", "periode": "2025", "nilai": value, "satuan": "x",
+            "indikator": indicator, "nama_wilayah": "Kota Tangerang", "periode": period, "nilai": value, "satuan": "x",
             "sistem_sumber": "BPS", "judul_sumber": "x", "tanggal_terbit": "2025-07-25",
         }  # fmt: skip
         contract = samples.contracts()["published/official_figures"]
@@ -113,6 +113,15 @@ def official(tmp_path_factory):
 def test_a_figure_in_another_unit_is_put_aside(official, indicator: str, true: str, wrong: str) -> None:
     assert official(indicator, true)
     assert not official(indicator, wrong)
+
+
+@pytest.mark.parametrize(
+    ("true", "wrong"),
+    [("2004", "2003"), ("2027", "2028"), ("2024-02-29", "2025-02-29"), ("2004-H1", "1999-Q4"), ("2025-12", "2025-13")],
+)
+def test_a_figure_of_a_period_nobody_would_see_is_put_aside(official, true: str, wrong: str) -> None:
+    assert official("p0", "5,19", true)
+    assert not official("p0", "5,19", wrong)
 
 
 def test_a_rank_may_have_a_leading_zero_and_nothing_else(tmp_path: Path) -> None:
