@@ -14,10 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from tests import samples
-from warehouse import erasure, keys, lake, landing, ledger, night, rotation, tombstones, vault
+from warehouse import erasure, keys, lake, landing, ledger, linkage, night, rotation, tombstones, vault
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.ledger import Ledger
+from warehouse.linkage import profiles
+from warehouse.recognition import Person
 from warehouse.scan import Values
 from warehouse.settings import Settings
 
@@ -237,11 +239,21 @@ def test_without_successors_nothing_is_changed(sent: Settings, tmp_path: Path):
     assert Ledger(s.ledger).rows("select * from key_rotations") == []
 
 
+def test_keys_in_use_are_no_successors_of_themselves(sent: Settings, tmp_path: Path, monkeypatch):
+    """Where a person puts keys in place, the successors stay next to their own former place after the change."""
+    s = copy(sent, tmp_path)
+    keys.make_new(s)
+    monkeypatch.setattr(keys, "promote", lambda _s: False)
+    assert not rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    with pytest.raises(ConfigError, match="KEYS_NO_NEXT"):
+        rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+
+
 # --- erasure ---------------------------------------------------------------------------------------------------------
 
 
-def erase(s: Settings, nik: str = NIK) -> None:
-    erasure.request(s, Ledger(s.ledger), nik, *DECIDED)
+def erase(s: Settings, told: str = NIK) -> Values:
+    return erasure.request(s, Ledger(s.ledger), Person.told(told), *DECIDED)
 
 
 def others(rows: dict[str, list[tuple]]) -> dict[str, list[tuple]]:
@@ -358,17 +370,120 @@ def test_an_erasure_killed_anywhere_is_completed_without_the_number(sent: Settin
 
 
 @pytest.mark.parametrize(
-    ("nik", "approver", "ground", "code"),
-    [
-        ("3671", "Budi", "UU 27/2022", "ERASURE_REFUSED"),
-        (NIK, "Budi", " ", "ERASURE_REFUSED"),
-        (NIK, "sari", "UU 27/2022", "OPENING_UNAPPROVED"),
-    ],
+    ("approver", "ground", "code"),
+    [("Budi", " ", "ERASURE_REFUSED"), ("sari", "UU 27/2022", "OPENING_UNAPPROVED")],
 )
-def test_an_erasure_takes_a_number_a_ground_and_two_people(sent, tmp_path, nik, approver, ground, code):
+def test_an_erasure_takes_a_ground_and_two_people(sent, tmp_path, approver, ground, code):
     s = copy(sent, tmp_path)
     with pytest.raises(ConfigError, match=code) as caught:
-        erasure.request(s, Ledger(s.ledger), nik, "Sari", approver, ground, "permintaan tertulis")
-    assert nik not in str(caught.value)
+        erasure.request(s, Ledger(s.ledger), Person(NIK), "Sari", approver, ground, "permintaan tertulis")
+    assert NIK not in str(caught.value)
     assert tombstones.load(s).chains == ()
     assert is_anywhere(s)
+
+
+# --- one person, written in many ways --------------------------------------------------------------------------------
+
+CHILDREN, WORKERS = "kemenkes/eppgbm", "bpjstk/participants"
+SLIP = NIK[:12] + NIK[13] + NIK[12] + NIK[14:]
+
+
+@pytest.fixture
+def s(tmp_path: Path) -> Settings:
+    """An empty home."""
+    made = Settings(home=tmp_path / "home", now=samples.RECEIVED_AT)
+    keys.make_sandbox_keys(made)
+    return made
+
+
+def names_left(s: Settings, dataset: str) -> list[str]:
+    contract = load_contracts(s.contracts_dir)[dataset]
+    with vault.connect(s) as connection:
+        paths = lake.files_in_force(s, Ledger(s.ledger), contract, "vault")
+        rows = connection.execute(f"SELECT nama FROM ({vault.relation_sql(paths)}) ORDER BY 1").fetchall()
+    return [name for (name,) in rows]
+
+
+def test_another_spelling_of_the_number_is_erased_and_kept_out(s: Settings):
+    """One agency has two digits of the NIK exchanged; linkage knows that it is one person."""
+    send(s, "bps/social_registry_individuals", "all", None, rows_with_person("bps/social_registry_individuals"))
+    send(s, WORKERS, "cimone", "participants_json", rows_with_person(WORKERS, nik=SLIP))
+    linkage.link(s, Ledger(s.ledger))
+    erase(s)
+    assert NAME not in names_left(s, WORKERS)
+    assert not is_anywhere(s)
+    send(s, WORKERS, "batuceper", "participants_json", rows_with_person(WORKERS, nik=SLIP))
+    assert NAME not in names_left(s, WORKERS)
+    assert not is_anywhere(s)
+
+
+def test_another_spelling_of_the_name_without_a_number_is_kept_out_too(s: Settings):
+    send(s, "bps/social_registry_individuals", "all", None, rows_with_person("bps/social_registry_individuals"))
+    misspelt = rows_with_person(CHILDREN, nik=None, name="Wulandari Kenanga")
+    send(s, CHILDREN, "cikokol", "sigizi_csv", misspelt)
+    linkage.link(s, Ledger(s.ledger))
+    erase(s)
+    assert "Wulandari Kenanga" not in names_left(s, CHILDREN)
+    send(s, CHILDREN, "benda", "sigizi_csv", misspelt)
+    assert "Wulandari Kenanga" not in names_left(s, CHILDREN)
+
+
+def test_a_child_that_bore_its_mothers_number_stays_when_the_mother_is_erased(s: Settings):
+    registry = samples.good_rows("bps/social_registry_individuals")
+    mother = registry[1]["nik"]
+    send(s, "bps/social_registry_individuals", "all", None, registry)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN, nik=mother))
+    send(s, CHILDREN, "benda", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    linkage.link(s, Ledger(s.ledger))
+    erase(s, mother)
+    # The row with her number goes, the child's others do not, and it may come again.
+    assert names_left(s, CHILDREN).count(NAME) == 1
+    send(s, CHILDREN, "tajur", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    assert names_left(s, CHILDREN).count(NAME) == 2
+
+
+CARD = samples.kk(70)
+
+
+@pytest.mark.parametrize(
+    "told", [f"{NAME}\n2022-04-05\n", f"kenanga  wulandari\n\n{CARD}\n", f"{NAME}\n2022-04-05\n{CARD}"]
+)
+def test_a_person_without_any_number_is_named_by_description(s: Settings, told):
+    """A child is known by its name and birth date, or through the family card of its parents."""
+    registry = samples.changed(rows_with_person("bps/social_registry_individuals", nik=None), 1, no_kk=CARD)
+    send(s, "bps/social_registry_individuals", "all", None, registry)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    linkage.link(s, Ledger(s.ledger))
+    erase(s, told)
+    assert NAME not in names_left(s, CHILDREN)
+    assert not is_anywhere(s)
+    send(s, CHILDREN, "benda", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    assert not is_anywhere(s)
+
+
+def test_a_namesake_with_a_number_stays_when_one_without_is_erased(s: Settings):
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN))
+    send(
+        s, CHILDREN, "benda", "sigizi_csv", samples.changed(rows_with_person(CHILDREN, nik=None), 1, nama_ortu="A / B")
+    )
+    erase(s, f"{NAME}\n2022-04-05")
+    assert names_left(s, CHILDREN).count(NAME) == 1
+
+
+def test_the_number_of_an_office_is_nobodys(s: Settings, monkeypatch):
+    monkeypatch.setattr(profiles, "STAND_IN_BEARERS", 1)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN))
+    send(s, CHILDREN, "benda", "sigizi_csv", rows_with_person(CHILDREN, name="Anggrek Lestari"))
+    with pytest.raises(ConfigError, match="PERSON_NOT_ONE"):
+        erase(s)
+    assert is_anywhere(s)
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "3671", f"{NIK}\n{NIK}", NAME, f"{NAME}\n", f"{NAME}\n5 April 2022", f"{NAME}\n\n12", "\n2022-04-05\n"],
+)
+def test_a_request_that_names_nobody_is_refused_without_repeating_it(told):
+    with pytest.raises(ConfigError, match="PERSON_UNCLEAR") as caught:
+        Person.told(told)
+    assert not any(line and line in str(caught.value) for line in told.splitlines())

@@ -32,7 +32,7 @@ _LAKE_ROLES = {"kelurahan": "kemendagri_code", "relation": "id_hub_kepala_keluar
 _COMPARED = ("nik_key", "kk_key", *_ROLES)
 _HEAD, _PARTNER, _CHILD = "1", "2", "3"
 # A number that so many different people go by is a stand-in of some office, not anybody's NIK.
-_STAND_IN_BEARERS = 8
+STAND_IN_BEARERS = 8
 
 _PROFILES = f"""
 CREATE TEMP TABLE described AS
@@ -92,7 +92,7 @@ LEFT JOIN couples USING (kk_key)
 LEFT JOIN card_places USING (kk_key)
 LEFT JOIN (
     SELECT nik_key FROM cleaned WHERE nik_key IS NOT NULL
-    GROUP BY nik_key HAVING count(DISTINCT (name_key, birth)) > {_STAND_IN_BEARERS}
+    GROUP BY nik_key HAVING count(DISTINCT (name_key, birth)) > {STAND_IN_BEARERS}
 ) AS stand_in USING (nik_key);
 DROP TABLE cleaned;
 """
