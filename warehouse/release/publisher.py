@@ -147,7 +147,7 @@ def _fingerprint(
     """Equal when a release would say the same: data, marts' shape and words, hiding rules, held and stale inputs."""
     families = con.execute(f"FROM {content.BUILD}.{catalogue.families} ORDER BY ALL") if catalogue.families else None
     hiding = [asdict(_policy(s)), families.fetchall() if families else [], _sha256(Path(disclosure.__file__))]
-    shape = [repr(catalogue.marts), repr(catalogue.micro)]
+    shape = [repr(catalogue.marts), repr(catalogue.micro), *pseudonymised.rules(s)]
     text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -215,10 +215,11 @@ def _fill(
     contents = content.suppress_marts(con, catalogue, _policy(s))
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
-    micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
+    micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
         "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
+        "micro_coarsening": coarsened,
     }
 
 
