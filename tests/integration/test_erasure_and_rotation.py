@@ -1,6 +1,8 @@
 """A person is erased and keys are changed, whole or killed anywhere: the rest stays equal, the erased stay away."""
 
+import hashlib
 import io
+import json
 import multiprocessing
 import os
 import shutil
@@ -14,12 +16,14 @@ import pytest
 import sqlalchemy as sa
 
 from tests import samples
-from warehouse import erasure, keys, lake, landing, ledger, linkage, night, rotation, tombstones, vault
+from warehouse import duck, erasure, keys, lake, landing, ledger, linkage, night, rotation, tombstones, vault
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.ledger import Ledger
 from warehouse.linkage import profiles
 from warehouse.recognition import Person
+from warehouse.release import pseudonymised
+from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
 from warehouse.scan import Values
 from warehouse.settings import Settings
 
@@ -71,7 +75,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def copy(s: Settings, folder: Path) -> Settings:
-    shutil.copytree(s.home, folder / "home")
+    shutil.copytree(s.home, folder / "home", symlinks=True)
     return s.model_copy(update={"home": folder / "home"})
 
 
@@ -380,6 +384,86 @@ def test_an_erasure_takes_a_ground_and_two_people(sent, tmp_path, approver, grou
     assert NIK not in str(caught.value)
     assert tombstones.load(s).chains == ()
     assert is_anywhere(s)
+
+
+# --- kept releases ---------------------------------------------------------------------------------------------------
+
+RELEASE = "20261122T020000Z-00000000"
+
+
+@pytest.fixture(scope="module")
+def released(sent: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same with links, and a release of which only the file of pseudonymised facts is there."""
+    s = copy(sent, tmp_path_factory.mktemp("released"))
+    led = Ledger(s.ledger)
+    linkage.link(s, led)
+    folder = s.releases_dir / RELEASE
+    folder.mkdir(parents=True)
+    with vault.connect(s) as connection:
+        pseudonymised.create_micro(connection, folder / MICRO_FILE, RELEASE, keys.vault_key(s), "micro")
+        connection.execute(
+            f"CREATE TABLE micro.main.facts AS SELECT person_key, dataset FROM ({linkage.relation_sql(s)})"
+            " WHERE person_key IS NOT NULL"
+        )
+        connection.execute("COMMENT ON TABLE micro.main.facts IS 'Satu baris per catatan'")
+        connection.execute("COMMENT ON COLUMN micro.main.facts.dataset IS 'asal'")
+    (folder / MANIFEST_FILE).write_text('{"files": []}')
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    build = {"build_id": "b1", "started_at": s.utc_now(), "outcome": "built", "as_of": s.today(), "inputs_hash": "x"}
+    led.insert(ledger.builds, build | {"code_version": "x"})
+    row = {"release_id": RELEASE, "build_id": "b1", "created_at": s.utc_now(), "disclosure": "on"}
+    led.insert(ledger.releases, row | {"scan_verdict": "clean"})
+    return s
+
+
+def facts(s: Settings) -> list[tuple]:
+    """Rows of the release's file and what describes them."""
+    with duck.connect(s, sees_identifiers=True) as connection:
+        pseudonymised.attach_micro(connection, s, s.releases_dir / RELEASE / MICRO_FILE, RELEASE)
+        rows = connection.execute("SELECT person_key, dataset FROM micro.main.facts ORDER BY ALL").fetchall()
+        comments = "SELECT comment FROM duckdb_columns() WHERE database_name = 'micro' AND comment IS NOT NULL"
+        return [*rows, *connection.execute(comments).fetchall()]
+
+
+def is_whole(s: Settings) -> bool:
+    """The release is as read-only as before, nothing half made lies about, and its manifest names its file."""
+    folder = s.releases_dir / RELEASE
+    digest = hashlib.sha256((folder / MICRO_FILE).read_bytes()).hexdigest()
+    about = json.loads((folder / MANIFEST_FILE).read_text())
+    return (
+        [path.name for path in s.releases_dir.iterdir() if path.name.startswith(".draft")] == []
+        and {path.name for path in folder.iterdir()} == {MICRO_FILE, MANIFEST_FILE}
+        and {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
+        and folder.stat().st_mode & 0o777 == 0o555
+        and [one["sha256"] for one in about["files"]] == [digest]
+        and len(about["revisions"]) == 1
+    )
+
+
+# After landing, vault and lake: manifest, file of facts, first key.
+@pytest.mark.parametrize("at", [27, 28, 29])
+def test_a_change_of_keys_killed_while_it_renews_a_release_goes_on(released: Settings, tmp_path: Path, at: int):
+    s = copy(released, tmp_path)
+    before = facts(s)
+    keys.make_new(s)
+    assert killed(lambda: rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan"), at)
+    assert facts(s) == before
+    assert rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    assert facts(s) == before
+    assert is_whole(s)
+    shutil.rmtree(s.keys / keys.PREVIOUS)
+    assert facts(s) == before
+
+
+def test_kept_releases_lose_the_person_in_a_further_revision(released: Settings, tmp_path: Path):
+    s = copy(released, tmp_path)
+    before = facts(s)
+    erase(s)
+    assert is_whole(s)
+    ((key,),) = {(row[0],) for row in set(before) - set(facts(s))}
+    assert not any(row[0] == key for row in facts(s))
+    assert {row[0] for row in before} - {row[0] for row in facts(s)} == {key}
 
 
 # --- one person, written in many ways --------------------------------------------------------------------------------
