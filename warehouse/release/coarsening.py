@@ -80,15 +80,15 @@ class _Fact:
 
     @property
     def ages(self) -> list[MartColumn]:
-        found = [column for column in self.quasi if column.quasi_identifier in _COHORTS]
-        if found and len(self.times) != 1:
-            raise _no_key_or_time(self.mart)
-        return found
+        return [column for column in self.quasi if column.quasi_identifier in _COHORTS]
 
     def month(self, column: str) -> str:
         return f"CAST(date_trunc('month', f.\"{column}\") AS DATE)"
 
     def now(self, column: MartColumn) -> str:
+        """The month or year an age is of."""
+        if len(self.times) != 1:
+            raise _no_key_or_time(self.mart)
         return _NOW[column.quasi_identifier].format(self.month(self.times[0]))
 
     @property
@@ -182,6 +182,7 @@ def coarsen(
     described = {name: fact for name, fact in facts.items() if fact.quasi}
     if not described:
         return {}, []
+    coarse = {name: _by_step(fact) for name, fact in described.items()}
     _find_units(con, facts.values())
     _find_births(con, described.values())
     views = {name: f"micro_classes_{place}" for place, name in enumerate(described)}
@@ -197,7 +198,7 @@ def coarsen(
         for stage in ("before", "after")
         for row in _count(con, described[name].mart.name, view, stage, k)
     ]
-    return {name: _by_step(fact) for name, fact in described.items()}, counts
+    return coarse, counts
 
 
 def _find_units(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:

@@ -18,7 +18,7 @@ import duckdb
 
 from warehouse import duck, keys, vault
 from warehouse.errors import ReleaseError
-from warehouse.mart import Catalogue, Mart, comments, literal
+from warehouse.mart import Catalogue, Mart, band_name, comments, literal
 from warehouse.release import coarsening, state
 from warehouse.release.content import BUILD, Content, content_hash, demand_equal
 from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
@@ -30,6 +30,10 @@ _REFUSED = re.compile(
     r"birth|tgl_|dob|measured_on|measurement_date|measured_at|age_days|weight|berat|height|length|tinggi|posyandu"
     r"|rt$|rw$|rt_|rw_|registered_on|registration_d|source_row|source_part|record_key|nik|kk_|name|nama|address|alamat"
     r"|phone|telp|latitude|longitude"
+)
+# What describes a person has to say how it is coarsened.
+_DESCRIBES = re.compile(
+    r"kemendagri|bps_code|kelurahan|kecamatan|area_|sex|gender|jk$|age_|umur|person_count|household|registered_month"
 )
 
 
@@ -218,4 +222,15 @@ def _refuse_columns(mart: Mart) -> None:
             f"{mart.name}: these columns may not enter the pseudonymised file: {names}",
             "Hapus `micro: true` dari kolom itu.",
             "Remove `micro: true` from those columns.",
+        )
+    bands = {band_name(c.name) for c in mart.columns if c.quasi_identifier}
+    bare = [c.name for c in mart.columns if _DESCRIBES.match(c.name) and not c.quasi_identifier and c.name not in bands]
+    if bare:
+        names = ", ".join(bare)
+        raise ReleaseError(
+            "RELEASE_MICRO_QUASI",
+            f"{mart.name}: kolom ini menggambarkan orang, tetapi tidak menyatakan `quasi_identifier`: {names}",
+            f"{mart.name}: these columns describe a person but state no `quasi_identifier`: {names}",
+            "Nyatakan jenisnya di samping `micro: true`, lihat warehouse/mart.py.",
+            "State its kind beside `micro: true`, see warehouse/mart.py.",
         )
