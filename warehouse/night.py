@@ -733,6 +733,7 @@ def _end_night(led: Ledger, night_id: str, record: dict[str, Any]) -> None:
 # --- persons and keys
 
 
+@discreet
 def erase(
     person: Person,
     by: str,
@@ -751,6 +752,7 @@ def erase(
     return _release_and_prove(s, led, progress, numbers)
 
 
+@discreet
 def resume_erasures(*, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Complete erasures that a kill or a restored backup left open, release, and prove all of them."""
     s = s or get_settings()
@@ -763,6 +765,7 @@ def _release_and_prove(s: Settings, led: Ledger, progress: Progress | None, numb
     return {"outcome": made["outcome"], "release_id": made.get("release_id"), "searched": searched}
 
 
+@discreet
 def rotate_keys(
     by: str, approver: str, reason: str, *, s: Settings | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:

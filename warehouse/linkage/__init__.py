@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from warehouse import keys, vault
 from warehouse.contract import load_contracts
+from warehouse.discreet import discreet
 from warehouse.duck import sql_path
 from warehouse.ledger import Ledger, erasures, linkage_decisions
 from warehouse.linkage import exact, model, names, people, profiles, review
@@ -72,6 +73,7 @@ def link(s: Settings, led: Ledger) -> int:
     return count
 
 
+@discreet
 def train(s: Settings, led: Ledger) -> Path:
     """Learn the model anew from the identities in force and store it as the newest version.
 
@@ -112,11 +114,13 @@ def decided(led: Ledger) -> list[dict[str, Any]]:
     return review.decided_pairs(led)
 
 
+@discreet
 def show(s: Settings, led: Ledger, pair_id: str, person: str) -> list[dict[str, Any]]:
     """Both records of a waiting or decided pair in clear; raises ConfigError REVIEW_UNKNOWN, OPENING_NONE."""
     return review.show(s, led, load_contracts(s.contracts_dir), _find(s, led, pair_id), person)
 
 
+@discreet
 def decide(s: Settings, led: Ledger, pair_id: str, decision: str, reason: str, person: str) -> dict[str, Any]:
     """Decide on a waiting pair, or anew on a decided one; raises REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
     pair = _find(s, led, pair_id)
