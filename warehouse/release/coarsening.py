@@ -30,23 +30,28 @@ STEPS = (
     "no quasi-identifier",
 )
 LAST = len(STEPS) - 1
-_AREA = {0: "{0}", 1: "{0}", 2: "left({0}, 8)", 3: "left({0}, 8)", 4: "left({0}, 5)", 5: "left({0}, 5)"}
-COUNTS_TABLE = "micro_coarsening"
-COUNTS_COLUMNS = {
-    "table_name": ("VARCHAR", "Tabel. Table."),
-    "stage": ("VARCHAR", "before: tanpa pengaburan; after: seperti dalam berkas. Uncoarsened, and as in this file."),
-    "step": ("BIGINT", "Langkah pengaburan. Step of coarsening."),
-    "shown": ("VARCHAR", "Yang tampak pada langkah itu. What a row shows on that step."),
-    "row_count": ("BIGINT", "Baris. Rows."),
-    "units": ("BIGINT", "Orang, atau keluarga dalam tabel keluarga. Persons, or families in tables by family."),
-    "classes": ("BIGINT", "Kelas: nilai tampak yang sama pada waktu yang sama. Classes of equal values and time."),
-    "classes_below_k": ("BIGINT", "Kelas dengan kurang dari k orang. Classes of fewer than k persons."),
-    "rows_below_k": ("BIGINT", "Baris dalam kelas itu. Rows in such classes."),
+_COUNTED = {
+    "table_name": ("varchar", "Tabel. Table."),
+    "stage": ("varchar", "before: tanpa pengaburan; after: seperti dalam berkas. Uncoarsened, and as in this file."),
+    "step": ("bigint", "Langkah pengaburan. Step of coarsening."),
+    "shown": ("varchar", "Yang tampak pada langkah itu. What a row shows on that step."),
+    "row_count": ("bigint", "Baris. Rows."),
+    "units": ("bigint", "Orang, atau keluarga dalam tabel keluarga. Persons, or families in tables by family."),
+    "classes": ("bigint", "Kelas: nilai tampak yang sama pada waktu yang sama. Classes of equal values and time."),
+    "classes_below_k": ("bigint", "Kelas dengan kurang dari k orang. Classes of fewer than k persons."),
+    "rows_below_k": ("bigint", "Baris dalam kelas itu. Rows in such classes."),
 }
-COUNTS_DESCRIPTION = (
+COUNTS = Mart(
+    "micro_coarsening",
+    "",
     "Satu baris per tabel, tahap dan langkah. One row per table, stage and step: how rare descriptions were before they"
-    " were made coarser, and how rare they are in this file. On the last step nothing is left to be made coarser."
+    " were made coarser, and how rare they are in this file. On the last step nothing is left to be made coarser.",
+    tuple(
+        MartColumn(name, kind, "key" if name in {"table_name", "stage", "step"} else "attribute", text)
+        for name, (kind, text) in _COUNTED.items()
+    ),
 )
+_AREA = {0: "{0}", 1: "{0}", 2: "left({0}, 8)", 3: "left({0}, 8)", 4: "left({0}, 5)", 5: "left({0}, 5)"}
 
 # A birth cohort's width on steps 3 and 4, and on step 5. Bands follow the cohort, so that the month in which a person
 # crosses from one band to the next says nothing.
@@ -123,6 +128,13 @@ class _Fact:
                 found[name] = _at(kind, self.told(column), step)
         return found
 
+    def classed(self, step: int) -> list[str]:
+        """What makes two rows of one time alike on a step: as ``shown``, with a cohort's number for its band."""
+        cohorts = [_at(column.quasi_identifier, self.told(column), 3 if step < 3 else step) for column in self.ages]
+        return [*(f'f."{c.name}"' if step < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts] + [
+            _at(column.quasi_identifier, self.told(column), step) for column in self.quasi if column not in self.ages
+        ]
+
     def _band(self, column: MartColumn, step: int) -> str:
         if step == LAST:
             return "NULL"
@@ -175,7 +187,7 @@ def coarsen(
 
     tables: by a name, a table's contract and its relation. k: persons that must share a description. Returns how to
     read the tables that hold quasi-identifiers (``f`` is the relation there), and the counts before and after, as rows
-    of ``COUNTS_COLUMNS``. Leaves temporary tables ``micro_*`` in the connection, which that SQL reads. Raises
+    of ``COUNTS``. Leaves temporary tables ``micro_*`` in the connection, which that SQL reads. Raises
     ReleaseError RELEASE_MICRO_CLASS when a table has nobody, or no time, to class by.
     """
     facts = {name: _Fact(*table) for name, table in tables.items()}
@@ -190,6 +202,7 @@ def coarsen(
         _find_classes(con, described[name], view)
     _find_profiles(con, described.values())
     con.execute("CREATE OR REPLACE TEMP TABLE micro_steps AS SELECT DISTINCT component, 0 AS step FROM micro_units")
+    # All at once: one kind of class after the other would send many further down than they need.
     while _raise_rare(con, [*views.values(), "micro_profiles"], k):
         pass
     counts = [
@@ -259,7 +272,7 @@ def _hashes(by_step: Iterable[str]) -> str:
 def _find_classes(con: duckdb.DuckDBPyConnection, fact: _Fact, view: str) -> None:
     """For each unit and class it is in, the class on every step."""
     times = [fact.month(name) for name in fact.times]
-    by_step = (", ".join([*times, *fact.shown(step).values()]) for step in range(LAST + 1))
+    by_step = (", ".join([*times, *fact.classed(step)]) for step in range(LAST + 1))
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT u.id, u.component, {_hashes(by_step)}, count(*) AS row_count"
         f" FROM {fact.rows} WHERE u.id IS NOT NULL GROUP BY ALL"
@@ -272,14 +285,14 @@ def _find_profiles(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> No
     for fact in facts:
         for column in fact.quasi:
             kind, value = column.quasi_identifier, fact.told(column)
-            seen = ", ".join(f"CAST({_at(kind, value, step)} AS VARCHAR) AS v{step}" for step in range(LAST))
-            tells.append(f"SELECT u.id, {literal(kind)} AS kind, {seen} FROM {fact.rows} WHERE u.id IS NOT NULL")
+            seen = ", ".join(f"hash({literal(kind)}, {_at(kind, value, step)}) AS v{step}" for step in range(LAST))
+            tells.append(f"SELECT u.id, {seen} FROM {fact.rows} WHERE u.id IS NOT NULL")
     con.execute(f"CREATE OR REPLACE TEMP TABLE micro_told AS {' UNION '.join(tells)}")
     every = (
         "SELECT * FROM micro_told UNION"
         " SELECT person AS id, t.* EXCLUDE (id) FROM micro_pairs JOIN micro_told AS t ON t.id = family"
     )
-    by_step = [f"list_sort(list(DISTINCT kind || '=' || v{step}))" for step in range(LAST)]
+    by_step = [f"list_sort(list(DISTINCT v{step}))" for step in range(LAST)]
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE micro_profiles AS SELECT id, component, {_hashes([*by_step, '0'])}"
         f" FROM (SELECT u.is_family, u.component, e.* FROM ({every}) AS e JOIN micro_units AS u USING (id))"
@@ -291,7 +304,7 @@ def _now_at(step: str) -> str:
     return f"CASE {step} {' '.join(f'WHEN {number} THEN h{number}' for number in range(LAST + 1))} END"
 
 
-def _raise_rare(con: duckdb.DuckDBPyConnection, views: list[str], k: int) -> bool:
+def _raise_rare(con: duckdb.DuckDBPyConnection, views: Iterable[str], k: int) -> bool:
     """Move everyone in a class of fewer than k, with those joined to them, one step down; whether there was one."""
     rare = " UNION ".join(
         f"SELECT DISTINCT component FROM (SELECT {_now_at('s.step')} AS class,"
@@ -318,7 +331,7 @@ def _count(con: duckdb.DuckDBPyConnection, table: str, view: str, stage: str, k:
         " FROM classes AS c GROUP BY step ORDER BY step",
         [k],
     ).fetchall()
-    return [dict(zip(COUNTS_COLUMNS, (table, stage, row[0], STEPS[row[0]], *row[1:]), strict=True)) for row in rows]
+    return [dict(zip(_COUNTED, (table, stage, row[0], STEPS[row[0]], *row[1:]), strict=True)) for row in rows]
 
 
 def _by_step(fact: _Fact) -> Coarse:

@@ -18,7 +18,7 @@ import duckdb
 
 from warehouse import duck, keys, vault
 from warehouse.errors import ReleaseError
-from warehouse.mart import Catalogue, Mart, band_name, comments, literal
+from warehouse.mart import Catalogue, Mart, band_name, literal
 from warehouse.release import coarsening, state
 from warehouse.release.content import BUILD, Content, content_hash, demand_equal
 from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
@@ -190,14 +190,11 @@ def write_micro(
 
 
 def _write_counts(con: duckdb.DuckDBPyConnection, counts: list[dict[str, Any]]) -> None:
-    table = f"micro.main.{coarsening.COUNTS_TABLE}"
-    columns = ", ".join(f"{name} {kind}" for name, (kind, _text) in coarsening.COUNTS_COLUMNS.items())
-    con.execute(f"CREATE TABLE {table} ({columns})")
-    marks = ", ".join("?" * len(coarsening.COUNTS_COLUMNS))
+    table = f"micro.main.{coarsening.COUNTS.name}"
+    con.execute(coarsening.COUNTS.ddl(table))
     for row in counts:
-        con.execute(f"INSERT INTO {table} VALUES ({marks})", list(row.values()))
-    texts = {name: text for name, (_kind, text) in coarsening.COUNTS_COLUMNS.items()}
-    for comment in comments(table, coarsening.COUNTS_DESCRIPTION, texts):
+        con.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", list(row.values()))
+    for comment in coarsening.COUNTS.comments(table):
         con.execute(comment)
 
 
