@@ -188,14 +188,14 @@ def _places_in_landed(
     """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
     data = landing.read(s, row)
     try:
-        return _marked_places(connection, contract, parse(contract, data, row["media"]))
+        return _marked_places(connection, contract, parse(contract, data, row["media"]).table)
     except UnreadableDelivery:
         return {_WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
 
 
-def _marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, parsed: Parsed) -> set[Place]:
+def _marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: pa.Table) -> set[Place]:
     """Source part and row of the parsed rows that carry a mark."""
-    connection.register("parsed", parsed.table)
+    connection.register("parsed", rows)
     marked = tombstones.is_marked_sql(contract, typed=False)
     places = connection.execute(f"SELECT source_part, source_row FROM parsed WHERE {marked}").fetchall()
     connection.unregister("parsed")
@@ -303,14 +303,7 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
     before = parse(contract, data, media)
     shape = next(shape for shape in contract.extras.shapes if shape.name == before.shape)
     made = blank(contract, shape, data, media, places)
-    is_person = pa.array(
-        [
-            (part, row) in places
-            for part, row in zip(
-                before.table["source_part"].to_pylist(), before.table["source_row"].to_pylist(), strict=True
-            )
-        ]
-    )
+    is_person = _is_at(before.table, places)
     others = before.table.filter(pc.invert(is_person))
     try:
         after = parse(contract, made, media).table
@@ -327,6 +320,11 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
     if any(len(number) == 16 and number.encode() in left for number in numbers):
         raise CannotBlank("the number stands elsewhere in the file too")
     return made
+
+
+def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
+    named = zip(rows["source_part"].to_pylist(), rows["source_row"].to_pylist(), strict=True)
+    return pa.array([place in places for place in named], pa.bool_())
 
 
 def _digits(rows: pa.Table) -> set[str]:
@@ -352,12 +350,16 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
     marks = tombstones.load(s)
     if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
         return parsed
+    with _searching(s, marks) as connection:
+        places = _marked_places(connection, contract, parsed.table)
+    if not places:
+        return parsed
+    # Whose erasure it was is asked of these few rows alone: a pass over all rows for each erasure would take hours.
+    rows = parsed.table.filter(_is_at(parsed.table, places))
     found: dict[str, set[Place]] = {}
     for erasure_id in marks.decisions:
         with _searching(s, marks.only(erasure_id)) as connection:
-            found[erasure_id] = _marked_places(connection, contract, parsed)
-    if not any(found.values()):
-        return parsed
+            found[erasure_id] = _marked_places(connection, contract, rows)
     erased = [
         {
             "erasure_id": erasure_id,
@@ -370,7 +372,7 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
         for part, number in sorted(places, key=str)
     ]
     led.insert(ledger.erased_rows, erased)
-    _blank_delivery(s, led, row["delivery_id"], set().union(*found.values()))
+    _blank_delivery(s, led, row["delivery_id"], places)
     return parse(contract, landing.read(s, led.delivery(row["delivery_id"])), row["media"])
 
 

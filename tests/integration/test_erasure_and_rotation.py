@@ -501,6 +501,22 @@ def test_another_spelling_of_the_number_is_erased_and_kept_out(s: Settings):
     assert not is_anywhere(s)
 
 
+def test_each_row_kept_out_is_on_record_under_its_own_erasure(s: Settings):
+    rows = rows_with_person(CHILDREN)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows)
+    erase(s)
+    erase(s, rows[2]["nik"])
+    later = send(s, CHILDREN, "benda", "sigizi_csv", rows)
+    kept_out = Ledger(s.ledger).rows("select erasure_id, source_row from erased_rows where delivery_id = :id", id=later)
+    assert (
+        len(kept_out)
+        == len({row["erasure_id"] for row in kept_out})
+        == len({row["source_row"] for row in kept_out})
+        == 2
+    )
+    assert len(names_left(s, CHILDREN)) == 2 * (len(rows) - 2)
+
+
 def test_another_spelling_of_the_name_without_a_number_is_kept_out_too(s: Settings):
     send(s, "bps/social_registry_individuals", "all", None, rows_with_person("bps/social_registry_individuals"))
     misspelt = rows_with_person(CHILDREN, nik=None, name="Wulandari Kenanga")
