@@ -110,7 +110,7 @@ newest_measured as (
 breadwinners as (
     select
         period_start, ranking, family_key, person_key, worker_segment,
-        relation_code = '1' or age_years is not null as is_sure
+        coalesce(relation_code, '') = '1' or age_years is not null as is_sure
     from (
         select
             member.*,
