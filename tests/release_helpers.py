@@ -92,7 +92,8 @@ def nodes() -> dict[str, dict]:
                 "weight_kg": "double",
             },
             schema="conformed",
-            meta={name: {"micro": True} for name in ("person_key", "measured_month", "age_months", "haz")},
+            meta={name: {"micro": True} for name in ("person_key", "measured_month", "haz")}
+            | {"age_months": {"micro": True, "quasi_identifier": "age_months"}},
         ),
         model("disclosure_families", {}, schema="reference", resource_type="seed"),
         model("dim_measure", {}, schema="conformed"),

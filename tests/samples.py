@@ -252,12 +252,14 @@ def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DTSEN-FAM-009": changed(good, jumlah_anggota_keluarga="40"),
         "DTSEN-FAM-010": changed(good, luas_lantai_bangunan="0"),
         "DTSEN-FAM-011": changed(good, desil_nasional="1-4"),
+        "DTSEN-FAM-012": changed(good, jumlah_anggota_keluarga="-4"),
         **{
             f"DTSEN-FAM-{20 + number:03d}": changed(good, **{name: "98"})
             for number, name in enumerate(name for name in columns if name in assets)
         },
         "DTSEN-FAM-101": [*good, good[0] | {"desil_nasional": "9"}],
         **_place_breaks("DTSEN-FAM", 102, good),
+        "DTSEN-FAM-109": every(good, status_dtsen=None),
         "DTSEN-FAM-105": [row | {"kode_kelurahan": "3671030018", "desa": None} for row in good[:30]] + good[30:],
         "DTSEN-FAM-106": Break(good, {"rows": 80.0}),
         "DTSEN-FAM-107": Break(good, {"rows": 10.0}),
@@ -440,6 +442,7 @@ def _population_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DUKCAPIL-003": changed(good, jumlah_penduduk="0"),
         "DUKCAPIL-004": changed(good, pria="1"),
         "DUKCAPIL-005": changed(good, nama_kel="BENDA"),
+        "DUKCAPIL-006": changed(good, u0="-1"),
         "DUKCAPIL-101": good[:-1],
         "DUKCAPIL-102": good[:51],
         "DUKCAPIL-103": [row for row in good if row["no_kec"] != "4"],
@@ -512,6 +515,7 @@ def _indicators_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "BPS-102": Break(good, {"median_value": 73_000.0}),
         "BPS-103": changed(good, 5, value="28.91"),
         "BPS-104": [row for row in good if row["vervar"] != "3671"],
+        "BPS-105": Break(good, {"kota_tangerang_level": 0.12891}),
     }
 
 
@@ -543,6 +547,7 @@ def _official_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "OFFICIAL-004": [*good, dict(good[0])],
         "OFFICIAL-005": changed(good, tanggal_terbit=None),
         "OFFICIAL-006": changed(good, nilai="-"),
+        "OFFICIAL-007": changed(good, periode="2002"),
     }
 
 

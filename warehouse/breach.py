@@ -4,12 +4,14 @@ Here: which data stood where, how many persons by dataset, who had them open, wh
 there was a breach, and what is sent: a person decides and signs. The draft names no data subject.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from warehouse import duck, lake, purpose
+import sqlalchemy as sa
+
+from warehouse import duck, lake, ledger, purpose
 from warehouse.contract import Contract, get_contract, load_contracts
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
@@ -36,6 +38,7 @@ _PLACES: dict[Place, tuple[str, str]] = {
     ),
 }
 _IDENTIFYING: tuple[Place, ...] = ("landing", "vault")
+_KEEPING_ALL: tuple[Place, ...] = ("landing", "vault", "lake")
 _CATEGORY_NAMES = {
     "direct_identifier": ("pengenal langsung", "direct identifiers"),
     "health": ("data kesehatan anak (data spesifik)", "children's health data (specific data)"),
@@ -62,22 +65,25 @@ class Incident:
 
 @dataclass(frozen=True)
 class Affected:
-    """``persons`` are told apart by pseudonym; ``unnumbered`` rows have none and may be persons counted already."""
+    """``persons`` are told apart by pseudonym; ``unnumbered`` rows have none and may be persons counted already.
+
+    ``uncounted`` deliveries are landed, and none of their rows was ever admitted.
+    """
 
     contract: Contract
     persons: int
     unnumbered: int
     deliveries: int
+    uncounted: int
 
 
 def draft(s: Settings, led: Ledger, incident: Incident) -> str:
     """The notice as Markdown, Indonesian first; raises ConfigError BREACH_REFUSED when something is left open."""
     _demand_whole(incident)
     affected = _affected(s, led, incident)
-    openings = purpose.since(led, incident.since, incident.until)
-    return "\n".join(
-        [*_words(s, incident, affected, openings, 0), "---\n", *_words(s, incident, affected, openings, 1)]
-    )
+    openings, looks = purpose.since(led, incident.since, incident.until), purpose.looks(led)
+    indonesian, english = (_words(s, incident, affected, openings, looks, language) for language in (0, 1))
+    return "\n".join([*indonesian, "---\n", *english])
 
 
 def _demand_whole(incident: Incident) -> None:
@@ -101,18 +107,48 @@ def _affected(s: Settings, led: Ledger, incident: Incident) -> list[Affected]:
             key = "nik_key" if any(column.name == "nik" for column in contract.columns) else "kk_key"
             persons, unnumbered, deliveries = connection.execute(
                 f"SELECT count(DISTINCT {key}), count(*) FILTER ({key} IS NULL), count(DISTINCT delivery_id)"
-                f" FROM ({lake.relation_sql(s, led, contract)})"
+                f" FROM ({_rows_sql(s, led, contract, incident)})"
             ).fetchone()
-            if deliveries:
-                counted.append(Affected(contract, persons, unnumbered, deliveries))
+            uncounted = _never_admitted(led, contract) if "landing" in incident.places else 0
+            if deliveries or uncounted:
+                counted.append(Affected(contract, persons, unnumbered, deliveries, uncounted))
     return counted
+
+
+def _rows_sql(s: Settings, led: Ledger, contract: Contract, incident: Incident) -> str:
+    """The rows that stood where the breach was: former deliveries are kept too, but in no build and no release."""
+    if set(incident.places).isdisjoint(_KEEPING_ALL):
+        return lake.relation_sql(s, led, contract)
+    named = led.rows(
+        sa.select(ledger.lake_files.c.path)
+        .join(ledger.deliveries, ledger.deliveries.c.delivery_id == ledger.lake_files.c.delivery_id)
+        .where(ledger.lake_files.c.kind == "lake", ledger.deliveries.c.dataset == contract.dataset)
+    )
+    if not named:
+        return lake.relation_sql(s, led, contract)
+    files = ", ".join(f"'{duck.sql_path(s.home / row['path'])}'" for row in named)
+    return f"SELECT * FROM read_parquet([{files}], union_by_name = true)"
+
+
+def _never_admitted(led: Ledger, contract: Contract) -> int:
+    kept = sa.select(sa.func.count().label("deliveries")).where(
+        ledger.deliveries.c.dataset == contract.dataset,
+        ledger.deliveries.c.destroyed_at.is_(None),
+        ledger.deliveries.c.delivery_id.not_in(sa.select(ledger.lake_files.c.delivery_id)),
+    )
+    return led.rows(kept)[0]["deliveries"]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
 def _words(
-    s: Settings, incident: Incident, affected: list[Affected], openings: list[dict[str, Any]], language: int
+    s: Settings,
+    incident: Incident,
+    affected: list[Affected],
+    openings: list[dict[str, Any]],
+    looks: Mapping[str, int],
+    language: int,
 ) -> Iterable[str]:
     def say(indonesian: str, english: str) -> str:
         return (indonesian, english)[language]
@@ -150,6 +186,13 @@ def _words(
         "\nA person may be in several datasets: these figures do not add up. In a dataset of families the number is the"
         " family card's.\n",
     )
+    if uncounted := sum(one.uncounted for one in affected):
+        yield say(
+            f"{uncounted} kiriman di landing tidak pernah diterima (ditahan atau belum dinilai): orang di dalamnya"
+            " tidak terhitung.\n",
+            f"{uncounted} deliveries in landing were never admitted (held or not yet judged): the persons in them are"
+            " not counted.\n",
+        )
     yield say("## 2. Kapan dan bagaimana\n", "## 2. When and how\n")
     yield say(
         f"Antara {_time(incident.since)} dan {_time(incident.until)}. {incident.how.strip()}\n",
@@ -159,7 +202,7 @@ def _words(
         "Pembukaan data pribadi yang tercatat dan berlaku pada waktu itu (untuk lembaga, bukan untuk subjek data):\n",
         "Openings of personal data on record and in force at that time (for the authority, not for data subjects):\n",
     )
-    yield from _opening_table(openings, say)
+    yield from _opening_table(openings, looks, say)
     yield say("\n## 3. Penanganan dan pemulihan\n", "\n## 3. Handling and recovery\n")
     yield f"{incident.handling.strip()}\n"
     yield say(
@@ -177,15 +220,15 @@ def _kinds(one: Affected, incident: Incident, language: int) -> str:
     return ", ".join(_CATEGORY_NAMES[kind][language] for kind in wanted)
 
 
-def _opening_table(openings: list[dict[str, Any]], say) -> Iterable[str]:
+def _opening_table(openings: list[dict[str, Any]], looks: Mapping[str, int], say) -> Iterable[str]:
     if not openings:
         yield say("tidak ada", "none")
         return
     yield say(
-        "| dibuka | sampai | oleh | akun | apa | tujuan | penyetuju |",
-        "| opened | until | by | account | what | purpose | approver |",
+        "| dibuka | sampai | oleh | akun | apa | tujuan | penyetuju | baris identitas dilihat |",
+        "| opened | until | by | account | what | purpose | approver | identity rows looked at |",
     )
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|"
     for row in openings:
         cells = (
             _time(row["opened_at"]),
@@ -195,6 +238,7 @@ def _opening_table(openings: list[dict[str, Any]], say) -> Iterable[str]:
             row["subject"],
             row["purpose"],
             row["approver"] or "–",
+            str(looks.get(row["opening_id"], 0)) if row["subject"] == "identity" else "–",
         )
         yield "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
 

@@ -207,7 +207,7 @@ def sources_file(s: Settings) -> Path:
 # Who opened personal data, keys, erasures, and the ledger's own upkeep are no matter of any model.
 _NOT_EXPORTED = {
     "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows",
-    "linkage_decisions", "scans", "scan_findings",
+    "linkage_decisions", "scans", "scan_findings", "looks",
 }  # fmt: skip
 
 
@@ -403,7 +403,7 @@ def code_version(project_dir: Path) -> str:
         for path in sorted((project_dir / folder).rglob("*")):
             if path.suffix in {".sql", ".yml", ".yaml", ".csv", ".md"} and "target" not in path.parts:
                 digest.update(str(path.relative_to(project_dir)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:20]
 
 
 def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:

@@ -419,13 +419,25 @@ def releases_unpin(reason: Reason, by: By) -> None:
 Approver = Annotated[str, typer.Option("--approver", help="Who approves; somebody else.")]
 
 
-def _nik_given(file: Path | None) -> str:
-    """A NIK from a file, a prompt that shows nothing, or standard input: a command line is seen by others and kept."""
+def _person_given(file: Path | None) -> str:
+    """Who it is, from a file, hidden prompts or standard input: a command line is seen by others and kept."""
     if file is not None:
-        return file.read_text(encoding="ascii").strip()
-    if sys.stdin.isatty():
-        return getpass.getpass("NIK: ")
-    return sys.stdin.readline().strip()
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                "FILE_MISSING",
+                f"Berkas {file} tidak ada atau bukan teks.",
+                f"File {file} does not exist or is no text.",
+                "Periksa letak dan namanya; isinya satu NIK, atau baris nama, tanggal lahir dan nomor KK.",
+                "Check its place and name; it holds one NIK, or lines of name, birth date and family card.",
+            ) from None
+    if not sys.stdin.isatty():
+        return sys.stdin.read()
+    asked = ("Nama / name: ", "Tanggal lahir / birth date (2023-04-05): ", "Nomor KK / family card: ")
+    return getpass.getpass("NIK (kosong bila tidak ada / empty if there is none): ") or "\n".join(
+        map(getpass.getpass, asked)
+    )
 
 
 @app.command()
@@ -435,14 +447,19 @@ def erase(
     ground: Annotated[str, typer.Option(help="Article of law, for example 'UU 27/2022 pasal 8'.")],
     reason: Reason,
     file: Annotated[
-        Path | None, typer.Option(help="File with the NIK; else it is asked for or read from stdin.")
+        Path | None,
+        typer.Option(
+            help="File with the NIK, or without one with lines of name, birth date (2023-04-05) and family card, one of"
+            " the last two may be empty; else it is asked for or read from stdin."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Erase a person everywhere on a decided request, release anew and prove it. The NIK is never an argument."""
+    """Erase a person everywhere on a decided request, release anew and prove it. Who it is is never an argument."""
     from warehouse import night as steps
+    from warehouse.recognition import Person
 
-    show(steps.erase(_nik_given(file), by, approver, ground, reason, progress=say), as_json)
+    show(steps.erase(Person.told(_person_given(file)), by, approver, ground, reason, progress=say), as_json)
 
 
 @app.command("erase-resume")
@@ -524,16 +541,25 @@ def keys_rotate(by: By, approver: Approver, reason: Reason, as_json: Json = Fals
 
 @review_app.command("list")
 def review_list(
-    limit: Annotated[int, typer.Option(help="Pairs to show, the likeliest first.")] = 50, as_json: Json = False
+    limit: Annotated[int, typer.Option(help="Pairs to show, the likeliest or newest first.")] = 50,
+    is_decided: Annotated[
+        bool, typer.Option("--decided", help="Pairs with a decision instead, to decide anew.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Pairs of records that may be one person and wait for a decision: no name, no number, nothing of anybody."""
     from warehouse import linkage
     from warehouse.night import open_ledger
 
     s = get_settings()
-    columns = ("pair_id", "datasets", "method", "weight", "is_unsure", "model_version")
-    pairs = linkage.queue(s, open_ledger(s))[:limit]
-    show([{name: pair[name] for name in columns} for pair in pairs], as_json, "review")
+    led = open_ledger(s)
+    if is_decided:
+        columns = ("pair_id", "decision", "decided_by", "decided_at", "method", "weight", "model_version")
+        pairs = linkage.decided(led)
+    else:
+        columns = ("pair_id", "datasets", "method", "weight", "is_unsure", "model_version")
+        pairs = linkage.queue(s, led)
+    show([{name: pair[name] for name in columns} for pair in pairs[:limit]], as_json, "review")
 
 
 @review_app.command("open")

@@ -13,6 +13,7 @@ from pathlib import Path
 from warehouse import build
 from warehouse.contract import load_contracts
 from warehouse.mart import Mart, read_catalogue
+from warehouse.release.coarsening import COUNTS
 from warehouse.settings import Settings, get_settings
 
 HEAD = """# Kamus data / data dictionary
@@ -128,7 +129,7 @@ def text(s: Settings, manifest: Path) -> str:
         "## Operations (`ops.duckdb`)\n",
         *_marts((mart for mart, _query in catalogue.ops), measures),
         "## Restricted and pseudonymised (`micro.duckdb`)\n",
-        *_marts((*catalogue.restricted, *catalogue.micro), measures),
+        *_marts((*catalogue.restricted, *catalogue.micro, COUNTS), measures),
         "## Datasets\n",
         *_datasets(s),
     ]

@@ -1,6 +1,9 @@
 """The one place that opens DuckDB connections from Python, so that limits and hardening are the same everywhere."""
 
+import fcntl
 import os
+import secrets
+import shutil
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -52,10 +55,38 @@ def connect(
 
 
 def _spill(settings: Settings) -> str:
-    """Where a connection may spill: nowhere for a reader, to whom nothing in the home is writable."""
+    """Where a connection may spill: nowhere for a reader, to whom nothing in the home is writable.
+
+    A folder of its own: DuckDB refuses to encrypt beside files that another connection, or a killed one, has spilled.
+    """
     with suppress(PermissionError):
         settings.tmp_dir.mkdir(parents=True, exist_ok=True)
-    return str(settings.tmp_dir / "spill") if os.access(settings.tmp_dir, os.W_OK) else ""
+    if not os.access(settings.tmp_dir, os.W_OK):
+        return ""
+    return str(_own_spills(settings.tmp_dir / "spill", os.getpid()) / secrets.token_hex(8))
+
+
+@cache
+def _own_spills(folder: Path, _process: int) -> Path:
+    """This process's folder of spills, held as long as it lives; what killed processes left is removed."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for left in folder.glob("of-*"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+            finally:
+                os.close(handle)
+    while True:
+        own = folder / f"of-{secrets.token_hex(8)}"
+        own.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):
+            # Never closed: the system lets go of the lock when the process ends, however it ends.
+            handle = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if own.is_dir():
+                return own
 
 
 def sql_path(path: Path) -> str:

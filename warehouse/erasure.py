@@ -1,7 +1,7 @@
 """Erasing a person on a decided request: from landed copies, vault, lake and pseudonymised files, and for the future.
 
-Here: finding the person's rows, taking them out, keeping them out of later deliveries, proving it. Not here: the marks
-a person is known by (tombstones), blanking bytes (parse), the next build and release (night).
+Here: finding the marked rows, taking them out, keeping them out of later deliveries, proving it. Not here: whom a
+request means (recognition), marks (tombstones), blanking bytes (parse), the next build and release (night).
 
 The first thing written is the tombstone, with the decision: whatever is killed after that is completed by the next run
 or night, which knows the person by the marks alone; a backup restored from before the erasure is completed in the same
@@ -32,6 +32,7 @@ from warehouse.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.ledger import Ledger
 from warehouse.parse import Parsed, parse
 from warehouse.parse.blank import CannotBlank, Place, blank
+from warehouse.recognition import Person, recognise, vault_relations
 from warehouse.release import pseudonymised, state
 from warehouse.scan import NOTHING, Values
 from warehouse.settings import Settings
@@ -40,9 +41,7 @@ from warehouse.tombstones import Tombstones
 Progress = Callable[[str], None]
 Pointer = tuple[str, str | None, int]
 
-_NIK = re.compile(r"[0-9]{16}")
 _SIXTEEN = re.compile(rb"(?<![0-9])[0-9]{16}(?![0-9])")
-_PARTICIPATION = "no_kpj"
 _SHORTEST_REASON = 10
 _SHORTEST_GROUND = 5
 # A place in no sheet and row 0: the whole file.
@@ -57,29 +56,29 @@ _NOT_SEARCHED = {"landing", "vault", "keys", "sandbox"}
 def request(
     s: Settings,
     led: Ledger,
-    nik: str,
+    person: Person,
     by: str,
     approver: str,
     ground: str,
     reason: str,
     progress: Progress = lambda _text: None,
 ) -> Values:
-    """Erase whoever has this NIK; what is left is a new build, and the proof, for which their numbers are returned.
+    """Erase a person; what is left is a new build, and the proof, for which their numbers are returned.
 
-    Raises ConfigError ERASURE_REFUSED, OPENING_UNAPPROVED or KEYS_*; nothing was changed then.
+    Raises ConfigError ERASURE_REFUSED, PERSON_NOT_ONE, OPENING_UNAPPROVED or KEYS_*; nothing was changed then.
     """
-    nik = re.sub(r"[\s.'`-]", "", nik)
-    if not _NIK.fullmatch(nik) or len(reason.strip()) < _SHORTEST_REASON or len(ground.strip()) < _SHORTEST_GROUND:
+    if len(reason.strip()) < _SHORTEST_REASON or len(ground.strip()) < _SHORTEST_GROUND:
         raise ConfigError(
             "ERASURE_REFUSED",
-            "Penghapusan memerlukan NIK 16 angka, dasar hukum, dan alasan sekurangnya sepuluh huruf.",
-            "An erasure takes a NIK of 16 digits, a legal ground, and a reason of at least ten letters.",
-            "Periksa masukan; NIK dibaca dari masukan standar atau berkas, tidak pernah dari baris perintah.",
-            "Check what was given; the NIK is read from standard input or a file, never from the command line.",
+            "Penghapusan memerlukan dasar hukum, dan alasan sekurangnya sepuluh huruf.",
+            "An erasure takes a legal ground, and a reason of at least ten letters.",
+            "Lengkapi --ground dan --reason; jangan menulis data pribadi di dalamnya.",
+            "Complete --ground and --reason; put no personal data into them.",
         )
     scan.refuse_identities(f"{ground}\n{reason}")
     purpose.demand_two_people(by, approver)
     keys.confirm(s, led, *keys.USES)
+    keys.landing_identity(s)
     decision = {
         "erasure_id": ledger.new_id(),
         "decided_by": by.strip(),
@@ -89,12 +88,11 @@ def request(
         "decided_at": s.utc_now(),
     }
     with keys.alone(s):
-        known = _numbers(s, led, nik)
-        texts = {("nik", nik), *_descriptions(s, led, nik)}
-        marked = tombstones.with_person(tombstones.load(s), decision, sorted(texts))
+        known = recognise(s, led, person)
+        marked = tombstones.with_person(tombstones.load(s), decision, sorted(known.texts))
         tombstones.save(s, marked, keys.landing_recipient(s))
         _complete(s, led, progress)
-    return known
+    return known.values
 
 
 def is_pending(s: Settings, led: Ledger) -> bool:
@@ -123,33 +121,6 @@ def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
             _take_out(s, led, erasure_id, progress)
 
 
-def _descriptions(s: Settings, led: Ledger, nik: str) -> Iterator[tuple[tombstones.Kind, str]]:
-    """What else the person is known by, from the vault's rows with this NIK."""
-    with vault.connect(s) as connection:
-        for contract, relation in _vault_relations(s, led):
-            texts = tombstones.texts_sql(contract, typed=True)
-            rows = connection.execute(
-                f"SELECT DISTINCT {texts['described']}, {texts['card']} FROM ({relation}) WHERE {texts['nik']} = $1",
-                [nik],
-            ).fetchall()
-            for described, card in rows:
-                if described:
-                    yield "described", described
-                if card:
-                    yield "card", card
-
-
-def _numbers(s: Settings, led: Ledger, nik: str) -> Values:
-    """The person's numbers as the scan looks for them, in memory alone."""
-    participations: set[str] = set()
-    with vault.connect(s) as connection:
-        for contract, relation in _vault_relations(s, led):
-            if any(column.name == _PARTICIPATION for column in contract.identity_columns):
-                sql = f"SELECT DISTINCT {_PARTICIPATION} FROM ({relation}) WHERE {vault.usable_sql(vault.NIK)} = $1"
-                participations |= {number for (number,) in connection.execute(sql, [nik]).fetchall() if number}
-    return Values.of(nik=[nik], kpj=participations)
-
-
 # --- finding ---------------------------------------------------------------------------------------------------------
 
 
@@ -173,52 +144,25 @@ def _find(s: Settings, led: Ledger, marks: Tombstones, erasure_id: str) -> None:
 
 
 def _in_vault(s: Settings, led: Ledger, marks: Tombstones) -> tuple[set[Pointer], list[str]]:
-    """The person's rows by mark, and those that linkage holds to be the same person's."""
-    relations = _vault_relations(s, led)
-    lineage = "record_key, delivery_id, source_part, source_row"
+    """The marked rows, and the person's pseudonyms: not those of others whose row only bears the person's number."""
     with _searching(s, marks) as connection:
-        connection.execute("CREATE TABLE found (record_key VARCHAR, delivery_id VARCHAR, part VARCHAR, row BIGINT)")
-        for contract, relation in relations:
-            marked = tombstones.is_marked_sql(contract, typed=True)
-            connection.execute(f"INSERT INTO found SELECT {lineage} FROM ({relation}) WHERE {marked}")
-        connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
-        person_keys = [
-            key
-            for (key,) in connection.execute(
-                "SELECT DISTINCT person_key FROM links SEMI JOIN found USING (record_key)"
-                " WHERE person_key IS NOT NULL ORDER BY 1"
-            ).fetchall()
-        ]
         connection.execute(
-            "CREATE TABLE linked AS SELECT record_key FROM links WHERE list_contains($1, person_key)", [person_keys]
+            "CREATE TABLE found (record_key VARCHAR, delivery_id VARCHAR, part VARCHAR, row BIGINT, is_own BOOLEAN)"
         )
-        for contract, relation in relations:
-            texts = tombstones.texts_sql(contract, typed=True)
-            # Another number that is no slip of the pen is somebody else, whatever linkage holds.
-            same = f"({texts['nik']} IS NULL OR is_marked('described', {texts['described']}))"
+        for contract, relation in vault_relations(s, led):
+            marked = tombstones.is_marked_sql(contract, typed=True)
+            own = tombstones.is_described_sql(contract)
             connection.execute(
-                f"INSERT INTO found SELECT {lineage} FROM ({relation}) SEMI JOIN linked USING (record_key) WHERE {same}"
+                f"INSERT INTO found SELECT record_key, delivery_id, source_part, source_row, {own}"
+                f" FROM ({relation}) WHERE {marked}"
             )
-        return set(connection.execute("SELECT DISTINCT delivery_id, part, row FROM found").fetchall()), person_keys
-
-
-def _vault_relations(s: Settings, led: Ledger) -> list[tuple[Contract, str]]:
-    """Every file of the vault, whether or not it is in force, by the contract of its rows about persons."""
-    named = led.rows(
-        sa.select(ledger.lake_files.c.path, ledger.deliveries.c.dataset)
-        .join(ledger.deliveries, ledger.deliveries.c.delivery_id == ledger.lake_files.c.delivery_id)
-        .where(ledger.lake_files.c.kind == "vault")
-        .order_by(ledger.lake_files.c.path)
-    )
-    files: dict[str, list[Path]] = defaultdict(list)
-    for row in named:
-        files[row["dataset"]].append(s.home / row["path"])
-    contracts = load_contracts(s.contracts_dir)
-    return [
-        (contracts[dataset], vault.relation_sql(paths))
-        for dataset, paths in files.items()
-        if dataset in contracts and tombstones.texts_sql(contracts[dataset], typed=True)
-    ]
+        connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
+        person_keys = connection.execute(
+            "SELECT DISTINCT person_key FROM links SEMI JOIN (FROM found WHERE is_own) USING (record_key)"
+            " WHERE person_key IS NOT NULL ORDER BY 1"
+        ).fetchall()
+        pointers = connection.execute("SELECT DISTINCT delivery_id, part, row FROM found").fetchall()
+    return set(pointers), [key for (key,) in person_keys]
 
 
 def _landed(s: Settings, led: Ledger) -> Iterator[tuple[Contract, dict[str, Any]]]:
@@ -244,14 +188,14 @@ def _places_in_landed(
     """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
     data = landing.read(s, row)
     try:
-        return _marked_places(connection, contract, parse(contract, data, row["media"]))
+        return _marked_places(connection, contract, parse(contract, data, row["media"]).table)
     except UnreadableDelivery:
         return {_WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
 
 
-def _marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, parsed: Parsed) -> set[Place]:
+def _marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: pa.Table) -> set[Place]:
     """Source part and row of the parsed rows that carry a mark."""
-    connection.register("parsed", parsed.table)
+    connection.register("parsed", rows)
     marked = tombstones.is_marked_sql(contract, typed=False)
     places = connection.execute(f"SELECT source_part, source_row FROM parsed WHERE {marked}").fetchall()
     connection.unregister("parsed")
@@ -285,9 +229,7 @@ def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> 
     (erasure,) = led.rows(sa.select(ledger.erasures).where(ledger.erasures.c.erasure_id == erasure_id))
     with state.only_releaser(s):
         for row in state.kept(led):
-            pseudonymised.rewrite(
-                s, row["release_id"], keys.vault_key(s), reason=f"erasure {erasure_id}", without=erasure["person_keys"]
-            )
+            pseudonymised.take_out(s, row["release_id"], erasure["person_keys"], reason=f"erasure {erasure_id}")
     with led.write() as connection:
         connection.execute(
             ledger.erasures.update().where(ledger.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
@@ -361,14 +303,7 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
     before = parse(contract, data, media)
     shape = next(shape for shape in contract.extras.shapes if shape.name == before.shape)
     made = blank(contract, shape, data, media, places)
-    is_person = pa.array(
-        [
-            (part, row) in places
-            for part, row in zip(
-                before.table["source_part"].to_pylist(), before.table["source_row"].to_pylist(), strict=True
-            )
-        ]
-    )
+    is_person = _is_at(before.table, places)
     others = before.table.filter(pc.invert(is_person))
     try:
         after = parse(contract, made, media).table
@@ -379,11 +314,21 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
             raise CannotBlank("what is left cannot be read") from None
     if not after.combine_chunks().equals(others.combine_chunks()):
         raise CannotBlank("other rows would change")
-    numbers = {re.sub(r"\D", "", text or "") for text in before.table.filter(is_person)[vault.NIK].to_pylist()}
+    # A number that others stand beside too, such as a mother's, is not the person's own.
+    numbers = _digits(before.table.filter(is_person)) - _digits(others)
     left = b"\n".join(_unpacked(made))
     if any(len(number) == 16 and number.encode() in left for number in numbers):
         raise CannotBlank("the number stands elsewhere in the file too")
     return made
+
+
+def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
+    named = zip(rows["source_part"].to_pylist(), rows["source_row"].to_pylist(), strict=True)
+    return pa.array([place in places for place in named], pa.bool_())
+
+
+def _digits(rows: pa.Table) -> set[str]:
+    return {re.sub(r"\D", "", text or "") for text in rows[vault.NIK].to_pylist()}
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:
@@ -405,12 +350,16 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
     marks = tombstones.load(s)
     if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
         return parsed
+    with _searching(s, marks) as connection:
+        places = _marked_places(connection, contract, parsed.table)
+    if not places:
+        return parsed
+    # Whose erasure it was is asked of these few rows alone: a pass over all rows for each erasure would take hours.
+    rows = parsed.table.filter(_is_at(parsed.table, places))
     found: dict[str, set[Place]] = {}
     for erasure_id in marks.decisions:
         with _searching(s, marks.only(erasure_id)) as connection:
-            found[erasure_id] = _marked_places(connection, contract, parsed)
-    if not any(found.values()):
-        return parsed
+            found[erasure_id] = _marked_places(connection, contract, rows)
     erased = [
         {
             "erasure_id": erasure_id,
@@ -423,7 +372,7 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
         for part, number in sorted(places, key=str)
     ]
     led.insert(ledger.erased_rows, erased)
-    _blank_delivery(s, led, row["delivery_id"], set().union(*found.values()))
+    _blank_delivery(s, led, row["delivery_id"], places)
     return parse(contract, landing.read(s, led.delivery(row["delivery_id"])), row["media"])
 
 
@@ -450,7 +399,7 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
     with _searching(s, marks) as connection:
         for contract, row in _landed(s, led):
             look("landing", f"landing {row['delivery_id']}", len(_places_in_landed(s, connection, contract, row)))
-        for contract, relation in _vault_relations(s, led):
+        for contract, relation in vault_relations(s, led):
             marked = tombstones.is_marked_sql(contract, typed=True)
             (count,) = connection.execute(
                 f"SELECT count(*) FROM ({relation}) WHERE {marked} OR list_contains($1, record_key)", [gone]

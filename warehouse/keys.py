@@ -178,6 +178,11 @@ def usable(s: Settings, name: str, generation: Generation) -> Identity | Recipie
         return None
 
 
+def checks_in_use(s: Settings) -> set[str]:
+    """Check values of the keys that the ledger names; empty before the first write."""
+    return {check for use in USES if (check := _registered(s, use))}
+
+
 def _registered(s: Settings, use: Use) -> str | None:
     """Check value of the key in use, as the ledger has it; None before the first write."""
     if s.ledger.startswith("sqlite:///") and not Path(s.ledger.removeprefix("sqlite:///")).exists():
@@ -222,7 +227,8 @@ def make_new(s: Settings, to: Path | None = None) -> Path:
     """Make a whole new set and return its folder: the first one, or the successors of those there are.
 
     Without ``to`` the set goes where ``keys_from=files`` looks for it. Raises ConfigError KEYS_THERE rather than touch
-    a key that exists, KEYS_NEED_FOLDER where keys do not stand in files, and KEYS_IN_HOME.
+    a key that exists, KEYS_LOST where data stand under keys that are not there, KEYS_NEED_FOLDER where keys do not
+    stand in files, and KEYS_IN_HOME.
     """
     if to is None and s.keys_from != "files":
         raise ConfigError(
@@ -246,6 +252,14 @@ def make_new(s: Settings, to: Path | None = None) -> Path:
         )
     if has_current:
         describe(s)
+    elif to is None and checks_in_use(s):
+        raise ConfigError(
+            "KEYS_LOST",
+            "Data di sini berada di bawah kunci yang tidak ada di folder kunci; kunci baru tidak membukanya.",
+            "The data here stand under keys that are not in the key folder; new ones would not open them.",
+            "Pulihkan kunci itu dari cadangan.",
+            "Restore those keys from backup.",
+        )
     _private(folder)
     _make_set(folder, version=_version(_text(s, VAULT, "current")) + 1 if has_current else 1)
     return folder

@@ -78,11 +78,12 @@ def _land(
     s.home.mkdir(parents=True, exist_ok=True)
     incoming = _private_folder(s.landing_dir / _INCOMING)
     with _locked_folder(s.landing_dir, fcntl.LOCK_SH):
-        draft = incoming / f"{name}.{secrets.token_hex(8)}"
+        draft = incoming / f"{name}.{secrets.token_hex(10)}"
         try:
             stored_sha256 = _encrypt_file(path, draft, recipient, content_sha256)
             folder = _private_folder(s.landing_dir / contract.agency / contract.name / period.label)
-            stored = folder / f"{name}-{stored_sha256[:16]}.age"
+            # Never 16 digits of a hash in a name: they may look like a NIK to the leak scan.
+            stored = folder / f"{name}-{stored_sha256[:20]}.age"
             row = {
                 "delivery_id": name,
                 "dataset": contract.dataset,
@@ -172,7 +173,7 @@ def rewritten(
     old = s.home / delivery["stored_path"]
     stored = old.with_name(f"{delivery['delivery_id']}-{tag}.age")
     if not stored.exists():
-        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery['delivery_id']}.{secrets.token_hex(8)}"
+        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery['delivery_id']}.{secrets.token_hex(10)}"
         with _new_file(draft) as file:
             file.write(pyrage.encrypt(data, [recipient]))
             file.flush()
@@ -233,7 +234,7 @@ def sweep(s: Settings, led: Ledger) -> int:
 def spool(s: Settings) -> Iterator[Path]:
     """A private folder for what is being fetched: the one place where clear bytes may lie, shredded on the way out."""
     s.tmp_dir.mkdir(parents=True, exist_ok=True)
-    folder = s.tmp_dir / f"{_SPOOL_PREFIX}{secrets.token_hex(8)}"
+    folder = s.tmp_dir / f"{_SPOOL_PREFIX}{secrets.token_hex(10)}"
     with _locked_folder(s.tmp_dir, fcntl.LOCK_EX):
         _shred_abandoned_spools(s)
         folder.mkdir(mode=0o700)

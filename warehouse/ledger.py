@@ -266,6 +266,16 @@ openings = Table(
     comment="One row per opening of the micro file or of clear identities: the purpose log",
 )
 
+looks = Table(
+    "looks",
+    metadata,
+    Column("look_id", BigId, primary_key=True, autoincrement=True),
+    Column("opening_id", String(36), ForeignKey("openings.opening_id"), nullable=False, index=True),
+    Column("record_key", String(64), nullable=False),
+    Column("looked_at", UtcDateTime, nullable=False),
+    comment="One row per record whose identity was shown in clear under an opening",
+)
+
 key_checks = Table(
     "key_checks",
     metadata,

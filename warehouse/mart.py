@@ -14,8 +14,13 @@ What a model's YAML may say under ``config.meta``, all optional:
         config: {meta: {role: key, together: true}}    values count nearly the same people: hidden for one and all
       - name: haz
         config: {meta: {micro: true}}                  the column may go to the pseudonymised file
+      - name: age_months
+        config: {meta: {micro: true, quasi_identifier: age_months}}     there it is coarsened where few share it
 
-and for a whole model ``config: {meta: {restricted: true}}``: it goes to the restricted file, never to the marts' own.
+What is a quasi-identifier is judged in that YAML and nowhere else: what an acquaintance or another register would know
+of a person (place, age, sex, size of the household, month of registration), not what analysts open the file for.
+
+And for a whole model ``config: {meta: {restricted: true}}``: it goes to the restricted file, never to the marts' own.
 
 Roles: key | count | rate | bound | suppression | date | attribute. A column without one gets it from its name where the
 one shape of marts fixes it, else from its type; text without a role is an attribute, so a mart's own keys state theirs.
@@ -23,13 +28,31 @@ one shape of marts fixes it, else from its type; text without a role is an attri
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from warehouse.errors import ReleaseError
 
 Role = Literal["key", "count", "rate", "bound", "suppression", "date", "attribute"]
+QuasiKind = Literal["area", "sex", "age_months", "age_years", "household_size", "month"]
+# Kinds that have a second column in the pseudonymised file, with a band instead of the value.
+BANDED: dict[str, str] = {
+    "age_months": (
+        "Umur bulan menurut setengah tahun kelahiran, atau dua tahun pada langkah 5; tepi dapat meleset sebulan. Age in"
+        " months by half-year of birth, by two years on step 5; edges may be off by a month."
+    ),
+    "age_years": (
+        "Umur tahun menurut lima tahun kelahiran, atau dua puluh pada langkah 5; tepi dapat meleset setahun. Age in"
+        " years by five years of birth, by twenty on step 5; edges may be off by a year."
+    ),
+}
+STEP_COLUMN = "coarsening_step"
+_STEP_DESCRIPTION = (
+    "Seberapa kasar baris ini: 0 tidak; 1 tanpa jumlah anggota dan bulan pendaftaran; 2 kecamatan; 3 rentang umur; 4"
+    " kota; 5 rentang umur lebar; 6 tanpa kuasi-identitas. How coarse the row is: 0 not at all; 1 without household"
+    " size and month of registration; 2 kecamatan; 3 bands of age; 4 kota; 5 wide bands; 6 no quasi-identifier."
+)
 
 FAMILIES = "disclosure_families"
 SUMS = "disclosure_sums"
@@ -82,7 +105,7 @@ class MartColumn:
     total: str | None = None
     asked: str | None = None
     is_together: bool = False
-    is_micro: bool = False
+    quasi_identifier: QuasiKind | None = None
 
     @property
     def is_hidden_with_cell(self) -> bool:
@@ -228,6 +251,24 @@ def _role(column: dict[str, Any], kind: str) -> Role:
     return role
 
 
+def _quasi_identifier(name: str, meta: dict[str, Any]) -> QuasiKind | None:
+    kind = meta.get("quasi_identifier")
+    if kind is not None and kind not in get_args(QuasiKind):
+        raise ReleaseError(
+            "MART_QUASI_UNKNOWN",
+            f"Kolom {name} memakai jenis kuasi-identitas {kind!r} yang tidak dikenal.",
+            f"Column {name} has the unknown kind of quasi-identifier {kind!r}.",
+            f"Pakai salah satu: {', '.join(get_args(QuasiKind))}.",
+            f"Use one of: {', '.join(get_args(QuasiKind))}.",
+        )
+    return kind
+
+
+def band_name(column: str) -> str:
+    """The column of the pseudonymised file that holds the bands of another."""
+    return f"{column}_band"
+
+
 def _column(column: dict[str, Any]) -> MartColumn:
     meta = _meta(column)
     given = (column.get("data_type") or "").lower()
@@ -240,7 +281,7 @@ def _column(column: dict[str, Any]) -> MartColumn:
         total=meta.get("total"),
         asked=meta.get("asked"),
         is_together=bool(meta.get("together")),
-        is_micro=bool(meta.get("micro")),
+        quasi_identifier=_quasi_identifier(column["name"], meta),
     )
 
 
@@ -267,9 +308,18 @@ def _dimension(node: dict[str, Any]) -> Dimension:
 
 
 def _micro(node: dict[str, Any]) -> Mart:
-    """The flagged columns only: the rest of the fact never leaves the build file."""
+    """The flagged columns only, and how coarse they are shown: the rest of the fact never leaves the build file."""
     flagged = {name: column for name, column in node["columns"].items() if _meta(column).get("micro")}
-    return _mart(node | {"columns": flagged})
+    mart = _mart(node | {"columns": flagged})
+    columns: list[MartColumn] = []
+    for column in mart.columns:
+        columns.append(column)
+        if column.quasi_identifier in BANDED:
+            text = BANDED[column.quasi_identifier]
+            columns.append(MartColumn(band_name(column.name), "varchar", "attribute", text))
+    if any(column.quasi_identifier for column in columns):
+        columns.append(MartColumn(STEP_COLUMN, "bigint", "attribute", _STEP_DESCRIPTION))
+    return replace(mart, columns=tuple(columns))
 
 
 def _query(node: dict[str, Any], known: dict[str, Any]) -> Query:

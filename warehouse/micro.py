@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import duck
+from warehouse import duck, keys
 from warehouse import purpose as purposes
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
@@ -21,11 +21,13 @@ from warehouse.settings import Settings
 def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) -> duckdb.DuckDBPyConnection:
     """A locked, read-only, in-memory connection on the current release's pseudonymised file.
 
-    The opening is on record before a byte is decrypted. Raises ConfigError OPENING_REFUSED, ReleaseError MICRO_NONE.
+    The opening is on record before a byte is decrypted. Raises ConfigError OPENING_REFUSED or KEYS_*, ReleaseError
+    MICRO_NONE; nothing is on record then.
     """
     release_id = current_id(s)
     path = _micro_file(s, release_id)
     refuse_identities(purpose)
+    keys.vault_key(s)
     purposes.open_for(s, led, "micro", person, purpose, hours, release_id=release_id)
     connection = duck.connect(s, sees_identifiers=True)
     attach_micro(connection, s, path, path.parent.name)

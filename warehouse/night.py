@@ -42,6 +42,7 @@ from warehouse.errors import BuildError, ConfigError, FetchError, ReleaseError, 
 from warehouse.ledger import Ledger
 from warehouse.parse import Parsed, parse
 from warehouse.periods import Period, open_periods
+from warehouse.recognition import Person
 from warehouse.settings import Settings, get_settings
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ def extract(
     s = s or get_settings()
     led = open_ledger(s)
     contract = get_contract(s.contracts_dir, dataset)
+    keys.confirm(s, led, "landing")
     attempts = []
     silent: list[FetchError] = []
     with landing.spool(s) as spool:
@@ -193,6 +195,12 @@ def judge(
     return verdicts
 
 
+def _confirm_keys(s: Settings, led: Ledger, contract: Contract) -> None:
+    """Refuse a missing or wrong key of those that judging a dataset takes; raises ConfigError KEYS_*."""
+    keys.confirm(s, led, *(keys.USES if contract.identity_columns else ("landing",)))
+    keys.landing_identity(s)
+
+
 def _groups(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
     """Groups of one dataset and one period, so that a period's profile is there before the next one is judged."""
     rows = sorted(rows, key=lambda row: (row["dataset"], row["period_start"], row["part"], row["received_at"]))
@@ -212,7 +220,7 @@ def _judge_group(
     s: Settings, led: Ledger, group: list[dict[str, Any]], overridden: frozenset[str]
 ) -> list[dict[str, Any]]:
     contract = get_contract(s.contracts_dir, group[0]["dataset"])
-    keys.confirm(s, led, *(keys.USES if contract.identity_columns else ("landing",)))
+    _confirm_keys(s, led, contract)
     started = time.monotonic()
     parsed: dict[str, Parsed] = {}
     verdicts = []
@@ -397,7 +405,9 @@ def ingest_periods(
     progress: Progress | None = None,
 ) -> IngestOutcome:
     """Extract and judge the given periods, oldest first."""
+    s = s or get_settings()
     started = time.monotonic()
+    _confirm_keys(s, open_ledger(s), get_contract(s.contracts_dir, dataset))
     result, _errors = _extract_periods(dataset, periods, parts, s=s, progress=progress)
     judge_landed(result, s=s, progress=progress)
     result.seconds = round(time.monotonic() - started, 2)
@@ -483,6 +493,7 @@ def ingest_file(
             f"Pilih salah satu: {', '.join(known)}.",
             f"Choose one of: {', '.join(known)}.",
         )
+    _confirm_keys(s, led, contract)
     if period.kind != contract.extras.period_kind:
         raise ConfigError(
             "PERIOD_KIND_WRONG",
@@ -653,6 +664,7 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
     say = progress or (lambda _text: None)
     started = time.monotonic()
     detail: dict[str, Any] = {"stages": {}}
+    keys.confirm(s, led, *keys.USES)
 
     def stage(name: str, step: Callable[[], Any]) -> Any:
         say(name)
@@ -666,7 +678,7 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
         stage("erase", lambda: erasure.complete(s, led, say))
     with keys.held(s), _recorded_night(s, led, logical_date) as record:
         try:
-            if build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
+            if linkage.is_there(s) and build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
                 record["outcome"] = "unchanged"
             else:
                 stage("link", lambda: linkage.link(s, led))
@@ -721,8 +733,9 @@ def _end_night(led: Ledger, night_id: str, record: dict[str, Any]) -> None:
 # --- persons and keys
 
 
+@discreet
 def erase(
-    nik: str,
+    person: Person,
     by: str,
     approver: str,
     ground: str,
@@ -735,10 +748,11 @@ def erase(
     s = s or get_settings()
     say = progress or (lambda _text: None)
     led = open_ledger(s)
-    numbers = erasure.request(s, led, nik, by, approver, ground, reason, say)
+    numbers = erasure.request(s, led, person, by, approver, ground, reason, say)
     return _release_and_prove(s, led, progress, numbers)
 
 
+@discreet
 def resume_erasures(*, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Complete erasures that a kill or a restored backup left open, release, and prove all of them."""
     s = s or get_settings()
@@ -751,6 +765,7 @@ def _release_and_prove(s: Settings, led: Ledger, progress: Progress | None, numb
     return {"outcome": made["outcome"], "release_id": made.get("release_id"), "searched": searched}
 
 
+@discreet
 def rotate_keys(
     by: str, approver: str, reason: str, *, s: Settings | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:

@@ -4,11 +4,12 @@ Here: recording an opening and asking whether one is in force. Not here: what is
 of a breach (breach).
 
 An opening is on record before anything is decrypted, so that the log is never behind what was seen. Clear identities
-take two people.
+take two people, and the log has each record that was looked at.
 """
 
 import os
 import pwd
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +90,19 @@ def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict
             "Open them first with name, purpose, hours and, for identities, the approver's name.",
         )
     return found[0]
+
+
+def record_look(s: Settings, led: Ledger, opening: Mapping[str, Any], record_keys: Iterable[str]) -> None:
+    """Record whose identities are about to be shown under an opening, by record key."""
+    look = {"opening_id": opening["opening_id"], "looked_at": s.utc_now()}
+    with led.write() as connection:
+        connection.execute(ledger.looks.insert(), [look | {"record_key": key} for key in record_keys])
+
+
+def looks(led: Ledger) -> dict[str, int]:
+    """How many different records were looked at, by opening."""
+    counted = sa.select(ledger.looks.c.opening_id, sa.func.count(sa.distinct(ledger.looks.c.record_key)).label("n"))
+    return {row["opening_id"]: row["n"] for row in led.rows(counted.group_by(ledger.looks.c.opening_id))}
 
 
 def since(led: Ledger, moment: datetime, until: datetime | None = None) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 Here: the lock and the statement. Not here: which files (analyst, micro).
 """
 
+import re
 from typing import Any
 
 import duckdb
@@ -11,7 +12,7 @@ from warehouse.errors import ConfigError
 
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_EXPLAIN = re.compile(r"\A\s*explain(?:\s+analyze\b|\s*\([^()]*\))?", re.IGNORECASE)
 
 
 def lock(connection: duckdb.DuckDBPyConnection) -> None:
@@ -20,11 +21,20 @@ def lock(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET lock_configuration = true")
 
 
+def _is_reading(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+    """Whether it is a SELECT or the plan of one: EXPLAIN ANALYZE runs what it explains, be it COPY over a release."""
+    if statement.type != duckdb.StatementType.EXPLAIN:
+        return statement.type == duckdb.StatementType.SELECT
+    explained, is_plain = _EXPLAIN.subn("", statement.query, count=1)
+    found = connection.extract_statements(explained) if is_plain else []
+    return [one.type for one in found] == [duckdb.StatementType.SELECT]
+
+
 def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
     """Column names and rows of one reading statement; raises ConfigError SQL_REFUSED or SQL_FAILED."""
     try:
         statements = connection.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type not in _READING:
+        if len(statements) != 1 or not _is_reading(connection, statements[0]):
             raise ConfigError(
                 "SQL_REFUSED",
                 "Hanya satu perintah SELECT yang diterima.",

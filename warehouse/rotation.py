@@ -49,6 +49,7 @@ def rotate(
     scan.refuse_identities(reason)
     purpose.demand_two_people(by, approver)
     keys.confirm(s, led, *keys.USES)
+    keys.landing_identity(s)
     with keys.alone(s):
         unfinished = led.rows(sa.select(ledger.key_rotations).where(ledger.key_rotations.c.ended_at.is_(None)))
         if unfinished and unfinished[0]["switched_at"]:
@@ -79,8 +80,7 @@ def _target(s: Settings) -> dict[str, str]:
             "Run `warehouse keys new` first.",
         ) from None
     is_pair = successors[keys.LANDING_PUBLIC] == successors[keys.LANDING_SECRET]
-    used = {keys.check_value(keys.of_generation(s, name, "current")) for name in keys.FILES}
-    if not is_pair or used & set(successors.values()):
+    if not is_pair or keys.checks_in_use(s) & set(successors.values()):
         raise ConfigError(
             "KEYS_NO_NEXT",
             "Kunci berikutnya sama dengan yang dipakai, atau landing.pub dan landing.key bukan sepasang.",

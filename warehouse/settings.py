@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     disclosure_small_base: int = Field(
         default=10, ge=2, description="Below this denominator shares of 0% and 100% are hidden: they speak of all"
     )
+    micro_class_size: int = Field(
+        default=5,
+        ge=2,
+        description="Persons who must share a description in micro.duckdb, else it is coarsened: the city hides counts"
+        " below five elsewhere too, and an acquaintance who knows place, age and sex is left with five children",
+    )
     readers_group: str | None = Field(default=None, description="Group that may read releases and ops; default all")
     reports_group: str | None = Field(default=None, description="Group that may read the monitors' site; default all")
     micro_group: str | None = Field(default=None, description="Group that may read micro.duckdb; default owner only")

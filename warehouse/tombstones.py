@@ -7,14 +7,17 @@ key tests nobody; the clear number is not needed for that, and is nowhere. Keys,
 lie together in one file in the vault, encrypted to the landing key and named after it: restored beside an older ledger
 it brings the decisions back.
 
-A row is known by its NIK. One without a usable NIK is known by name and birth date, or name and family card.
+A row is known by its NIK. One without a usable NIK is known by name and birth date, or name and family card. One with
+another number (a slip of an agency, a mother's) is known by that number together with name and birth date.
 """
 
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +32,7 @@ from warehouse.gate.staging import cast_sql, quoted
 from warehouse.settings import Settings
 from warehouse.vault import KK, LINKAGE_COLUMNS, NIK
 
-Kind = Literal["nik", "described", "card"]
+Kind = Literal["nik", "described", "card", "numbered"]
 _KEY_BYTES = 32
 
 
@@ -185,11 +188,24 @@ def texts_sql(contract: Contract, *, typed: bool) -> dict[Kind, str] | None:
         date = quoted(birth.name) if typed else cast_sql(quoted(birth.name), birth)
         day = f"strftime({date}, '%Y-%m-%d')"
     card = vault.usable_sql(KK) if KK in columns else "NULL"
+    number = vault.usable_sql(NIK)
     return {
-        "nik": vault.usable_sql(NIK),
+        "nik": number,
         "described": f"{letters} || '|' || {day}",
         "card": f"{letters} || '|' || {card}",
+        "numbered": f"{number} || '|' || {letters} || '|' || {day}",
     }
+
+
+def texts(*, nik: str | None, name: str | None, birth_date: date | None, card: str | None) -> dict[Kind, str]:
+    """The same of a person that somebody tells of: what can be said of the four."""
+    letters = re.sub("[^A-Z]", "", (name or "").upper())
+    said: dict[Kind, str] = {"nik": nik} if nik else {}
+    if letters and birth_date:
+        said["described"] = f"{letters}|{birth_date.isoformat()}"
+    if letters and card:
+        said["card"] = f"{letters}|{card}"
+    return said
 
 
 def is_marked_sql(contract: Contract, *, typed: bool) -> str | None:
@@ -198,7 +214,19 @@ def is_marked_sql(contract: Contract, *, typed: bool) -> str | None:
     if texts is None:
         return None
     others = " OR ".join(f"is_marked('{kind}', {texts[kind]})" for kind in ("described", "card"))
-    return f"(is_marked('nik', {texts['nik']}) OR ({texts['nik']} IS NULL AND ({others})))"
+    return (
+        f"(is_marked('nik', {texts['nik']}) OR is_marked('numbered', {texts['numbered']})"
+        f" OR ({texts['nik']} IS NULL AND ({others})))"
+    )
+
+
+def is_described_sql(contract: Contract) -> str | None:
+    """SQL that tells of a marked row of the vault whether it is about the person, or only bears their number."""
+    texts = texts_sql(contract, typed=True)
+    if texts is None:
+        return None
+    others = " OR ".join(f"is_marked('{kind}', {texts[kind]})" for kind in ("described", "card", "numbered"))
+    return f"({texts['described']} IS NULL OR {others})"
 
 
 def _first(columns: Mapping[str, Column], role: str) -> Column | None:

@@ -225,4 +225,4 @@ def stored_file(s: Settings, path: Path, rows: int) -> StoredFile:
 
 def tag(*parts: str) -> str:
     """Names a rewritten file after all it was made from: the same step again finds it whole."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]

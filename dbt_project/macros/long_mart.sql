@@ -85,8 +85,8 @@ select
     given.unknown_count,
     cast(null as {{ dbt.type_string() }}) as suppression_reason,
     {{ 'coalesce(status.parts_received >= status.parts_expected, false)' if is_awaited else 'true' }}
-        and (measure.kind <> 'rate' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }}
-            or (given.denominator is null and given.percentage is not null))
+        and (measure.kind = 'count' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }}
+            or (given.denominator is null and (measure.kind = 'statistic' or given.percentage is not null)))
         and coalesce(given.unknown_count, 0)
             <= {{ unknown_share }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
         and coalesce(given.is_window_complete, true)

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,60 @@ def test_where_the_three_meet(city: Settings):
         assert is_ordered(row, "numerator_low", "numerator", "numerator_high"), cell
         assert row["numerator"] is None or row["numerator"] <= everyone
     assert cells["yes", "all", "all"]["numerator"] > (cells["yes", "yes", "all"]["numerator"] or 0)
+
+
+def test_whether_everything_came(city: Settings):
+    rows = answer(city, 12)
+    puskesmas = [row for row in rows if row["dataset"] == "kemenkes/eppgbm"]
+    assert rows[: len(puskesmas)] == puskesmas
+    assert len({row["part"] for row in puskesmas}) == len(puskesmas) == 39
+    came = [row for row in puskesmas if row["state"].startswith("datang")]
+    assert len(came) > 30
+    for row in came:
+        assert row["last_period_start"] == date(2026, 10, 1)
+        assert row["rows_read"] == row["rows_admitted"] + row["rows_quarantined"] + row["rows_refused"] > 0
+    assert all(row["days_late"] == 0 for row in rows if row["state"].startswith("datang"))
+
+
+def test_what_is_red_and_whose_it_is(city: Settings):
+    rows = answer(city, 13)
+    assert {row["owner"] for row in rows} >= {"sender"}
+    assert all(row["failed"] > 0 and row["message_id"] and row["message_en"] and row["failing_since"] for row in rows)
+    puskesmas = [row for row in rows if row["dataset"] == "kemenkes/eppgbm" and row["severity"] == "quarantine"]
+    assert puskesmas
+    # What is sent to the sender: as many row numbers as the rule put aside, and no value.
+    pointers = ask(
+        city,
+        "select sum(rows_open) as n from ops_quarantine"
+        f" where delivery_id = '{puskesmas[0]['delivery_id']}' and rule_code = '{puskesmas[0]['rule_code']}'",
+    )
+    assert pointers == [{"n": puskesmas[0]["failed"]}]
+    on_marts = answer(city, 13, 1)
+    # JKN stands above 100% in truth, and says so every night without holding anything.
+    assert "COVERAGE-010" in {row["rule_code"] for row in on_marts}
+    assert "stop" not in {row["severity"] for row in on_marts}
+
+
+def test_what_is_old_on_the_mayors_page(city: Settings):
+    rows = answer(city, 14)
+    assert len({(row["theme"], row["indicator"]) for row in rows}) == len(rows)
+    assert all((row["status"] == "no_data") == (row["as_of"] is None) for row in rows)
+    fresh = {"pbpu_coverage_06_02_021", "stunting_measured", "desil_1_to_4_assisted", "systems_reused"}
+    assert not fresh & {row["indicator"] for row in rows}
+
+
+def test_which_number_jumped(city: Settings):
+    months = answer(city, 15, 1)
+    assert len(months) == 30
+    jumps = [abs(row["points"]) for row in months]
+    assert jumps == sorted(jumps, reverse=True)
+    assert all(row["month_before"] < row["period_start"] and row["denominator"] >= 100 for row in months)
+    for row in answer(city, 15):
+        assert row["numerator"] != row["numerator_before"] or row["percentage"] != row["percentage_before"]
+
+
+def test_what_waits_for_a_decision(city: Settings):
+    waiting = ask(city, "select count(held_delivery_id) as n from ops_freshness")
+    rows = answer(city, 16)
+    assert [{"n": len(rows)}] == waiting
+    assert all(row["held_by"] for row in rows)

@@ -65,6 +65,7 @@ def battered(tmp_path_factory) -> tuple[Settings, Ledger, dict[str, dict[str, An
 
     families, persons = samples.good_rows(FAMILIES), workers(samples.good_rows(INDIVIDUALS))
     poor = samples.good_rows(BPS)
+    take("crowd", FAMILIES, "2026-Q1", samples.changed(families, jumlah_anggota_keluarga="900"))
     take("sound families", FAMILIES, "2026-Q2", families)
     take("sound persons", INDIVIDUALS, "2026-Q2", persons)
     take("ranks", FAMILIES, "2026-Q3", without_rank(families))
@@ -77,6 +78,7 @@ def battered(tmp_path_factory) -> tuple[Settings, Ledger, dict[str, dict[str, An
     take("thousandfold", BPS, "2025", of_year(poor, 2025, 1000), part)
     take("wrong year", PORTAL, "2015", BANTENPROV)
     take("misspelt", PORTAL, "2025", samples.changed(samples.good_rows(PORTAL), nama_wilayah="Kota Tngerang"))
+    take("ages", DUKCAPIL, "2025-H2", samples.changed(samples.good_rows(DUKCAPIL), u0="-1"))
     take("negative", DUKCAPIL, "2026-H1", samples.changed(samples.good_rows(DUKCAPIL), jumlah_penduduk="-5"))
     marts = night.marts(date(2026, 11, 22), s=s)
     assert marts["outcome"] == "released", marts
@@ -104,8 +106,11 @@ def test_what_means_something_else_is_held_and_says_why(battered, name, code):
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [("ranks", "desil_nasional"), ("scientific", "nik"), ("misspelt", "bps_code"), ("negative", "jumlah_penduduk")],
-)
+    [
+        ("ranks", "desil_nasional"), ("scientific", "nik"), ("misspelt", "bps_code"), ("negative", "jumlah_penduduk"),
+        ("crowd", "jumlah_anggota_keluarga"), ("ages", "is_no_group_negative"),
+    ],
+)  # fmt: skip
 def test_one_bad_value_takes_its_row_out_and_no_other(battered, name, column):
     _, led, verdicts = battered
     verdict = verdicts[name]
@@ -144,6 +149,23 @@ def test_what_was_put_aside_is_counted_beside(poverty):
     assert poverty("families_put_aside") == poverty("families_put_aside", code="36.71.00.0000") == 1
     assert poverty("persons_put_aside") == 1
     assert poverty("families_put_aside", quarter="2026-04-01") == 0
+    assert poverty("families_put_aside", quarter="2026-01-01") == 1
+
+
+def test_nobody_is_counted_by_a_size_or_an_age_that_cannot_be(battered):
+    """Nine hundred in one family would be most of the city's persons here; an age group below zero makes no base."""
+    with duckdb.connect(str(battered[0].build_file), read_only=True) as con:
+        (persons,) = con.execute(
+            "select denominator + unknown_count from marts.poverty_by_area_period where measure = 'living_standards_h'"
+            " and period_start = '2026-01-01' and kemendagri_code = '36.71'"
+        ).fetchone()
+        bases = con.execute(
+            "select count(*), min(population) from marts.denominators_by_area_period where area_level = 'kelurahan' and"
+            " denominator_source = 'dukcapil' and population_group = 'under_five' and period_start = '2025-07-01'"
+        ).fetchone()
+    assert persons == sum(int(row["jumlah_anggota_keluarga"]) for row in samples.good_rows(FAMILIES)[1:])
+    civil = samples.good_rows(DUKCAPIL)[1:]
+    assert bases == (len(civil), min(int(row["u0"]) for row in civil))
 
 
 def test_the_held_file_changes_nothing(battered, poverty):

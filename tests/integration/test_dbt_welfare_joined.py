@@ -207,6 +207,68 @@ def test_kelurahan_have_quarters_only_and_each_input_its_date(query):
     assert dates == [(date(2026, 9, 30), date(2026, 8, 31), date(2026, 8, 31))]
 
 
+@pytest.fixture
+def again(settings, tmp_path):
+    """A model's own SQL on a copy of the build, after statements have changed what it reads."""
+    copied = tmp_path / "warehouse.duckdb"
+    copied.write_bytes(settings.build_file.read_bytes())
+
+    def rows(model: str, statements: str, sql: str) -> list[tuple]:
+        (file,) = (settings.home / "dbt" / "target" / "compiled").rglob(f"{model}.sql")
+        with duckdb.connect(str(copied)) as con:
+            con.execute(statements)
+            return con.execute(sql.format(model=f"({file.read_text(encoding='utf-8')})")).fetchall()
+
+    return rows
+
+
+def test_a_card_that_names_nobody_may_be_one_more_match(again):
+    """Five people in the registry, one of them with a card, and a second card whose holder nothing names."""
+    found = again(
+        "data_reuse_by_dataset_pair",
+        "insert into conformed.fct_participation by name"
+        " select * replace ('nobody' as record_key, 'nobody' as person_key, false as is_linked, null as link_band)"
+        " from conformed.fct_participation where period_start = '2026-08-01'",
+        "select records_left, records_right, matched_low, matched, matched_high from {model}"
+        " where period_start = '2026-08-01' and left_dataset = 'bpjstk/participants'"
+        " and right_dataset = 'bps/social_registry_individuals'",
+    )
+    assert found == [(2, 5, 1, 1, 2)]
+
+
+# Families with all three for certain, families in which a question is open, and all others; of ten in each kelurahan.
+RANKED = {"36.71.10.1001": (4, 0), "36.71.10.1002": (2, 3), "36.71.10.1003": (1, 1), "36.71.10.1004": (0, 0)}
+
+
+def test_areas_are_ranked_by_share_and_bounded_by_what_is_open(again):
+    """1002 may be the worst (five) and is second for certain (two at least, 1003 two at most: they may tie)."""
+    families = []
+    for code, (surely, maybe) in RANKED.items():
+        children = ["yes"] * surely + ["unknown"] * maybe + ["no"] * (10 - surely - maybe)
+        families += [f"('{code}', '{code}-{number}', '{child}')" for number, child in enumerate(children)]
+    found = again(
+        "convergence_by_area_period",
+        f"""
+        create temp table template as from conformed.family_situation
+        where period_kind = 'quarter' and period_start = '2026-07-01' limit 1;
+        delete from conformed.family_situation;
+        insert into conformed.family_situation by name
+        select template.* replace (area.code as kemendagri_code, area.family as family_key, '01' as desil,
+            area.child as stunted_child, 'yes' as uncovered_breadwinner)
+        from template, (values {", ".join(families)}) as area (code, family, child)
+        """,
+        "select kemendagri_code, area_rank, area_rank_low, area_rank_high from {model} where area_level = 'kelurahan'"
+        " and desil_threshold = '01' and low_desil = 'yes' and stunted_child = 'yes' and uncovered_breadwinner = 'yes'"
+        " order by kemendagri_code",
+    )
+    assert found == [
+        ("36.71.10.1001", 1, 1, 2),
+        ("36.71.10.1002", 2, 1, 2),
+        ("36.71.10.1003", 3, 2, 3),
+        ("36.71.10.1004", 4, 4, 4),
+    ]
+
+
 def test_two_datasets_that_know_the_same_people(query):
     found = query(
         "select matched, records_left, records_right, answers_reused / nullif(matched, 0), saved_idr_low"
@@ -225,18 +287,15 @@ def test_two_datasets_that_know_the_same_people(query):
         (None, "2026-01-01", (None, None)),
     ],
 )
-def test_a_saving_is_stated_from_the_day_a_unit_cost_has_a_source(settings, tmp_path, source, valid_from, saved):
+def test_a_saving_is_stated_from_the_day_a_unit_cost_has_a_source(again, source, valid_from, saved):
     """Two children in both files, four questions each: eight answers at two thousand rupiah."""
-    copied = tmp_path / "warehouse.duckdb"
-    copied.write_bytes(settings.build_file.read_bytes())
-    (file,) = (settings.home / "dbt" / "target" / "compiled").rglob("data_reuse_by_dataset_pair.sql")
-    with duckdb.connect(str(copied)) as con:
-        con.execute("insert into reference.data_collection_costs values (2000, ?, ?)", [source, valid_from])
-        found = con.execute(
-            f"select saved_idr_low, saved_idr_high from ({file.read_text(encoding='utf-8')})"
-            " where period_start = '2026-08-01' and left_dataset = 'bps/social_registry_individuals'"
-            " and right_dataset = 'kemenkes/eppgbm'"
-        ).fetchall()
+    quoted = "null" if source is None else f"'{source}'"
+    found = again(
+        "data_reuse_by_dataset_pair",
+        f"insert into reference.data_collection_costs values (2000, {quoted}, '{valid_from}')",
+        "select saved_idr_low, saved_idr_high from {model} where period_start = '2026-08-01'"
+        " and left_dataset = 'bps/social_registry_individuals' and right_dataset = 'kemenkes/eppgbm'",
+    )
     assert found == [saved]
 
 
@@ -252,11 +311,65 @@ def test_the_scorecard_says_what_it_has_and_what_it_lacks(query):
     assert row[2]
 
 
+def test_a_target_stands_beside_the_year_it_was_set_for_only(again):
+    found = again(
+        "rb_tematik_scorecard",
+        "insert into marts.published_by_area_period by name select * replace (date '2023-01-01' as period_start)"
+        " from marts.published_by_area_period where indicator = 'stunting'",
+        "select year(period_start), target, target_source is null from {model} where indicator = 'stunting_survey'"
+        " order by 1",
+    )
+    assert found == [(2023, None, True), (2024, 9.06, False)]
+
+
+def test_the_scorecard_has_the_articles_five_themes_and_marks_the_reference_draft(query):
+    """Of the reference's indicators one has verified wording; systems reused are one line."""
+    themes = query("select distinct theme from marts.rb_tematik_scorecard order by theme")
+    assert [theme for (theme,) in themes] == [
+        "Digitalisasi administrasi pemerintahan",
+        "Pengendalian inflasi",
+        "Pengentasan kemiskinan",
+        "Peningkatan investasi",
+        "Peningkatan penggunaan produk dalam negeri",
+    ]
+    verified = query("select indicator from reference.rb_tematik_indicators where basis <> 'draft'")
+    assert verified == [("pbpu_coverage_06_02_021",)]
+    reused = query(
+        "select value from marts.rb_tematik_scorecard"
+        " where indicator = 'systems_reused' and period_start = '2026-08-01'"
+    )
+    # The registry with cards and with children, its families with assistance; no cardholder is a measured child.
+    assert reused == [(3.0,)]
+
+
 def test_jkn_stands_over_the_civil_registry_of_its_date_and_may_exceed_all_of_it(query):
     found = query(
         "select period_start, numerator, denominator, percentage from marts.coverage_by_area_month where scheme = 'jkn'"
     )
     assert found == [(date(2025, 12, 1), 1010, 1000, 101.0)]
+
+
+@pytest.mark.parametrize(
+    ("bases", "population"),
+    [
+        # (kind, start, population) beside the 1,000 of the first half of 2025; the participants are of December 2025.
+        ("('year', date '2025-01-01', 2000), ('half_year', date '2025-07-01', 3000)", 3000),
+        ("('year', date '2025-01-01', 2000)", 2000),
+        ("('year', date '2026-01-01', 2000), ('half_year', date '2026-01-01', 3000)", 1000),
+        ("('year', date '2024-01-01', 2000), ('half_year', date '2024-07-01', 3000)", 1000),
+    ],
+)
+def test_jkn_takes_the_base_of_its_half_year_else_the_last_before_it(again, bases, population):
+    found = again(
+        "coverage_by_area_month",
+        "insert into marts.denominators_by_area_period by name"
+        " select base.* replace (other.kind as period_kind, other.start as period_start, other.people as population)"
+        " from marts.denominators_by_area_period as base,"
+        f" (values {bases}) as other (kind, start, people)"
+        " where denominator_source = 'dukcapil' and population_group = 'all' and area_level = 'kota'",
+        "select denominator from {model} where scheme = 'jkn'",
+    )
+    assert found == [(population,)]
 
 
 # What would break each rule; each is tried alone on a copy.

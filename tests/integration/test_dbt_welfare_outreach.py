@@ -192,20 +192,71 @@ def test_who_registered_on_a_day_nobody_sent_is_unknown_to_a_window(cell):
     assert (quarter["unknown_count"], quarter["numerator_low"], quarter["numerator_high"]) == (1, 2, 3)
 
 
-def test_a_feed_without_registration_days_answers_no_window(settings, tmp_path):
-    """The model's own SQL once more, over first participations that have no day."""
+@pytest.fixture
+def answered(settings, tmp_path):
+    """The mart once more, by the model's own SQL, after statements have changed what it reads: table ``answered``."""
     copied = tmp_path / "warehouse.duckdb"
     copied.write_bytes(settings.build_file.read_bytes())
     (file,) = (settings.home / "dbt" / "target" / "compiled").rglob("outreach_by_area_month.sql")
     with duckdb.connect(str(copied)) as con:
-        con.execute("update conformed.first_participation set registered_on = null")
-        con.execute(f"create temp table answered as {file.read_text(encoding='utf-8')}")
-        shown = con.execute(
-            "select measure, count(numerator) + count(statistic) + count(p_permutation) + count(pretrend_gap)"
-            " from answered where measure in"
-            " ('new_bpu_30d', 'new_bpu_90d', 'new_pu_90d', 'retained_6m', 'did_new_bpu_90d_per_1000') group by measure"
-        ).fetchall()
-        (still_counted,) = con.execute("select count(numerator) from answered where measure = 'new_bpu'").fetchone()
+
+        def after(statements: str) -> duckdb.DuckDBPyConnection:
+            con.execute(statements)
+            con.execute(f"create temp table answered as {file.read_text(encoding='utf-8')}")
+            return con
+
+        yield after
+
+
+@pytest.mark.parametrize(
+    ("first_seen", "within_30", "within_90"),
+    [("2026-03-01", 1, 1), ("2026-04-01", 0, 1), ("2026-05-01", 0, 1), ("2026-06-01", 0, 0)],
+)
+def test_a_window_ends_in_the_month_in_which_its_last_session_does(answered, first_seen, within_30, within_90):
+    """30 days after 31 January is 2 March, 90 days 1 May: whoever is first seen then may have registered within."""
+    con = answered(
+        f"""
+        insert into conformed.fct_outreach_session by name
+        select * replace (
+            date '2026-01-31' as held_on, date '2026-01-01' as held_month, '{ELSEWHERE}' as kemendagri_code
+        )
+        from conformed.fct_outreach_session limit 1;
+        insert into conformed.first_participation by name
+        select 'late' as person_key, 'BPU' as segment, date '{first_seen}' as registered_month,
+            '{ELSEWHERE}' as kemendagri_code
+        """
+    )
+    unknown = con.execute(
+        "select measure, unknown_count from answered where kemendagri_code = ? and period_start = '2026-01-01'"
+        " and measure in ('new_bpu_30d', 'new_bpu_90d')",
+        [ELSEWHERE],
+    ).fetchall()
+    assert dict(unknown) == {"new_bpu_30d": within_30, "new_bpu_90d": within_90}
+
+
+def test_two_polsek_that_number_their_sessions_alike_held_two(answered):
+    con = answered(
+        """
+        insert into conformed.fct_outreach_session by name
+        select session.* replace ('36.71.00.0000' as kemendagri_code, sender.name as polsek)
+        from conformed.fct_outreach_session as session, (values ('benda'), ('pinang')) as sender (name)
+        where kemendagri_code = '36.71.10.1001' and held_on = '2026-03-10'
+        """
+    )
+    assert con.execute(
+        "select numerator from answered where kemendagri_code = '36.71.00.0000' and period_start = '2026-03-01'"
+        " and measure = 'sessions' and segment = 'all'"
+    ).fetchall() == [(2,)]
+
+
+def test_a_feed_without_registration_days_answers_no_window(answered):
+    con = answered("update conformed.first_participation set registered_on = null")
+    shown = con.execute(
+        "select measure, count(numerator) + count(statistic) + count(p_permutation) + count(pretrend_gap)"
+        " from answered where measure in"
+        " ('new_bpu_30d', 'new_bpu_90d', 'new_pu_90d', 'retained_6m', 'did_new_bpu_90d_per_1000') group by measure"
+    ).fetchall()
+    (still_counted,) = con.execute("select count(numerator) from answered where measure = 'new_bpu'").fetchone()
     assert dict(shown) == dict.fromkeys(
         ["new_bpu_30d", "new_bpu_90d", "new_pu_90d", "retained_6m", "did_new_bpu_90d_per_1000"], 0
     )

@@ -1,6 +1,8 @@
 """A person is erased and keys are changed, whole or killed anywhere: the rest stays equal, the erased stay away."""
 
+import hashlib
 import io
+import json
 import multiprocessing
 import os
 import shutil
@@ -14,10 +16,14 @@ import pytest
 import sqlalchemy as sa
 
 from tests import samples
-from warehouse import erasure, keys, lake, landing, ledger, night, rotation, tombstones, vault
+from warehouse import duck, erasure, keys, lake, landing, ledger, linkage, night, rotation, tombstones, vault
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.ledger import Ledger
+from warehouse.linkage import profiles
+from warehouse.recognition import Person
+from warehouse.release import pseudonymised
+from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
 from warehouse.scan import Values
 from warehouse.settings import Settings
 
@@ -69,7 +75,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def copy(s: Settings, folder: Path) -> Settings:
-    shutil.copytree(s.home, folder / "home")
+    shutil.copytree(s.home, folder / "home", symlinks=True)
     return s.model_copy(update={"home": folder / "home"})
 
 
@@ -237,11 +243,21 @@ def test_without_successors_nothing_is_changed(sent: Settings, tmp_path: Path):
     assert Ledger(s.ledger).rows("select * from key_rotations") == []
 
 
+def test_keys_in_use_are_no_successors_of_themselves(sent: Settings, tmp_path: Path, monkeypatch):
+    """Where a person puts keys in place, the successors stay next to their own former place after the change."""
+    s = copy(sent, tmp_path)
+    keys.make_new(s)
+    monkeypatch.setattr(keys, "promote", lambda _s: False)
+    assert not rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    with pytest.raises(ConfigError, match="KEYS_NO_NEXT"):
+        rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+
+
 # --- erasure ---------------------------------------------------------------------------------------------------------
 
 
-def erase(s: Settings, nik: str = NIK) -> None:
-    erasure.request(s, Ledger(s.ledger), nik, *DECIDED)
+def erase(s: Settings, told: str = NIK) -> Values:
+    return erasure.request(s, Ledger(s.ledger), Person.told(told), *DECIDED)
 
 
 def others(rows: dict[str, list[tuple]]) -> dict[str, list[tuple]]:
@@ -358,17 +374,216 @@ def test_an_erasure_killed_anywhere_is_completed_without_the_number(sent: Settin
 
 
 @pytest.mark.parametrize(
-    ("nik", "approver", "ground", "code"),
-    [
-        ("3671", "Budi", "UU 27/2022", "ERASURE_REFUSED"),
-        (NIK, "Budi", " ", "ERASURE_REFUSED"),
-        (NIK, "sari", "UU 27/2022", "OPENING_UNAPPROVED"),
-    ],
+    ("approver", "ground", "code"),
+    [("Budi", " ", "ERASURE_REFUSED"), ("sari", "UU 27/2022", "OPENING_UNAPPROVED")],
 )
-def test_an_erasure_takes_a_number_a_ground_and_two_people(sent, tmp_path, nik, approver, ground, code):
+def test_an_erasure_takes_a_ground_and_two_people(sent, tmp_path, approver, ground, code):
     s = copy(sent, tmp_path)
     with pytest.raises(ConfigError, match=code) as caught:
-        erasure.request(s, Ledger(s.ledger), nik, "Sari", approver, ground, "permintaan tertulis")
-    assert nik not in str(caught.value)
+        erasure.request(s, Ledger(s.ledger), Person(NIK), "Sari", approver, ground, "permintaan tertulis")
+    assert NIK not in str(caught.value)
     assert tombstones.load(s).chains == ()
     assert is_anywhere(s)
+
+
+# --- kept releases ---------------------------------------------------------------------------------------------------
+
+RELEASE = "20261122T020000Z-00000000"
+
+
+@pytest.fixture(scope="module")
+def released(sent: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same with links, and a release of which only the file of pseudonymised facts is there."""
+    s = copy(sent, tmp_path_factory.mktemp("released"))
+    led = Ledger(s.ledger)
+    linkage.link(s, led)
+    folder = s.releases_dir / RELEASE
+    folder.mkdir(parents=True)
+    with vault.connect(s) as connection:
+        pseudonymised.create_micro(connection, folder / MICRO_FILE, RELEASE, keys.vault_key(s), "micro")
+        connection.execute(
+            f"CREATE TABLE micro.main.facts AS SELECT person_key, dataset FROM ({linkage.relation_sql(s)})"
+            " WHERE person_key IS NOT NULL"
+        )
+        connection.execute("COMMENT ON TABLE micro.main.facts IS 'Satu baris per catatan'")
+        connection.execute("COMMENT ON COLUMN micro.main.facts.dataset IS 'asal'")
+    (folder / MANIFEST_FILE).write_text('{"files": []}')
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    build = {"build_id": "b1", "started_at": s.utc_now(), "outcome": "built", "as_of": s.today(), "inputs_hash": "x"}
+    led.insert(ledger.builds, build | {"code_version": "x"})
+    row = {"release_id": RELEASE, "build_id": "b1", "created_at": s.utc_now(), "disclosure": "on"}
+    led.insert(ledger.releases, row | {"scan_verdict": "clean"})
+    return s
+
+
+def facts(s: Settings) -> list[tuple]:
+    """Rows of the release's file and what describes them."""
+    with duck.connect(s, sees_identifiers=True) as connection:
+        pseudonymised.attach_micro(connection, s, s.releases_dir / RELEASE / MICRO_FILE, RELEASE)
+        rows = connection.execute("SELECT person_key, dataset FROM micro.main.facts ORDER BY ALL").fetchall()
+        comments = "SELECT comment FROM duckdb_columns() WHERE database_name = 'micro' AND comment IS NOT NULL"
+        return [*rows, *connection.execute(comments).fetchall()]
+
+
+def is_whole(s: Settings) -> bool:
+    """The release is as read-only as before, nothing half made lies about, and its manifest names its file."""
+    folder = s.releases_dir / RELEASE
+    digest = hashlib.sha256((folder / MICRO_FILE).read_bytes()).hexdigest()
+    about = json.loads((folder / MANIFEST_FILE).read_text())
+    return (
+        [path.name for path in s.releases_dir.iterdir() if path.name.startswith(".draft")] == []
+        and {path.name for path in folder.iterdir()} == {MICRO_FILE, MANIFEST_FILE}
+        and {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
+        and folder.stat().st_mode & 0o777 == 0o555
+        and [one["sha256"] for one in about["files"]] == [digest]
+        and len(about["revisions"]) == 1
+    )
+
+
+# After landing, vault and lake: manifest, file of facts, first key.
+@pytest.mark.parametrize("at", [27, 28, 29])
+def test_a_change_of_keys_killed_while_it_renews_a_release_goes_on(released: Settings, tmp_path: Path, at: int):
+    s = copy(released, tmp_path)
+    before = facts(s)
+    keys.make_new(s)
+    assert killed(lambda: rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan"), at)
+    assert facts(s) == before
+    assert rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    assert facts(s) == before
+    assert is_whole(s)
+    shutil.rmtree(s.keys / keys.PREVIOUS)
+    assert facts(s) == before
+
+
+def test_kept_releases_lose_the_person_in_a_further_revision(released: Settings, tmp_path: Path):
+    s = copy(released, tmp_path)
+    before = facts(s)
+    erase(s)
+    assert is_whole(s)
+    ((key,),) = {(row[0],) for row in set(before) - set(facts(s))}
+    assert not any(row[0] == key for row in facts(s))
+    assert {row[0] for row in before} - {row[0] for row in facts(s)} == {key}
+
+
+# --- one person, written in many ways --------------------------------------------------------------------------------
+
+CHILDREN, WORKERS = "kemenkes/eppgbm", "bpjstk/participants"
+SLIP = NIK[:12] + NIK[13] + NIK[12] + NIK[14:]
+
+
+@pytest.fixture
+def s(tmp_path: Path) -> Settings:
+    """An empty home."""
+    made = Settings(home=tmp_path / "home", now=samples.RECEIVED_AT)
+    keys.make_sandbox_keys(made)
+    return made
+
+
+def names_left(s: Settings, dataset: str) -> list[str]:
+    contract = load_contracts(s.contracts_dir)[dataset]
+    with vault.connect(s) as connection:
+        paths = lake.files_in_force(s, Ledger(s.ledger), contract, "vault")
+        rows = connection.execute(f"SELECT nama FROM ({vault.relation_sql(paths)}) ORDER BY 1").fetchall()
+    return [name for (name,) in rows]
+
+
+def test_another_spelling_of_the_number_is_erased_and_kept_out(s: Settings):
+    """One agency has two digits of the NIK exchanged; linkage knows that it is one person."""
+    send(s, "bps/social_registry_individuals", "all", None, rows_with_person("bps/social_registry_individuals"))
+    send(s, WORKERS, "cimone", "participants_json", rows_with_person(WORKERS, nik=SLIP))
+    linkage.link(s, Ledger(s.ledger))
+    erase(s)
+    assert NAME not in names_left(s, WORKERS)
+    assert not is_anywhere(s)
+    send(s, WORKERS, "batuceper", "participants_json", rows_with_person(WORKERS, nik=SLIP))
+    assert NAME not in names_left(s, WORKERS)
+    assert not is_anywhere(s)
+
+
+def test_each_row_kept_out_is_on_record_under_its_own_erasure(s: Settings):
+    rows = rows_with_person(CHILDREN)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows)
+    erase(s)
+    erase(s, rows[2]["nik"])
+    later = send(s, CHILDREN, "benda", "sigizi_csv", rows)
+    kept_out = Ledger(s.ledger).rows("select erasure_id, source_row from erased_rows where delivery_id = :id", id=later)
+    assert (
+        len(kept_out)
+        == len({row["erasure_id"] for row in kept_out})
+        == len({row["source_row"] for row in kept_out})
+        == 2
+    )
+    assert len(names_left(s, CHILDREN)) == 2 * (len(rows) - 2)
+
+
+def test_another_spelling_of_the_name_without_a_number_is_kept_out_too(s: Settings):
+    send(s, "bps/social_registry_individuals", "all", None, rows_with_person("bps/social_registry_individuals"))
+    misspelt = rows_with_person(CHILDREN, nik=None, name="Wulandari Kenanga")
+    send(s, CHILDREN, "cikokol", "sigizi_csv", misspelt)
+    linkage.link(s, Ledger(s.ledger))
+    erase(s)
+    assert "Wulandari Kenanga" not in names_left(s, CHILDREN)
+    send(s, CHILDREN, "benda", "sigizi_csv", misspelt)
+    assert "Wulandari Kenanga" not in names_left(s, CHILDREN)
+
+
+def test_a_child_that_bore_its_mothers_number_stays_when_the_mother_is_erased(s: Settings):
+    registry = samples.good_rows("bps/social_registry_individuals")
+    mother = registry[1]["nik"]
+    send(s, "bps/social_registry_individuals", "all", None, registry)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN, nik=mother))
+    send(s, CHILDREN, "benda", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    linkage.link(s, Ledger(s.ledger))
+    erase(s, mother)
+    # The row with her number goes, the child's others do not, and it may come again.
+    assert names_left(s, CHILDREN).count(NAME) == 1
+    send(s, CHILDREN, "tajur", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    assert names_left(s, CHILDREN).count(NAME) == 2
+
+
+CARD = samples.kk(70)
+
+
+@pytest.mark.parametrize(
+    "told", [f"{NAME}\n2022-04-05\n", f"kenanga  wulandari\n\n{CARD}\n", f"{NAME}\n2022-04-05\n{CARD}"]
+)
+def test_a_person_without_any_number_is_named_by_description(s: Settings, told):
+    """A child is known by its name and birth date, or through the family card of its parents."""
+    registry = samples.changed(rows_with_person("bps/social_registry_individuals", nik=None), 1, no_kk=CARD)
+    send(s, "bps/social_registry_individuals", "all", None, registry)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    linkage.link(s, Ledger(s.ledger))
+    erase(s, told)
+    assert NAME not in names_left(s, CHILDREN)
+    assert not is_anywhere(s)
+    send(s, CHILDREN, "benda", "sigizi_csv", rows_with_person(CHILDREN, nik=None))
+    assert not is_anywhere(s)
+
+
+def test_a_namesake_with_a_number_stays_when_one_without_is_erased(s: Settings):
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN))
+    send(
+        s, CHILDREN, "benda", "sigizi_csv", samples.changed(rows_with_person(CHILDREN, nik=None), 1, nama_ortu="A / B")
+    )
+    erase(s, f"{NAME}\n2022-04-05")
+    assert names_left(s, CHILDREN).count(NAME) == 1
+
+
+def test_the_number_of_an_office_is_nobodys(s: Settings, monkeypatch):
+    monkeypatch.setattr(profiles, "STAND_IN_BEARERS", 1)
+    send(s, CHILDREN, "cikokol", "sigizi_csv", rows_with_person(CHILDREN))
+    send(s, CHILDREN, "benda", "sigizi_csv", rows_with_person(CHILDREN, name="Anggrek Lestari"))
+    with pytest.raises(ConfigError, match="PERSON_NOT_ONE"):
+        erase(s)
+    assert is_anywhere(s)
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "3671", f"{NIK}\n{NIK}", NAME, f"{NAME}\n", f"{NAME}\n5 April 2022", f"{NAME}\n\n12", "\n2022-04-05\n"],
+)
+def test_a_request_that_names_nobody_is_refused_without_repeating_it(told):
+    with pytest.raises(ConfigError, match="PERSON_UNCLEAR") as caught:
+        Person.told(told)
+    assert not any(line and line in str(caught.value) for line in told.splitlines())

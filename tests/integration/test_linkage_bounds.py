@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from warehouse import linkage
+from tests.sandbox_home import copied
+from warehouse import lake, linkage, vault
+from warehouse.contract import get_contract
+from warehouse.linkage import profiles
 from warehouse.settings import Settings
 
 MONTH, QUARTER = "2026-10-01", "2026-07-01"
@@ -95,3 +98,91 @@ def test_every_link_carries_method_weight_model_and_band(con):
 def test_what_waits_is_in_the_queue(con, good_night):
     waiting = con.execute("SELECT count(*) FROM build.linkage.identity_candidates").fetchone()[0]
     assert (waiting > 0) == bool(linkage.queue(good_night, linkage.Ledger(good_night.ledger)))
+
+
+# --- how well ---------------------------------------------------------------------------------------------------------
+
+_PERSONS = (profiles.REGISTRY, "kemenkes/eppgbm", "bpjstk/participants")
+
+
+@pytest.fixture(scope="module")
+def told(good_night: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """``described``: each distinct description of somebody, whose it is in truth, and the person it was linked to."""
+    s, led = good_night, linkage.Ledger(good_night.ledger)
+    truth = good_night.home / "sandbox" / "city" / "truth_links"
+    with vault.connect(s) as connection:
+        connection.execute(f"CREATE TABLE links AS {linkage.relation_sql(s)}")
+        connection.execute(f"CREATE TABLE truth AS FROM read_parquet('{truth}/*.parquet', union_by_name = true)")
+        people = profiles.identities_sql(s, led, {name: get_contract(s.contracts_dir, name) for name in _PERSONS})
+        connection.execute(f"CREATE TABLE identities AS {people}")
+        rows = " UNION ALL ".join(
+            f"SELECT record_key, part, source_row, '{name}' AS dataset, strftime(period_start, '%Y-%m') AS month,"
+            " format('{}-Q{}', year(period_start), quarter(period_start)) AS quarter"
+            f" FROM ({lake.relation_sql(s, led, get_contract(s.contracts_dir, name))})"
+            for name in _PERSONS
+        )
+        connection.execute(
+            f"""
+            CREATE TABLE described AS
+            SELECT dataset, person_id, nik_key IS NOT NULL AS has_nik, min(record_key) AS record_key,
+                any_value(person_key) AS person_key
+            FROM identities JOIN ({rows}) AS place USING (record_key, dataset)
+            JOIN truth USING (dataset, part)
+            LEFT JOIN links USING (record_key, dataset)
+            WHERE truth.period IN (place.month, place.quarter) AND person_id IS NOT NULL
+                AND coalesce(truth.source_row = place.source_row, truth.record_id = identities.card)
+            GROUP BY dataset, person_id, nik_key, nik, kk_key, card, name, birth_date, sex, parent_name
+            """
+        )
+        yield connection
+
+
+def test_people_of_the_sandbox_are_linked_as_they_are(told):
+    """Pairs of descriptions, by the truth of the files that the agencies really sent."""
+    pairs, recall, without, recall_without = told.execute(
+        "SELECT count(*), avg(found), count(*) FILTER (NOT has_nik), avg(found) FILTER (NOT has_nik) FROM ("
+        "SELECT coalesce(a.person_key = b.person_key, false)::INT AS found, a.has_nik AND b.has_nik AS has_nik"
+        " FROM described AS a JOIN described AS b ON a.person_id = b.person_id AND a.record_key < b.record_key)"
+    ).fetchone()
+    (precision,) = told.execute(
+        "SELECT avg((a.person_id = b.person_id)::INT) FROM described AS a"
+        " JOIN described AS b ON a.person_key = b.person_key AND a.record_key < b.record_key"
+    ).fetchone()
+    assert pairs > 5_000
+    assert without > 50
+    assert precision >= 0.995
+    assert recall >= 0.97
+    assert recall_without >= 0.90
+
+
+@pytest.mark.parametrize("pair", [("bpjstk/participants", profiles.REGISTRY), (profiles.REGISTRY, "kemenkes/eppgbm")])
+def test_who_truly_stands_in_two_agencies_files_lies_inside_the_bounds(con, told, pair):
+    (both,) = told.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT person_id FROM described WHERE dataset = $1)"
+        " SEMI JOIN (SELECT person_id FROM described WHERE dataset = $2) USING (person_id)",
+        list(pair),
+    ).fetchone()
+    low, matched, high = con.execute(
+        "SELECT matched_low, matched, matched_high FROM build.marts.data_reuse_by_dataset_pair"
+        f" WHERE left_dataset = $1 AND right_dataset = $2 AND period_start = '{MONTH}'",
+        list(pair),
+    ).fetchone()
+    assert 0 < low <= matched <= high
+    assert low <= both <= high
+
+
+def test_a_model_is_learnt_anew_and_links_as_well(told, good_night: Settings, tmp_path_factory):
+    s = copied(good_night, tmp_path_factory.mktemp("trained") / "a home")
+    led = linkage.Ledger(s.ledger)
+    linkage.train(s, led)
+    first, second = linkage.models(s)
+    linkage.link(s, led)
+    told.execute(f"CREATE OR REPLACE TABLE again AS {linkage.relation_sql(s)}")
+    assert told.execute("SELECT DISTINCT model_version FROM again").fetchall() == [(second["model_version"],)]
+    assert second["model_version"] != first["model_version"]
+    total, same = told.execute(
+        "SELECT count(*), avg((links.person_key = again.person_key)::INT) FROM links JOIN again USING (record_key)"
+        " WHERE links.person_key IS NOT NULL"
+    ).fetchone()
+    assert total > 10_000
+    assert same > 0.999

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from warehouse import gate
 from warehouse.mart import Mart, manifest_path, read_catalogue
 from warehouse.settings import Settings
 
@@ -43,6 +44,15 @@ def test_every_mart_has_an_enforced_contract(good_night: Settings):
     for table in tables:
         section = described.partition(f"  - name: {table}\n")[2].partition("\n  - name: ")[0]
         assert "contract: {enforced: true}" in section, table
+
+
+def test_every_mart_has_its_gate(good_night: Settings):
+    """All but the table of what the gates themselves said."""
+    catalogue = read_catalogue(manifest_path(good_night.home))
+    ops = {mart.name for mart, _ in catalogue.ops} - {"ops_mart_rules"}
+    gated = {mart.name for mart in (*catalogue.marts, *catalogue.restricted)} | ops
+    assert {path.stem for path in good_night.mart_rules_dir.glob("*.yaml")} == gated
+    assert not [name for name in gated if not gate.mart_rules(good_night.mart_rules_dir / f"{name}.yaml")]
 
 
 def test_every_column_is_described_in_both_languages_and_every_number_has_its_unit(marts: tuple[Mart, ...]):

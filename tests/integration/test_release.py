@@ -258,6 +258,19 @@ def test_columns_that_tell_too_much_are_refused_in_the_micro_file(s, led):
         release.publish(s, led, make_build(s, led))
 
 
+def test_a_column_that_describes_a_person_states_how_it_is_coarsened(s, led):
+    models = nodes()
+    age = models["model.fct_child_measurement"]["columns"]["age_months"]["config"]
+    age["meta"] = {"micro": True}
+    write_manifest(s, models)
+    with pytest.raises(ReleaseError, match="RELEASE_MICRO_QUASI"):
+        release.publish(s, led, make_build(s, led))
+    age["meta"] = {"micro": True, "quasi_identifier": "umur"}
+    write_manifest(s, models)
+    with pytest.raises(ReleaseError, match="MART_QUASI_UNKNOWN"):
+        release.publish(s, led, make_build(s, led))
+
+
 def test_a_mart_whose_keys_are_not_all_stated_is_refused(s, led):
     models = nodes()
     models["model.pairs"] = model("pairs", {"pair": "string", "matched": "bigint"}, meta={"matched": {"role": "key"}})
@@ -405,17 +418,45 @@ def test_before_the_first_build_there_is_nothing_to_refresh_or_query(s, led):
 # The pseudonymised file.
 
 
+PLAYMATES = (
+    "INSERT INTO conformed.fct_child_measurement"
+    " SELECT 'p' || i, DATE '2026-10-17', 14, -1.5, 9.9 FROM range(2, {}) t(i)"
+)
+
+
 def test_micro_holds_flagged_columns_at_coarse_values_and_is_encrypted(s, led):
-    release.publish(s, led, make_build(s, led))
+    release.publish(s, led, make_build(s, led, extra_sql=PLAYMATES.format(6)))
     columns, rows = micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "FROM fct_child_measurement")
-    assert columns == ["person_key", "measured_month", "age_months", "haz"]
-    assert rows == [("p1", date(2026, 10, 1), 14, -2.35)]
+    assert columns == ["person_key", "measured_month", "age_months", "age_months_band", "haz", "coarsening_step"]
+    assert rows[0] == ("p1", date(2026, 10, 1), 14, "11-16", -2.35, 0)
+    assert len(rows) == 5
     assert micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT n FROM quality")[1] == [(40,)]
     data = (s.current / "micro.duckdb").read_bytes()
     assert b"melati" not in data
     assert b"fct_child" not in data
     with pytest.raises(duckdb.Error, match="key"):
         duckdb.connect(str(s.current / "micro.duckdb"), read_only=True)
+
+
+def test_who_is_rare_in_micro_is_told_by_measures_alone_and_counted_in_file_and_manifest(s, led):
+    release.publish(s, led, make_build(s, led, extra_sql=PLAYMATES.format(5)))
+    why = ("Sari", "tinjauan balita pindah", 4)
+    _, rows = micro.query(s, led, *why, "SELECT age_months, age_months_band, haz, coarsening_step"
+                          " FROM fct_child_measurement ORDER BY person_key")  # fmt: skip
+    assert rows == [(None, None, -2.35, 6)] + [(None, None, -1.5, 6)] * 3
+    counts = "SELECT stage, step, row_count, units, classes, classes_below_k, rows_below_k FROM micro_coarsening"
+    assert micro.query(s, led, *why, counts)[1] == [("before", 0, 4, 4, 1, 1, 4), ("after", 6, 4, 4, 1, 1, 4)]
+    said = json.loads((s.current / "manifest.json").read_text())["micro_coarsening"]
+    assert said["k"] == 5
+    assert [(row["table_name"], row["stage"], row["classes_below_k"]) for row in said["tables"]] == [
+        ("fct_child_measurement", "before", 1),
+        ("fct_child_measurement", "after", 1),
+    ]
+    # Another k says something else, so it is another release.
+    looser = s.model_copy(update={"micro_class_size": 4})
+    assert release.publish(looser, led, make_build(looser, led, extra_sql=PLAYMATES.format(5))).outcome == "released"
+    _, rows = micro.query(looser, led, *why, "SELECT DISTINCT age_months, coarsening_step FROM fct_child_measurement")
+    assert rows == [(14, 0)]
 
 
 def test_every_opening_of_the_micro_file_is_on_record(s, led):

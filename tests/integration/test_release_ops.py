@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tests.release_helpers import NOON
-from warehouse import build, duck, keys, ledger, release
+from warehouse import build, duck, gate, keys, ledger, release
 from warehouse.contract import load_contracts
 from warehouse.mart import manifest_path
 from warehouse.periods import Period
@@ -188,3 +188,46 @@ def test_every_expected_part_is_there_and_says_how_late_it_is(told):
     assert (never["due_on"], never["days_late"]) == (date(2026, 11, 11), 11)
     datasets = {row["dataset"] for row in rows(con, "FROM ops_freshness")}
     assert datasets == set(load_contracts(Settings().contracts_dir))
+
+
+# What would break each rule on the marts of operations; each is tried alone on a copy.
+FAULTS = {
+    "OPS-DELIVERIES-001": "update {t} set rows_admitted = rows_admitted + 1",
+    "OPS-DELIVERIES-002": "update {t} set is_in_force = true, verdict = 'held', decided_by_role = null",
+    "OPS-FRESHNESS-001": "delete from {t}",
+    "OPS-FRESHNESS-002": "update {t} set due_on = null",
+    "OPS-GATE-RESULTS-001": "update {t} set message_id = null, message_en = null",
+    "OPS-QUARANTINE-001": "update {t} set oldest_at = null",
+    "OPS-RELEASES-001": "insert into {t} by name select unnest(['one', 'two']) as release_id, true as is_current",
+    "OPS-RELEASES-002": "insert into {t} by name select 'one' as release_id, -1 as cells_hidden",
+    "OPS-RELEASES-003": "insert into {t} by name select true as is_current, 'off' as disclosure",
+}
+
+
+@pytest.mark.parametrize(
+    "mart", ["ops_deliveries", "ops_gate_results", "ops_quarantine", "ops_freshness", "ops_releases"]
+)
+def test_sound_marts_pass_and_each_rule_is_tripped_by_what_it_is_for(told, tmp_path, mart):
+    s, _, _ = told
+    sound = {found.rule_code: found.outcome for found in gate.judge_mart(s, s.build_file, mart)}
+    assert sound
+    assert set(sound.values()) == {"pass"}
+    for code in sound:
+        file = tmp_path / f"{code}.duckdb"
+        with duckdb.connect(str(file)) as copied:
+            copied.execute(f"attach '{s.build_file}' as build (read_only); create schema marts")
+            # Types and rows, without the contract's own constraints.
+            copied.execute(f"create table marts.{mart} as from build.marts.{mart}")
+            copied.execute(FAULTS[code].format(t=f"marts.{mart}"))
+        tripped = {found.rule_code: found.outcome for found in gate.judge_mart(s, file, mart)}
+        assert tripped[code] == "fail", code
+
+
+def test_every_feed_says_which_marts_it_would_make_old(told):
+    """Those whose measures are made of it, and those without measures that read it through whatever stands between."""
+    _, con, _ = told
+    affected = dict(con.execute("SELECT DISTINCT dataset, affected_marts FROM ops_freshness").fetchall())
+    assert affected["bps/indicators"] == "denominators_by_area_period, published_by_area_period, rb_tematik_scorecard"
+    assert affected["polri/outreach"] == "outreach_by_area_month"
+    assert "coverage_by_area_month, data_reuse_by_dataset_pair" in affected["bpjstk/participants"]
+    assert "denominators_by_area_period" not in affected["bpjstk/participants"]

@@ -158,7 +158,11 @@ def test_nobody_opens_micro_data_past_the_log_and_the_key(shared: Settings, role
 @pytest.mark.parametrize("role", ["analyst", "authorised analyst"])
 def test_a_release_cannot_be_opened_for_writing(shared: Settings, role: str):
     for path in (shared.current / "marts.duckdb", shared.ops_file):
-        assert not can(role, opened(path, read_only=False))
+        # DuckDB's default is to read and write.
+        assert not can(role, lambda path=path: duckdb.connect(str(path)).close())
+        assert not can(role, lambda path=path: path.open("ab").close())
+    for folder in (shared.current.resolve(), shared.releases_dir, shared.reports_dir):
+        assert not can(role, lambda folder=folder: (folder / "mine").touch())
 
 
 def test_an_analyst_asks_the_marts(shared: Settings):
@@ -180,6 +184,8 @@ def test_an_analyst_asks_the_marts(shared: Settings):
         "LOAD httpfs",
         "INSTALL httpfs",
         "COPY (SELECT 1) TO '{own}'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{own}'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{marts}' (USE_TMP_FILE false)",
         "SET enable_external_access = true",
     ],
 )
@@ -187,7 +193,8 @@ def test_sql_reaches_nothing_but_the_marts(shared: Settings, statement: str):
     own = shared.home.parent / "own.csv"
     own.write_text("a\n1\n")
     own.chmod(0o666)
-    answer = as_role("analyst", lambda: analyst.query(shared, statement.format(own=own, build=shared.build_file)))
+    ask = statement.format(own=own, build=shared.build_file, marts=analyst.marts_file(shared))
+    answer = as_role("analyst", lambda: analyst.query(shared, ask))
     assert isinstance(answer, ConfigError)
     assert answer.code in {"SQL_REFUSED", "SQL_FAILED"}
     assert own.read_text() == "a\n1\n"

@@ -32,7 +32,15 @@ def test_an_older_release_can_be_asked(s):
 
 
 @pytest.mark.parametrize(
-    "statement", ["SHOW TABLES", "DESCRIBE cells", "SUMMARIZE cells", "EXPLAIN SELECT * FROM cells"]
+    "statement",
+    [
+        "SHOW TABLES",
+        "DESCRIBE cells",
+        "SUMMARIZE cells",
+        "EXPLAIN SELECT * FROM cells",
+        "explain analyze WITH c AS (FROM cells) SELECT count(*) FROM c",
+        "EXPLAIN (FORMAT json) SELECT 1",
+    ],
 )
 def test_looking_around_is_allowed(s, statement):
     assert analyst.query(s, statement)[1]
@@ -70,14 +78,21 @@ def test_no_file_or_network_can_be_read(s, tmp_path, statement):
         "UPDATE cells SET n = 5",
         "DROP TABLE cells",
         "CALL pragma_version()",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{marts}' (USE_TMP_FILE false)",
+        "/* plan */ EXPLAIN ANALYZE COPY (SELECT 1) TO '{marts}' (USE_TMP_FILE false)",
+        "EXPLAIN (ANALYZE) COPY cells TO '{marts}' (USE_TMP_FILE false)",
+        "EXPLAIN ANALYZE CREATE TABLE memory.main.mine AS SELECT 1",
         "SELECT 1; SELECT 2",
         "SELECT 1; ATTACH '{build}'",
         "",
     ],
 )
 def test_only_one_reading_statement_is_accepted(s, tmp_path, statement):
+    marts = analyst.marts_file(s)
+    before = marts.read_bytes()
     with pytest.raises(ConfigError, match="SQL_REFUSED"):
-        analyst.query(s, statement.format(build=tmp_path / "x.duckdb"))
+        analyst.query(s, statement.format(build=tmp_path / "x.duckdb", marts=marts))
+    assert marts.read_bytes() == before
     assert not (tmp_path / "x.duckdb").exists()
 
 

@@ -68,6 +68,28 @@ def test_persons_are_counted_by_dataset_and_nobody_twice(s, led):
     assert line.endswith("| 3 | 2 | 2 |")
 
 
+def test_former_and_held_deliveries_count_where_they_are_kept(s, led):
+    """A later delivery of the same month is in force; the former one lies in landing, vault and lake still."""
+    former = led.delivery("d1")
+    led.insert(ledger.deliveries, former | {"delivery_id": "d3", "content_sha256": "y"})
+    held = {"verdict_id": "v3", "delivery_id": "d3", "verdict": "held", "judged_at": FOUND, "contract_version": "1"}
+    counts = {"checks_run": 1, "rows_read": 3, "rows_admitted": 0, "rows_quarantined": 0, "rows_refused": 0}
+    led.insert(ledger.verdicts, held | counts)
+    with led.write() as connection:
+        connection.execute(ledger.deliveries.update().where(ledger.deliveries.c.delivery_id == "d0").values(
+            {"period_start": former["period_start"]}
+        ))  # fmt: skip
+
+    def row(*places: str) -> str:
+        lines = breach.draft(s, led, incident(places=places)).splitlines()
+        return next(line for line in lines if line.startswith(f"| `{DATASET}`"))
+
+    assert row("build").endswith("| 2 | 1 | 1 |")
+    assert row("vault").endswith("| 3 | 2 | 2 |")
+    assert "1 deliveries in landing were never admitted" in breach.draft(s, led, incident(places=("landing",)))
+    assert "never admitted" not in breach.draft(s, led, incident(places=("vault",)))
+
+
 def test_what_was_open_decides_which_kinds_of_data_are_named(s, led):
     assert "pengenal langsung, pengenal tak langsung" in breach.draft(s, led, incident())
     lesser = breach.draft(s, led, incident(places=("micro", "lake")))
@@ -82,6 +104,13 @@ def test_only_openings_in_force_at_the_time_are_named(s, led):
     assert "Dewi" in text
     assert "Sari" not in text
     assert "Budi" not in text
+
+
+def test_how_many_identities_were_looked_at_is_told(s, led):
+    opening = purpose.open_for(s, led, "identity", "Dewi", "tinjauan pasangan ragu", 4, approver="Tono")
+    purpose.record_look(s, led, opening, ["a", "b"])
+    (line,) = {line for line in breach.draft(s, led, incident(until=s.utc_now())).splitlines() if "Dewi" in line}
+    assert line.endswith("| Tono | 2 |")
 
 
 @pytest.mark.parametrize(

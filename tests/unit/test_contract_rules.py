@@ -73,6 +73,83 @@ def judge_file(dataset: str, path: Path, media: str, home: Path):
     return judge(Settings(home=home), samples.contracts()[dataset], {"d": parsed}, contexts, [], frozenset())["d"]
 
 
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    """Whether the gate takes a figure entered by hand, of an indicator as a sheet names it."""
+
+    def takes(indicator: str, value: str, period: str = "2025") -> bool:
+        row = {
+            "indikator": indicator, "nama_wilayah": "Kota Tangerang", "periode": period, "nilai": value, "satuan": "x",
+            "sistem_sumber": "BPS", "judul_sumber": "x", "tanggal_terbit": "2025-07-25",
+        }  # fmt: skip
+        contract = samples.contracts()["published/official_figures"]
+        data, media = samples.as_file(contract.dataset, [row])
+        judgement = judge(
+            Settings(home=tmp_path_factory.mktemp("official")), contract, {"d": parse(contract, data, media)},
+            {"d": context(contract.dataset, "all")}, [], frozenset(),
+        )["d"]  # fmt: skip
+        return judgement.rows_admitted == 1
+
+    return takes
+
+
+@pytest.mark.parametrize(
+    ("indicator", "true", "wrong"),
+    [
+        # No region is without poor people: a 0 stands for a figure that is missing.
+        ("p0", "0,01", "0"),
+        ("p0", "99,99", "100"),
+        ("non_poor_share", "94,81", "100"),
+        ("p2", "0", "100,1"),
+        ("stunting", "0", "-0,1"),
+        ("poverty_line_idr", "838535", "838,535"),
+        ("poverty_line_idr", "838535", "838535000"),
+        ("poor_persons_thousand", "124,76", "124760"),
+        ("Jumlah Penduduk Miskin Menurut Kabupaten/Kota", "124,76", "124760"),
+        ("Garis Kemiskinan Menurut Kabupaten/Kota", "838535", "838535000"),
+        ("jkn_coverage", "100,71", "-1"),
+    ],
+)
+def test_a_figure_in_another_unit_is_put_aside(official, indicator: str, true: str, wrong: str) -> None:
+    assert official(indicator, true)
+    assert not official(indicator, wrong)
+
+
+@pytest.mark.parametrize(
+    ("true", "wrong"),
+    [("2004", "2003"), ("2027", "2028"), ("2024-02-29", "2025-02-29"), ("2004-H1", "1999-Q4"), ("2025-12", "2025-13")],
+)
+def test_a_figure_of_a_period_nobody_would_see_is_put_aside(official, true: str, wrong: str) -> None:
+    assert official("p0", "5,19", true)
+    assert not official("p0", "5,19", wrong)
+
+
+def test_a_rank_may_have_a_leading_zero_and_nothing_else(tmp_path: Path) -> None:
+    dataset = "bps/social_registry_families"
+    sent = {
+        "6": "06",
+        "06": "06",
+        "10": "10",
+        "6-10": "06-10",
+        "06 - 10": "06-10",
+        "": None,
+        "11": "-",
+        "00": "-",
+        "010": "-",
+    }
+    good = samples.good_rows(dataset)
+    rows = [row | {"desil_nasional": rank} for row, rank in zip(good, sent, strict=False)] + good[len(sent) :]
+    data, media = samples.as_file(dataset, rows)
+    contract = samples.contracts()[dataset]
+    judgement = judge(
+        Settings(home=tmp_path), contract, {"d": parse(contract, data, media)}, {"d": context(dataset, "all")}, [],
+        frozenset(),
+    )["d"]  # fmt: skip
+    first = min(judgement.admitted.column("source_row").to_pylist())
+    desils = {row["source_row"] - first: row["desil"] for row in judgement.admitted.to_pylist()}
+    assert [desils.get(number, "-") for number in range(len(sent))] == list(sent.values())
+
+
 def test_provincial_portal_is_held_with_the_wrong_year_named(tmp_path: Path) -> None:
     path = DATA / "bantenprov/bantenprov_ik-kabupaten-kota-010.json"
     judgement = judge_file("portal/poverty_indicators", path, "json", tmp_path)

@@ -6,8 +6,12 @@ import traceback
 import duckdb
 import pytest
 
+from warehouse import erasure, keys, linkage, night, rotation, vault
 from warehouse.discreet import UnexpectedError, discreet
 from warehouse.errors import ConfigError
+from warehouse.ledger import Ledger
+from warehouse.linkage import review
+from warehouse.recognition import Person
 
 NIK = "3671011708900001"
 
@@ -44,9 +48,33 @@ def test_no_log_of_an_error_shows_a_value(step, caplog):
 
 
 def test_an_unexpected_error_says_its_kind_and_place():
-    with pytest.raises(UnexpectedError, match=r"builtins\.KeyError at test_discreet\.py:20 converts") as caught:
+    with pytest.raises(UnexpectedError, match=r"builtins\.KeyError at test_discreet\.py:24 converts") as caught:
         converts()
     assert caught.value.code == "UNEXPECTED"
+
+
+@pytest.mark.parametrize(
+    ("room", "within", "step"),
+    [
+        (erasure, "request", lambda s: night.erase(Person(NIK), "Sari", "Budi", "UU 27/2022", "permintaan", s=s)),
+        (erasure, "is_pending", lambda s: night.resume_erasures(s=s)),
+        (rotation, "rotate", lambda s: night.rotate_keys("Sari", "Budi", "penggantian tahunan", s=s)),
+        (vault, "connect", lambda s: linkage.train(s, Ledger(s.ledger))),
+        (review, "show", lambda s: linkage.show(s, Ledger(s.ledger), "0", "Sari")),
+        (review, "decide", lambda s: linkage.decide(s, Ledger(s.ledger), "0", "link", "akta sama", "Sari")),
+    ],
+)
+def test_no_step_that_sees_identities_tells_one_when_it_breaks(settings, monkeypatch, room, within, step):
+    def breaks(*_args, **_kwargs):
+        raise ValueError(NIK)
+
+    keys.make_sandbox_keys(settings)
+    night.open_ledger(settings)
+    monkeypatch.setattr(review, "find", lambda _pairs, _pair_id: {})
+    monkeypatch.setattr(room, within, breaks)
+    with pytest.raises(UnexpectedError) as caught:
+        step(settings)
+    assert NIK not in "".join(traceback.format_exception(caught.value))
 
 
 def test_what_the_system_says_is_kept():

@@ -1,11 +1,15 @@
 """`warehouse erase` is told who by prompt, standard input or file, never by an argument that others could see."""
 
+from datetime import date
+
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 from tests import samples
 from warehouse import cli, night
+from warehouse.errors import ConfigError
+from warehouse.recognition import Person
 
 NIK = samples.nik(71, samples.RECEIVED_AT.date())
 ASKED = [
@@ -37,7 +41,23 @@ def test_standard_input_or_a_file_tells_who(told, tmp_path):
     assert CliRunner().invoke(cli.app, ASKED, input=f"{NIK}\n").exit_code == 0
     (path := tmp_path / "nik").write_text(f"{NIK}\n")
     assert CliRunner().invoke(cli.app, [*ASKED, "--file", str(path)]).exit_code == 0
-    assert told == [(NIK, "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan no. 12")] * 2
+    assert told == [(Person(NIK), "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan no. 12")] * 2
+
+
+def test_who_has_no_number_is_told_by_lines(told):
+    assert CliRunner().invoke(cli.app, ASKED, input="Kenanga\n2022-04-05\n\n").exit_code == 0
+    assert told[0][0] == Person(name="Kenanga", birth_date=date(2022, 4, 5))
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe3671"])
+def test_a_file_that_cannot_be_read_is_refused_without_showing_it(told, tmp_path, content):
+    path = tmp_path / "nik"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match="FILE_MISSING") as caught:
+        CliRunner().invoke(cli.app, [*ASKED, "--file", str(path)], catch_exceptions=False)
+    assert caught.value.__suppress_context__
+    assert told == []
 
 
 def test_no_argument_and_no_option_can_name_a_person(told):

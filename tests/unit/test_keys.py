@@ -215,6 +215,14 @@ def test_new_production_keys_are_made_once_and_outside_the_home(s, tmp_path):
         keys.make_new(Settings(home=s.home, keys_from="environment"))
 
 
+def test_new_keys_are_not_made_where_data_stand_under_lost_ones(used):
+    for name in keys.FILES:
+        (used.keys / name).unlink()
+    with pytest.raises(ConfigError, match="KEYS_LOST"):
+        keys.make_new(used)
+    assert [path.name for path in used.keys.iterdir()] == [keys.SANDBOX_MARK]
+
+
 def test_successors_lie_apart_and_are_not_used_until_the_ledger_says_so(used):
     before = [keys.check_value(read(used)) for read in READERS]
     folder = keys.make_new(used)

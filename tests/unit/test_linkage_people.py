@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.unit.test_linkage import BUDI, CARD, CHILD, CHILDREN, FAMILIES, MEMBERS, OTHER_CARD, SITI, World
 from warehouse import linkage, purpose
-from warehouse.errors import ConfigError
-from warehouse.linkage import exact, names, people, profiles, review
+from warehouse.errors import BuildError, ConfigError
+from warehouse.linkage import exact, model, names, people, profiles, review
 
 MOTHER = {"nik": BUDI, "no_kk": CARD, "nama": "ANI RAHAYU", "tanggal_lahir": date(1990, 5, 3), "id_jenis_kelamin": "2"}
 MEMBER = {"nama": "SITI KENARI", "tanggal_lahir": date(2020, 2, 1), "id_jenis_kelamin": "P", "no_kk": CARD}
@@ -277,8 +277,38 @@ def test_nobody_sees_or_decides_without_an_opening(twins):
 
 def test_an_authorised_person_sees_both_records_in_clear(twins):
     opened(twins)
-    shown = linkage.show(twins.s, twins.led, pair_of(twins, *TWINS)["pair_id"], REVIEWER)
+    pair = pair_of(twins, *TWINS)
+    shown = linkage.show(twins.s, twins.led, pair["pair_id"], REVIEWER)
     assert {row["name"] for row in shown} == {"SITI KENARI", "SITI KENARA"}
+    seen = {row["record_key"] for row in twins.led.rows("select record_key from looks")}
+    assert seen == {pair["left_record_key"], pair["right_record_key"]}
+
+
+def test_a_decision_can_be_taken_back(twins):
+    opened(twins)
+    pair_id = pair_of(twins, *TWINS)["pair_id"]
+    linkage.decide(twins.s, twins.led, pair_id, "link", "akta kelahiran diperiksa", REVIEWER)
+    assert len(set(keys_of(twins.links(), *TWINS))) == 1
+    assert [(row["pair_id"], row["decision"]) for row in linkage.decided(twins.led)] == [(pair_id, "link")]
+    linkage.decide(twins.s, twins.led, pair_id, "not_link", "ternyata dua akta", REVIEWER)
+    assert len(set(keys_of(twins.links(), *TWINS))) == 2
+    assert [row["decision"] for row in linkage.decided(twins.led)] == ["not_link"]
+
+
+def test_a_model_is_not_learnt_from_a_handful(twins):
+    before = linkage.models(twins.s)
+    with pytest.raises(BuildError, match="LINKAGE_TRAINING"):
+        linkage.train(twins.s, twins.led)
+    assert linkage.models(twins.s) == before
+
+
+def test_models_are_numbered_and_none_is_overwritten(settings):
+    first, second = model.store(settings, {"a": 1}), model.store(settings, {"a": 2})
+    first.unlink()
+    third = model.store(settings, {"a": 3})
+    assert [path.name for path in (first, second, third)] == ["0001.json", "0002.json", "0003.json"]
+    assert model.newest(settings) == third
+    assert third.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(("decision", "is_same"), [("link", True), ("not_link", False)])

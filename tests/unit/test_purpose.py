@@ -44,6 +44,13 @@ def test_nobody_approves_their_own_look_at_identities(settings, led, approver):
     assert led.rows("select * from openings") == []
 
 
+def test_each_record_that_is_looked_at_is_on_record(settings, led):
+    opened = purpose.open_for(settings, led, "identity", "Sari", WHY, 4, approver="Budi")
+    for keys in (["a", "b"], ["b", "c"]):
+        purpose.record_look(settings, led, opened, keys)
+    assert purpose.looks(led) == {opened["opening_id"]: 3}
+
+
 def test_an_opening_holds_for_its_person_subject_account_and_time_only(settings, led, monkeypatch):
     opened = purpose.open_for(settings, led, "identity", "Sari", WHY, 4, approver="Budi")
     assert purpose.demand_open(settings, led, "identity", "Sari")["opening_id"] == opened["opening_id"]

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import random
+import shutil
 import sqlite3
 import struct
 import subprocess
@@ -228,7 +229,8 @@ def test_columns_of_parquet_and_duckdb_nested_ones_too(tmp_path):
     assert inside[("(columns)", "nik")] == 1
 
 
-def test_bytes_of_a_dropped_table_are_found(tmp_path):
+@pytest.mark.parametrize(("values", "kind"), [(KNOWN, "nik"), (NOTHING, "number_shape")])
+def test_bytes_of_a_dropped_table_are_found(tmp_path, values, kind):
     path = tmp_path / "b.duckdb"
     with duckdb.connect(str(path)) as con:
         con.execute(f"CREATE TABLE t AS SELECT '{NIK}' AS v FROM range(5000)")
@@ -236,9 +238,28 @@ def test_bytes_of_a_dropped_table_are_found(tmp_path):
         con.execute("CREATE TABLE u AS SELECT md5(i::VARCHAR) AS v FROM range(20000) t(i)")
         con.execute("CHECKPOINT")
         con.execute("DROP TABLE t")
-    ((place, kind),) = found(path)
-    assert place.startswith("byte ")
-    assert kind == "nik"
+    (found_at,) = found(path, values)
+    assert found_at[0].startswith("byte ")
+    assert found_at[1] == kind
+
+
+@pytest.mark.parametrize(("values", "kind"), [(KNOWN, "nik"), (NOTHING, "number_shape")])
+def test_what_an_engine_spilled_is_found(tmp_path, values, kind):
+    with duckdb.connect(
+        config={"memory_limit": "60MB", "threads": "1", "temp_directory": str(tmp_path / "spill")}
+    ) as con:
+        con.execute("SET preserve_insertion_order = false")
+        rows = con.execute(
+            f"SELECT i, 'nomor {NIK} ' || repeat('z', 60) AS v FROM range(1000000) t(i) ORDER BY hash(i)"
+        )
+        rows.fetchmany(10)
+        # The engine removes what it spilled when it ends.
+        copies = [
+            shutil.copy(path, tmp_path / f"duckdb_temp_copy_{path.name}") for path in (tmp_path / "spill").iterdir()
+        ]
+    assert copies
+    kinds_found = {found_kind for copy in copies for _place, found_kind in found(Path(copy), values)}
+    assert kinds_found == {kind}
 
 
 def test_numbers_of_an_unknown_person_are_found_in_columns(tmp_path):
@@ -347,10 +368,15 @@ def test_clean_files_give_no_finding(tmp_path):
     path = tmp_path / "clean.parquet"
     duckdb.execute(
         "COPY (SELECT i, i / 3.0 AS share, sha256(i::VARCHAR) AS hash, uuid()::VARCHAR AS id,"
-        " printf('3671%06d', i) AS code, 1.5e15 + i * 1e9 AS epoch, (1.7e15 + i * 1e10)::BIGINT AS clock"
-        f" FROM range(20000) t(i)) TO '{path}'"
+        " printf('3671%06d', i) AS code, 1.5e15 + i * 1e9 AS epoch, (1.7e15 + i * 1e10)::BIGINT AS clock,"
+        " ((1.7e15 + i * 1e10)::BIGINT)::VARCHAR AS clock_text, (i / 7.0)::VARCHAR AS share_text"
+        f" FROM range(20000) t(i)) TO '{path}' (COMPRESSION uncompressed)"
     )
-    assert found(path) == {}
+    with duckdb.connect(str(tmp_path / "clean.duckdb")) as con:
+        con.execute(f"CREATE TABLE t AS FROM '{path}'")
+    for values in (KNOWN, NOTHING):
+        assert found(path, values) == {}
+        assert found(tmp_path / "clean.duckdb", values) == {}
 
 
 def test_random_bytes_give_no_finding(tmp_path):

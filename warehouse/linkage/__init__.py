@@ -23,8 +23,9 @@ import sqlalchemy as sa
 
 from warehouse import keys, vault
 from warehouse.contract import load_contracts
+from warehouse.discreet import discreet
 from warehouse.duck import sql_path
-from warehouse.ledger import Ledger, linkage_decisions
+from warehouse.ledger import Ledger, erasures, linkage_decisions
 from warehouse.linkage import exact, model, names, people, profiles, review
 from warehouse.settings import Settings
 
@@ -72,9 +73,13 @@ def link(s: Settings, led: Ledger) -> int:
     return count
 
 
+@discreet
 def train(s: Settings, led: Ledger) -> Path:
-    """Learn the model anew from the identities in force and store it as the newest version."""
-    with vault.connect(s) as connection:
+    """Learn the model anew from the identities in force and store it as the newest version.
+
+    Raises BuildError LINKAGE_TRAINING where too few people are known to two agencies.
+    """
+    with keys.held(s), vault.connect(s) as connection:
         _prepare(connection, s, led)
         people.training_rows(connection, "training", model.TRAINED_ON)
         return model.store(s, model.train(connection, "training"))
@@ -104,15 +109,26 @@ def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
     return review.queue(led, relation_sql(s, CANDIDATES))
 
 
+def decided(led: Ledger) -> list[dict[str, Any]]:
+    """Pairs on which somebody has decided, newest first: keys, methods and decisions only."""
+    return review.decided_pairs(led)
+
+
+@discreet
 def show(s: Settings, led: Ledger, pair_id: str, person: str) -> list[dict[str, Any]]:
-    """Both records of a waiting pair in clear; raises ConfigError REVIEW_UNKNOWN, OPENING_NONE."""
-    return review.show(s, led, load_contracts(s.contracts_dir), review.find(queue(s, led), pair_id), person)
+    """Both records of a waiting or decided pair in clear; raises ConfigError REVIEW_UNKNOWN, OPENING_NONE."""
+    return review.show(s, led, load_contracts(s.contracts_dir), _find(s, led, pair_id), person)
 
 
+@discreet
 def decide(s: Settings, led: Ledger, pair_id: str, decision: str, reason: str, person: str) -> dict[str, Any]:
-    """Record a decision on a waiting pair; raises ConfigError REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
-    pair = review.find(queue(s, led), pair_id)
+    """Decide on a waiting pair, or anew on a decided one; raises REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
+    pair = _find(s, led, pair_id)
     return review.decide(s, led, load_contracts(s.contracts_dir), pair, decision, reason, person)
+
+
+def _find(s: Settings, led: Ledger, pair_id: str) -> dict[str, Any]:
+    return review.find([*queue(s, led), *decided(led)], pair_id)
 
 
 def models(s: Settings) -> list[dict[str, str]]:
@@ -121,12 +137,22 @@ def models(s: Settings) -> list[dict[str, str]]:
 
 
 def inputs(s: Settings, led: Ledger) -> list[str]:
-    """What decides links beside deliveries: the model, this code, and people's decisions."""
+    """What decides links beside deliveries: the model, this code, people's decisions, and who was erased."""
     code = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         code.update(path.read_bytes())
     decided = led.rows(sa.select(linkage_decisions.c.decision_id).order_by(linkage_decisions.c.decision_id))
-    return [model.load(model.newest(s))[0], code.hexdigest()[:16], *(row["decision_id"] for row in decided)]
+    # A build from before an erasure proves nothing, whatever it held of the person.
+    erased = led.rows(
+        sa.select(erasures.c.erasure_id).where(erasures.c.erased_at.is_not(None)).order_by(erasures.c.erasure_id)
+    )
+    ids = [row["decision_id"] for row in decided] + [row["erasure_id"] for row in erased]
+    return [model.load(model.newest(s))[0], code.hexdigest()[:20], *ids]
+
+
+def is_there(s: Settings) -> bool:
+    """Whether both relations of a linking are at hand."""
+    return all(_file(s, name).is_file() for name in COLUMNS)
 
 
 def _file(s: Settings, name: str) -> Path:

@@ -13,7 +13,8 @@ import duckdb
 # is as good as a clerk's.
 WEIGHTS = {"nik": 1.0, "family_card": 0.98, "card": 0.97, "description": 0.95, "review": 1.0}
 
-_SAME_BEARER = """(
+# Of profiles ``a`` and ``b`` with one number.
+SAME_BEARER = """(
     name_agreement(a.name_key, b.name_key, a.name_line, b.name_line) >= 2
         AND coalesce(birth_agreement(a.birth, b.birth), 3) >= 2
     OR coalesce(name_agreement(a.name_key, b.name_key, a.name_line, b.name_line), 1) = 1
@@ -29,7 +30,7 @@ _EDGES = f"""
 CREATE TEMP TABLE edges AS
 SELECT a.id AS a, b.id AS b, 'nik' AS method
 FROM profiles AS a JOIN profiles AS b ON a.nik_key = b.nik_key AND a.id < b.id
-WHERE {_SAME_BEARER};
+WHERE {SAME_BEARER};
 
 INSERT INTO edges
 SELECT a.id, b.id, 'family_card'
@@ -47,7 +48,7 @@ WHERE a.name_key = b.name_key
 INSERT INTO edges
 SELECT a.id, b.id, 'card'
 FROM profiles AS a JOIN profiles AS b ON a.card = b.card AND a.dataset = b.dataset AND a.id < b.id
-WHERE {_SAME_BEARER} AND NOT {_NIKS_DIFFER};
+WHERE {SAME_BEARER} AND NOT {_NIKS_DIFFER};
 
 -- The operator gives NULL where a part is missing: half a description describes nobody.
 CREATE TEMP TABLE descriptions AS

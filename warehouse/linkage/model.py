@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse import vault
 from warehouse.errors import BuildError
 from warehouse.settings import Settings
 
@@ -31,6 +32,8 @@ _SMALLEST_TOWN = 10_000
 _SEED = 20230501
 _SAMPLED_PAIRS = 2e7
 TRAINED_ON = 400_000
+# Below this a rate of one mistake in a hundred rests on fewer than ten of them.
+LEAST_KNOWN = 1_000
 
 
 def _name_comparison() -> dict[str, Any]:
@@ -240,7 +243,20 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
     """Settings with probabilities learnt from ``table``: a row per person and agency, ``label`` where a NIK tells.
 
     Who matches is known by NIK, so nothing is guessed: m from pairs of one label, u from random pairs.
+
+    Raises BuildError LINKAGE_TRAINING where too few are known to tell anything.
     """
+    (known,) = connection.execute(
+        f"SELECT count(*) FROM (SELECT label FROM {table} WHERE label IS NOT NULL GROUP BY label HAVING count(*) > 1)"
+    ).fetchone()
+    if known < LEAST_KNOWN:
+        raise BuildError(
+            "LINKAGE_TRAINING",
+            f"Hanya {known} orang dikenal oleh dua lembaga menurut NIK; model memerlukan sekurangnya {LEAST_KNOWN}.",
+            f"Only {known} people are known to two agencies by NIK; a model takes at least {LEAST_KNOWN}.",
+            "Tunggu kiriman lengkap; model yang ada tetap dipakai.",
+            "Wait for whole deliveries; the model at hand stays in use.",
+        )
     with _nothing_of_it_told():
         linker = _linker(connection, _settings(), table)
         linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
@@ -249,13 +265,12 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
 
 
 def store(s: Settings, trained: dict[str, Any]) -> Path:
-    """Write a trained model as the vault's newest version."""
-    folder = s.vault_dir / _FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = json.dumps(trained, indent=1, sort_keys=True) + "\n"
-    path = folder / f"{len(list(folder.glob('*.json'))) + 1:04}.json"
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)
+    """Write a trained model as the vault's newest version; none is ever overwritten."""
+    _, *trained_here = all_versions(s)
+    number = int(trained_here[-1].stem) + 1 if trained_here else 1
+    path = s.vault_dir / _FOLDER / f"{number:04}.json"
+    with vault.new_file(path) as draft:
+        draft.write_text(json.dumps(trained, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path
 
 

@@ -32,7 +32,7 @@ _LAKE_ROLES = {"kelurahan": "kemendagri_code", "relation": "id_hub_kepala_keluar
 _COMPARED = ("nik_key", "kk_key", *_ROLES)
 _HEAD, _PARTNER, _CHILD = "1", "2", "3"
 # A number that so many different people go by is a stand-in of some office, not anybody's NIK.
-_STAND_IN_BEARERS = 8
+STAND_IN_BEARERS = 8
 
 _PROFILES = f"""
 CREATE TEMP TABLE described AS
@@ -74,10 +74,14 @@ FROM cleaned JOIN placed USING (record_key)
 WHERE dataset = '{REGISTRY}' AND relation IN ('{_HEAD}', '{_PARTNER}') AND kk_key IS NOT NULL
 GROUP BY kk_key;
 
--- Numbered by content, so that neither the order of files nor of rows is seen in any tie.
+-- Numbered by content, so that neither the order of files nor of rows is seen in any tie; apart, since a window would
+-- carry every column through its sort.
+CREATE TEMP TABLE numbered AS
+SELECT profile, CAST(row_number() OVER (ORDER BY profile) - 1 AS INTEGER) AS id FROM cleaned;
+
 CREATE TEMP TABLE profiles AS
 SELECT
-    CAST(row_number() OVER (ORDER BY profile) - 1 AS INTEGER) AS id,
+    id,
     cleaned.* EXCLUDE (father, mother, nik_key, nik),
     coalesce(placed.kelurahan, card_places.kelurahan) AS kelurahan,
     CASE WHEN stand_in.nik_key IS NULL THEN cleaned.nik_key END AS nik_key,
@@ -87,14 +91,16 @@ SELECT
     -- A hint, never a reason to reject: one NIK in some hundreds was given out with a wrong date.
     is_nik_of(nik, birth, sex) AS is_nik_own
 FROM cleaned
+JOIN numbered USING (profile)
 LEFT JOIN placed USING (record_key)
 LEFT JOIN couples USING (kk_key)
 LEFT JOIN card_places USING (kk_key)
 LEFT JOIN (
     SELECT nik_key FROM cleaned WHERE nik_key IS NOT NULL
-    GROUP BY nik_key HAVING count(DISTINCT (name_key, birth)) > {_STAND_IN_BEARERS}
+    GROUP BY nik_key HAVING count(DISTINCT (name_key, birth)) > {STAND_IN_BEARERS}
 ) AS stand_in USING (nik_key);
 DROP TABLE cleaned;
+DROP TABLE numbered;
 """
 
 

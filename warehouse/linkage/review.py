@@ -104,13 +104,23 @@ def queue(led: Ledger, candidates_sql: str) -> list[dict[str, Any]]:
     unsure = {(row["left_record_key"], row["right_record_key"]) for row in decided(led) if row["decision"] == "unsure"}
     return [
         {
-            "pair_id": hashlib.sha256(f"{row['left_record_key']}|{row['right_record_key']}".encode()).hexdigest()[:10],
+            "pair_id": _pair_id(row),
             **{key: row[key] for key in ("datasets", "method", "weight", "model_version")},
             "is_unsure": (row["left_record_key"], row["right_record_key"]) in unsure,
             **{key: row[key] for key in ("left_record_key", "right_record_key")},
         }
         for row in rows
     ]
+
+
+def decided_pairs(led: Ledger) -> list[dict[str, Any]]:
+    """Pairs with a decision, the newest decision on each, newest first."""
+    newest = {_pair_id(row): row for row in decided(led)}
+    return [row | {"pair_id": pair_id} for pair_id, row in reversed(newest.items())]
+
+
+def _pair_id(pair: Mapping[str, Any]) -> str:
+    return hashlib.sha256(f"{pair['left_record_key']}|{pair['right_record_key']}".encode()).hexdigest()[:10]
 
 
 def find(pairs: Iterable[dict[str, Any]], pair_id: str) -> dict[str, Any]:
@@ -120,17 +130,23 @@ def find(pairs: Iterable[dict[str, Any]], pair_id: str) -> dict[str, Any]:
             return pair
     raise ConfigError(
         "REVIEW_UNKNOWN",
-        "Pasangan ini tidak menunggu keputusan.",
-        "This pair waits for no decision.",
-        "Lihat `warehouse review list`.",
-        "See `warehouse review list`.",
+        "Pasangan ini tidak menunggu keputusan dan belum pernah diputuskan.",
+        "This pair waits for no decision and none was ever made on it.",
+        "Lihat `warehouse review list`, atau dengan --decided.",
+        "See `warehouse review list`, or with --decided.",
     )
 
 
 def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any], person: str) -> list[dict[str, Any]]:
-    """Both records in clear, for whoever has an opening of identities in force; raises ConfigError OPENING_NONE."""
-    purpose.demand_open(s, led, "identity", person)
-    return _records(s, led, contracts, [pair["left_record_key"], pair["right_record_key"]])
+    """Both records in clear, for whoever has an opening of identities in force; raises ConfigError OPENING_NONE.
+
+    Which records were looked at is in the purpose log before one is.
+    """
+    opening = purpose.demand_open(s, led, "identity", person)
+    keys.vault_key(s)
+    record_keys = [pair["left_record_key"], pair["right_record_key"]]
+    purpose.record_look(s, led, opening, record_keys)
+    return _records(s, led, contracts, record_keys)
 
 
 _SHOWN = ("dataset", "nik", "name", "birth_date", "sex", "parent_name", "rt", "rw")

@@ -1,6 +1,7 @@
 """``micro.duckdb``: pseudonymised facts on an allow-list of columns, and quality tables too fine for all analysts.
 
-Here: the allow-list's last word, coarse values, the file's key. Not here: who opens it (micro).
+Here: the allow-list's last word, coarse values, the file's key. Not here: which rows are too rare to be shown as they
+are (coarsening), who opens the file (micro).
 """
 
 import hashlib
@@ -11,13 +12,14 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from warehouse import duck, keys
+from warehouse import duck, keys, vault
 from warehouse.errors import ReleaseError
-from warehouse.mart import Catalogue, Mart, literal
-from warehouse.release import state
+from warehouse.mart import Catalogue, Mart, band_name, literal
+from warehouse.release import coarsening, state
 from warehouse.release.content import BUILD, Content, content_hash, demand_equal
 from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
 from warehouse.settings import Settings
@@ -28,6 +30,10 @@ _REFUSED = re.compile(
     r"birth|tgl_|dob|measured_on|measurement_date|measured_at|age_days|weight|berat|height|length|tinggi|posyandu"
     r"|rt$|rw$|rt_|rw_|registered_on|registration_d|source_row|source_part|record_key|nik|kk_|name|nama|address|alamat"
     r"|phone|telp|latitude|longitude"
+)
+# What describes a person has to say how it is coarsened.
+_DESCRIBES = re.compile(
+    r"kemendagri|bps_code|kelurahan|kecamatan|area_|sex|gender|jk$|age_|umur|person_count|household|registered_month"
 )
 
 
@@ -78,6 +84,26 @@ def rows_of(s: Settings, release_id: str, persons: Sequence[str]) -> int:
         )
 
 
+def take_out(s: Settings, release_id: str, persons: Sequence[str], *, reason: str) -> None:
+    """A kept release without some persons. Who they were under a former key nobody can tell: that file goes whole."""
+    path = s.releases_dir / release_id / MICRO_FILE
+    if not path.exists():
+        return
+    with duck.connect(s, sees_identifiers=True) as con:
+        attach_micro(con, s, path, release_id)
+        used = f"{vault.key_id(keys.pseudonym_key(s))}:"
+        is_former = any(
+            con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [used]).fetchone()[0]
+            for table, _, has_persons in _tables(con)
+            if has_persons
+        )
+    if is_former:
+        with state.open_folder(path.parent):
+            path.unlink()
+    else:
+        rewrite(s, release_id, keys.vault_key(s), reason=reason, without=persons)
+
+
 def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, without: Sequence[str] = ()) -> None:
     """Make a kept release's pseudonymised file again, without some persons, under a key; a further revision of it.
 
@@ -111,17 +137,13 @@ def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, with
     about["files"].append({"path": MICRO_FILE, "bytes": draft.stat().st_size, "sha256": digest})
     others = [one for one in about.get("revisions", ()) if one["reason"] != reason]
     about["revisions"] = [*others, {"at": s.utc_now(), "file": MICRO_FILE, "sha256": digest, "reason": reason}]
-    mode = folder.stat().st_mode
-    folder.chmod(mode | 0o200)
-    try:
+    with state.open_folder(folder):
         new_manifest = folder / f".{MANIFEST_FILE}"
         new_manifest.write_text(json.dumps(about, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
         shutil.copystat(manifest, new_manifest)
         os.chown(new_manifest, -1, manifest.stat().st_gid)
         os.replace(new_manifest, manifest)
         os.replace(draft, path)
-    finally:
-        folder.chmod(mode)
     state.sync_folder(folder)
 
 
@@ -134,31 +156,57 @@ def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, bool]
     ).fetchall()
 
 
+def rules(s: Settings) -> list[Any]:
+    """What decides, beside data and columns, what the file says: in a release's fingerprint."""
+    return [s.micro_class_size, hashlib.sha256(Path(coarsening.__file__).read_bytes()).hexdigest()]
+
+
 def write_micro(
     s: Settings, con: duckdb.DuckDBPyConnection, catalogue: Catalogue, path: Path, release_id: str
-) -> list[Content]:
-    """Write the file, encrypted, reopen and compare it; it stays attached read-only. Returns what it holds."""
+) -> tuple[list[Content], dict[str, Any]]:
+    """Write the file, encrypted, reopen and compare it; it stays attached read-only.
+
+    Returns what it holds, and for the manifest how rare descriptions were before and after they were made coarser.
+    """
     for mart in catalogue.micro:
         _refuse_columns(mart)
-    tables = {f'micro.main."{mart.name}"': mart for mart in (*catalogue.micro, *catalogue.restricted)}
-    sources = {table: f"(SELECT {_masked(mart)} FROM {BUILD}.{mart.relation})" for table, mart in tables.items()}
+    facts = {f'micro.main."{mart.name}"': mart for mart in catalogue.micro}
+    tables = facts | {f'micro.main."{mart.name}"': mart for mart in catalogue.restricted}
+    relations = {table: (mart, f"{BUILD}.{mart.relation}") for table, mart in facts.items()}
+    coarse, counts = coarsening.coarsen(con, relations, s.micro_class_size)
+    sources = {table: _source(mart, coarse.get(table)) for table, mart in tables.items()}
     create_micro(con, path, release_id, keys.vault_key(s), "micro")
     for table, mart in tables.items():
         con.execute(mart.ddl(table))
         con.execute(f"INSERT INTO {table} FROM {sources[table]} ORDER BY ALL")
         for comment in mart.comments(table):
             con.execute(comment)
+    _write_counts(con, counts)
     con.execute("DETACH micro")
     attach_micro(con, s, path, release_id)
     demand_equal(con, ((sources[table], table) for table in tables))
-    return [Content(mart.name, *content_hash(con, table)) for table, mart in tables.items()]
+    held = [Content(mart.name, *content_hash(con, table)) for table, mart in tables.items()]
+    return held, {"k": s.micro_class_size, "tables": counts}
 
 
-def _masked(mart: Mart) -> str:
-    """Dates by month and numbers at two decimals, whatever the fact holds."""
-    coarse = {"date": "CAST(date_trunc('month', {0}) AS DATE)", "double": "round({0}, 2)"}
-    quoted = ((f'"{column.name}"', coarse.get(column.kind, "{0}")) for column in mart.columns)
-    return ", ".join(f"{expression.format(name)} AS {name}" for name, expression in quoted)
+def _write_counts(con: duckdb.DuckDBPyConnection, counts: list[dict[str, Any]]) -> None:
+    table = f"micro.main.{coarsening.COUNTS.name}"
+    con.execute(coarsening.COUNTS.ddl(table))
+    for row in counts:
+        con.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", list(row.values()))
+    for comment in coarsening.COUNTS.comments(table):
+        con.execute(comment)
+
+
+def _source(mart: Mart, coarse: coarsening.Coarse | None) -> str:
+    """Rare descriptions coarse, dates by month and numbers at two decimals, whatever the fact holds."""
+    masks = {"date": "CAST(date_trunc('month', {0}) AS DATE)", "double": "round({0}, 2)"}
+    found = coarse or coarsening.Coarse({}, f"{BUILD}.{mart.relation} AS f")
+    columns = {
+        c.name: found.columns.get(c.name) or masks.get(c.kind, "{0}").format(f'f."{c.name}"') for c in mart.columns
+    }
+    chosen = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
+    return f"(SELECT {chosen} FROM {found.source})"
 
 
 def _refuse_columns(mart: Mart) -> None:
@@ -171,4 +219,15 @@ def _refuse_columns(mart: Mart) -> None:
             f"{mart.name}: these columns may not enter the pseudonymised file: {names}",
             "Hapus `micro: true` dari kolom itu.",
             "Remove `micro: true` from those columns.",
+        )
+    bands = {band_name(c.name) for c in mart.columns if c.quasi_identifier}
+    bare = [c.name for c in mart.columns if _DESCRIBES.match(c.name) and not c.quasi_identifier and c.name not in bands]
+    if bare:
+        names = ", ".join(bare)
+        raise ReleaseError(
+            "RELEASE_MICRO_QUASI",
+            f"{mart.name}: kolom ini menggambarkan orang, tetapi tidak menyatakan `quasi_identifier`: {names}",
+            f"{mart.name}: these columns describe a person but state no `quasi_identifier`: {names}",
+            "Nyatakan jenisnya di samping `micro: true`, lihat warehouse/mart.py.",
+            "State its kind beside `micro: true`, see warehouse/mart.py.",
         )

@@ -149,7 +149,7 @@ def _fingerprint(
     rules = [con.execute(f"FROM {content.BUILD}.{relation} ORDER BY ALL").fetchall() for relation in told]
     code = [_sha256(path) for path in sorted(Path(disclosure.__file__).parent.glob("*.py"))]
     hiding = [asdict(_policy(s)), rules, code]
-    shape = [repr(catalogue.marts), repr(catalogue.micro)]
+    shape = [repr(catalogue.marts), repr(catalogue.micro), *pseudonymised.rules(s)]
     text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -217,11 +217,12 @@ def _fill(
     contents, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_programs)
     cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
-    micro = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
+    micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
         "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
         "hiding": hiding,
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
+        "micro_coarsening": coarsened,
     }
 
 

@@ -130,11 +130,20 @@ def retain(s: Settings, led: Ledger) -> int:
         for row in rows:
             micro = s.releases_dir / row["release_id"] / MICRO_FILE
             if row["release_id"] not in in_use and micro.exists():
-                mode = micro.parent.stat().st_mode
-                micro.parent.chmod(mode | 0o200)
-                micro.unlink()
-                micro.parent.chmod(mode)
+                with open_folder(micro.parent):
+                    micro.unlink()
         return len(gone)
+
+
+@contextmanager
+def open_folder(folder: Path) -> Iterator[None]:
+    """Let us write into a release's folder; closed afterwards, also where a killed process had left it open."""
+    mode = folder.stat().st_mode & 0o7555
+    folder.chmod(mode | 0o200)
+    try:
+        yield
+    finally:
+        folder.chmod(mode)
 
 
 def listing(s: Settings, led: Ledger) -> list[dict[str, Any]]:

@@ -160,8 +160,7 @@ def _raw(
 
 
 def _hits(data: bytes, values: Values, with_shapes: bool, is_text: bool, is_spill: bool) -> Iterator[Hit]:
-    # In packed pages any sixteen digits, or a phone's, come together by chance: there only known values count.
-    yield from search(data, values, is_text=is_text, with_shapes=with_shapes and is_text)
+    yield from search(data, values, is_text=is_text, with_shapes=with_shapes, is_packed=not is_text)
     if not is_text:
         yield from search_words_of_memory(data, values, range(8) if is_spill else (0,))
     if is_spill:

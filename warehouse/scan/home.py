@@ -198,7 +198,7 @@ def _code_version() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:20]
 
 
 def _read_state(s: Settings, version: str) -> dict[str, list[int]]:

@@ -79,15 +79,19 @@ class Hit(NamedTuple):
     start: int
 
 
-def search(data: bytes, values: Values, *, is_text: bool = True, with_shapes: bool = True) -> list[Hit]:
+def search(
+    data: bytes, values: Values, *, is_text: bool = True, with_shapes: bool = True, is_packed: bool = False
+) -> list[Hit]:
     """Every hit in the bytes. Those seen only through an encoding stand where the decoded text has them.
 
     is_text: also what people and programs write as text; else the bytes are an engine's, with values in between.
+    is_packed: of shapes only the numbers', whose sixteen digits never come together by chance as a phone's or an
+    address' characters do.
     """
     mask = data.translate(_CLASSES)
-    hits = _plain(data, mask, values, is_text, with_shapes)
+    hits = _plain(data, mask, values, is_text, with_shapes, is_packed)
     for decoded in _decoded(data, mask) if is_text else _wide(data, mask):
-        more = _plain(decoded, decoded.translate(_CLASSES), values, is_text, with_shapes)
+        more = _plain(decoded, decoded.translate(_CLASSES), values, is_text, with_shapes, is_packed)
         for kind in {hit.kind for hit in more}:
             found = [hit for hit in more if hit.kind == kind]
             if len(found) > sum(hit.kind == kind for hit in hits):
@@ -141,8 +145,11 @@ def search_words_of_memory(data: bytes, values: Values, alignments: Iterable[int
 # --- plain text ------------------------------------------------------------------------------------------------------
 
 
-def _plain(data: bytes, mask: bytes, values: Values, is_text: bool, with_shapes: bool) -> list[Hit]:
+def _plain(
+    data: bytes, mask: bytes, values: Values, is_text: bool, with_shapes: bool, is_packed: bool = False
+) -> list[Hit]:
     hits = _judged(list(_candidates(data, mask, is_text)), values, with_shapes)
+    with_shapes = with_shapes and not is_packed
     hits += _inside_long_runs(data, mask, values)
     hits += _names(data, mask, values) if is_text else _names_between(data, mask, values)
     hits += _births(data, values) if with_shapes else []

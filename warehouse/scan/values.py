@@ -131,7 +131,7 @@ def phone_digits(text: str) -> bytes:
 
 def version_of(parts: Iterable[str]) -> str:
     """Names a set of values without telling it."""
-    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:20]
 
 
 NOTHING = Values.of()

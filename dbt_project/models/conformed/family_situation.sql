@@ -1,9 +1,11 @@
 /*
 Three things about a family in scope, for a month and for a quarter: its rank, whether a child under five is stunted, whether
 its breadwinner is uncovered. Unmeasured is unknown, never "not stunted"; no child under five is not applicable, never healthy.
+Nor does a missing age answer anything: who may be a child, or the breadwinner, leaves the question open.
 
-The breadwinner is the working head, else the oldest working member aged 15 to 64. One whose NIK links to nothing, or who works
-for the state (status 5, whose schemes lie outside Jamsostek), is unknown unless the feed shows a card.
+The breadwinner is the working head, else the oldest working member aged 15 to 64. One whom a card may belong to that waits for
+a person's decision, or who works for the state (status 5, whose schemes lie outside Jamsostek), is unknown unless the feed
+shows a card.
 */
 with periods as (
     -- A quarter is told by its own months: any measurement in it, and the cards of its last month that the feed has.
@@ -12,7 +14,8 @@ with periods as (
         month.ranking,
         month.registry_period,
         'month' as period_kind,
-        month.month_start as period_start
+        month.month_start as period_start,
+        {{ add_months(1, 'month.month_start') }} as next_start
     from {{ ref('registry_in_effect') }} as month
     where month.is_main
     union all
@@ -21,7 +24,8 @@ with periods as (
         month.ranking,
         month.registry_period,
         'quarter',
-        cast({{ dbt.date_trunc('quarter', 'month.month_start') }} as date)
+        cast({{ dbt.date_trunc('quarter', 'month.month_start') }} as date),
+        {{ add_months(3, dbt.date_trunc('quarter', 'month.month_start')) }}
     from {{ ref('registry_in_effect') }} as month
     where month.is_main
 ),
@@ -34,13 +38,14 @@ spans as (
     select
         periods.period_kind,
         periods.period_start,
+        periods.next_start,
         -- The registry that describes the span's last month describes the span.
         max(periods.registry_period) as registry_period,
         min(periods.ranking) as ranking,
         max(feed.period_start) as coverage_month
     from periods
     left join feed on feed.period_start = periods.month_start
-    group by periods.period_kind, periods.period_start
+    group by periods.period_kind, periods.period_start, periods.next_start
 ),
 
 spanned as (
@@ -50,7 +55,7 @@ spanned as (
         select min(period_start) as first_month, max(period_start) as last_month from {{ ref('child_period') }}
     ) as measured
         on spans.period_start <= measured.last_month
-        and {{ add_months(3, 'spans.period_start') }} > measured.first_month
+        and spans.next_start > measured.first_month
     where spans.coverage_month is not null
 ),
 
@@ -69,8 +74,7 @@ measured_children as (
         on child.period_kind = 'month'
         and child.is_haz_valid
         and child.period_start >= span.period_start
-        and child.period_start < case when span.period_kind = 'month' then {{ add_months(1, 'span.period_start') }}
-            else {{ add_months(3, 'span.period_start') }} end
+        and child.period_start < span.next_start
 ),
 
 children as (
@@ -85,7 +89,10 @@ children as (
         on member.period_start = span.registry_period
         and member.ranking = span.ranking
         and member.is_in_scope
-        and member.age_years < 5
+        and (
+            member.age_years < 5
+            or member.age_years is null and not member.is_working and coalesce(member.relation_code, '') not in ('1', '2')
+        )
     left join measured_children as measured
         on measured.period_kind = span.period_kind
         and measured.period_start = span.period_start
@@ -101,7 +108,9 @@ newest_measured as (
 ),
 
 breadwinners as (
-    select period_start, ranking, family_key, person_key, worker_segment
+    select
+        period_start, ranking, family_key, person_key, worker_segment,
+        coalesce(relation_code, '') = '1' or age_years is not null as is_sure
     from (
         select
             member.*,
@@ -110,13 +119,13 @@ breadwinners as (
                 -- The row's place before its pseudonym: a change of keys changes no figure.
                 order by
                     case when relation_code = '1' then 0 else 1 end,
-                    age_years desc,
+                    coalesce(age_years, -1) desc,
                     delivery_id,
                     source_row,
                     person_key
             ) as choice
         from {{ ref('fct_registry_member') }} as member
-        where is_in_scope and is_working and (relation_code = '1' or age_years between 15 and 64)
+        where is_in_scope and is_working and (relation_code = '1' or coalesce(age_years, 15) between 15 and 64)
     ) as working
     where choice = 1
 ),
@@ -149,7 +158,8 @@ select
     case
         when breadwinner.family_key is null then 'not_applicable'
         when covered.person_key is not null then 'no'
-        when possibly_covered.person_key is not null or breadwinner.worker_segment = 'mixed' then 'unknown'
+        when possibly_covered.person_key is not null or breadwinner.worker_segment = 'mixed' or not breadwinner.is_sure
+            then 'unknown'
         else 'yes'
     end as uncovered_breadwinner
 from spanned as span

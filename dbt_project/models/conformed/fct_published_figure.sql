@@ -131,7 +131,12 @@ placed as (
         region.kemendagri_code,
         region.area_level,
         coalesce(region.name, dated.area_name) as shown_name,
-        coalesce(region.kemendagri_code, upper(dated.area_name)) as area_identity
+        -- GORONTALO is a province and Gorontalo one of its regencies: a name tells them apart by its case at best.
+        coalesce(
+            region.kemendagri_code,
+            dated.bps_code,
+            {{ dbt.concat(["coalesce(dated.province_name, '')", "' '", 'dated.area_name']) }}
+        ) as area_identity
     from dated
     left join {{ ref('dim_region') }} as region on region.bps_code = dated.bps_code
     where dated.period_start is not null

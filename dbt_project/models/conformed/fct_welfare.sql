@@ -30,11 +30,12 @@ families as (
 ),
 
 layouts as (
-    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer.
+    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer. DTSEN has
+    -- struck-off families in its files: without their status nobody is known to count.
     select
         delivery_id,
         count(desil_p3ke) > 0 as has_p3ke,
-        count(registry_status) > 0 as has_registry_status
+        count(registry_status) > 0 or min(ranking) = 'dtsen' as has_registry_status
     from {{ ref('stg_bps__social_registry_families') }}
     group by delivery_id
 ),
@@ -88,8 +89,9 @@ flagged as (
             when {% for asset in small_assets %}
                 case when family.{{ asset }}_count > 0 then 1 else 0 end{{ ' +' if not loop.last }}
                 {%- endfor %} >= parameters.small_assets then 0
-            when family.car_count is not null
-                {%- for asset in small_assets %} and family.{{ asset }}_count is not null{% endfor %} then 1
+            -- A count below zero is no answer, neither of having nor of lacking.
+            when family.car_count >= 0
+                {%- for asset in small_assets %} and family.{{ asset }}_count >= 0{% endfor %} then 1
         end as deprived_assets,
         parameters.poverty_cutoff,
         {%- for name in living_standards_indicators() %}

@@ -231,7 +231,8 @@ pbpu_coverage as (
 ),
 
 jkn_figures as (
-    -- Published participants and the civil registry's population of the same half-year, else of the last before it.
+    -- Published participants and the civil registry's population of the same half-year, else of the last before it. A year's
+    -- figure is of its end: it stands for the second half-year where that has none of its own.
     select
         {{ month_start('coalesce(period.period_end, figure.period_start)') }} as period_start,
         figure.kemendagri_code,
@@ -241,11 +242,14 @@ jkn_figures as (
             partition by figure.kemendagri_code, {{ month_start('coalesce(period.period_end, figure.period_start)') }}
             order by
                 coalesce(period.period_end, figure.period_start) desc, figure.source_release_date desc, figure.delivery_id,
-                base_period.period_end desc
+                base_period.period_end desc, base_period.period_start desc
         ) as nearest_first
     from {{ ref('fct_published_figure') }} as figure
     left join {{ ref('dim_period') }} as period
         on period.period_kind = figure.period_kind and period.period_start = figure.period_start
+    inner join {{ ref('dim_period') }} as half_year
+        on half_year.period_kind = 'half_year'
+        and coalesce(period.period_end, figure.period_start) between half_year.period_start and half_year.period_end
     inner join {{ ref('denominators_by_area_period') }} as base
         on base.kemendagri_code = figure.kemendagri_code
         and base.denominator_source = 'dukcapil'
@@ -253,7 +257,7 @@ jkn_figures as (
     inner join {{ ref('dim_period') }} as base_period
         on base_period.period_kind = base.period_kind
         and base_period.period_start = base.period_start
-        and base_period.period_start <= coalesce(period.period_end, figure.period_start)
+        and base_period.period_end <= half_year.period_end
     where figure.indicator = 'jkn_participants'
         and figure.source_system = 'bpjs_kesehatan'
         and figure.is_latest

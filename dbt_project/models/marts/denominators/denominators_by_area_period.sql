@@ -24,7 +24,7 @@ with per_kelurahan as (
     {%- for population_group, condition in [
         ('all', 'true'),
         ('age_15_64', 'age_years between 15 and 64'),
-        ('workers', 'age_years between 15 and 64 and is_working'),
+        ('workers', "age_years between 15 and 64 and is_working and worker_segment in ('BPU', 'PU')"),
         ('pbpu', "age_years between 15 and 64 and is_working and worker_segment = 'BPU'"),
     ] %}
     union all
@@ -47,20 +47,44 @@ with per_kelurahan as (
     group by kemendagri_code, period_kind, period_start
 ),
 
-counted as (
+received as (
+    -- Registries publish nothing: the day on which the last file of the period arrived stands for it.
     select
-        area_code as kemendagri_code,
+        case dataset
+            when 'kemenkes/eppgbm' then 'eppgbm_registered'
+            when 'kemenkes/under_five_targets' then 'target_file'
+            else 'registry_dtsen'
+        end as denominator_source,
         period_kind,
         period_start,
-        denominator_source,
-        population_group,
-        sum(population) as population,
+        max(cast(received_at as date)) as received_on
+    from {{ source('ledger', 'deliveries_in_force') }}
+    where dataset in (
+        'kemenkes/eppgbm', 'kemenkes/under_five_targets',
+        'bps/social_registry_families', 'bps/social_registry_individuals'
+    )
+    group by 1, 2, 3
+),
+
+counted as (
+    select
+        spread.area_code as kemendagri_code,
+        spread.period_kind,
+        spread.period_start,
+        spread.denominator_source,
+        spread.population_group,
+        sum(spread.population) as population,
         false as is_derived,
         cast(null as {{ dbt.type_string() }}) as derivation,
-        max(source_release_date) as source_release_date
+        coalesce(max(spread.source_release_date), max(received.received_on)) as source_release_date
     from ({{ at_each_area_level('per_kelurahan') }}) as spread
-    group by area_code, period_kind, period_start, denominator_source, population_group
-    having sum(population) is not null
+    left join received
+        on received.denominator_source = spread.denominator_source
+        and received.period_kind = spread.period_kind
+        and received.period_start = spread.period_start
+    group by
+        spread.area_code, spread.period_kind, spread.period_start, spread.denominator_source, spread.population_group
+    having sum(spread.population) is not null
 ),
 
 latest_figures as (
@@ -84,7 +108,7 @@ published as (
         end as population_group,
         value as population,
         false as is_derived,
-        cast(null as {{ dbt.type_string() }}) as derivation,
+        case when indicator = 'labour_force' then 'labour_force (employed and unemployed)' end as derivation,
         source_release_date
     from latest_figures
     where (indicator in ('population', 'under_five_population') and source_system = 'dukcapil')
@@ -126,7 +150,16 @@ implied as (
 stated as (
     select * from counted
     union all
-    select * from published
+    -- What a source counts by kelurahan is not said a second time by a total that was entered by hand.
+    select published.*
+    from published
+    left join counted
+        on counted.kemendagri_code = published.kemendagri_code
+        and counted.period_kind = published.period_kind
+        and counted.period_start = published.period_start
+        and counted.denominator_source = published.denominator_source
+        and counted.population_group = published.population_group
+    where counted.kemendagri_code is null
     union all
     select * from implied
 ),

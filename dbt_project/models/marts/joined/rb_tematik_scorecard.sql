@@ -53,7 +53,7 @@ published as (
 valued as (
     select
         given.theme, given.indicator, mart.period_kind, mart.period_start, mart.value, given.unit, given.target,
-        given.target_source, given.better_when, {{ dbt.concat(["'mart '", 'given.feed']) }} as source,
+        given.target_year, given.target_source, given.better_when, {{ dbt.concat(["'mart '", 'given.feed']) }} as source,
         cast(mart.as_of as date) as as_of, mart.is_stale, given.basis
     from {{ ref('rb_tematik_indicators') }} as given
     inner join city_marts as mart on mart.feed = given.feed and mart.feed_measure = given.feed_measure
@@ -61,7 +61,7 @@ valued as (
     union all
     select
         given.theme, given.indicator, figure.period_kind, figure.period_start, figure.value, given.unit, given.target,
-        given.target_source, given.better_when, figure.source_title,
+        given.target_year, given.target_source, given.better_when, figure.source_title,
         figure.as_of,
         {{ days_between('figure.as_of', as_of_date()) }} > given.stale_after_days,
         given.basis
@@ -79,8 +79,25 @@ single as (
         partition by theme, indicator, period_kind, period_start order by as_of desc, source
     ) as first_source
     from valued
+),
+
+stated as (
+    select
+        theme, indicator, period_kind, period_start, value, unit, target, target_year, target_source, better_when, source,
+        as_of, is_stale, basis as status
+    from single
+    where first_source = 1
+    union all
+    select
+        given.theme, given.indicator, 'year', cast({{ dbt.date_trunc('year', as_of_date()) }} as date), null, given.unit,
+        given.target, given.target_year, given.target_source, given.better_when, cast(null as {{ dbt.type_string() }}),
+        cast(null as date), true, 'no_data'
+    from {{ ref('rb_tematik_indicators') }} as given
+    where not exists (select 1 from valued where valued.theme = given.theme and valued.indicator = given.indicator)
 )
 
+-- A target set for one year says nothing of the others.
+{% set is_targeted = 'target_year is null or target_year = extract(year from period_start)' -%}
 select
     theme,
     indicator,
@@ -88,20 +105,12 @@ select
     period_start,
     cast(value as {{ type_double() }}) as value,
     unit,
-    target,
-    target_source,
+    case when {{ is_targeted }} then target end as target,
+    case when {{ is_targeted }} then target_source end as target_source,
     better_when,
     source,
     as_of,
     is_stale,
-    basis as status,
+    status,
     cast(null as {{ dbt.type_string() }}) as release_id
-from single
-where first_source = 1
-union all
-select
-    given.theme, given.indicator, 'year', cast({{ dbt.date_trunc('year', as_of_date()) }} as date), cast(null as {{ type_double() }}), given.unit, given.target,
-    given.target_source, given.better_when, cast(null as {{ dbt.type_string() }}), cast(null as date), true, 'no_data',
-    cast(null as {{ dbt.type_string() }})
-from {{ ref('rb_tematik_indicators') }} as given
-where not exists (select 1 from valued where valued.theme = given.theme and valued.indicator = given.indicator)
+from stated

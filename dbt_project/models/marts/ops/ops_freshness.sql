@@ -65,13 +65,22 @@ ends as (
     from owed
 ),
 
+lineage as (
+    {{ mart_lineage() }}
+),
+
 affected as (
+    -- A measure names its inputs; a mart without measures is made of whatever it reads.
     select dataset, {{ dbt.listagg('mart', "', '", 'order by mart') }} as affected_marts
     from (
         select distinct contract.dataset, measure.mart
         from {{ source('ledger', 'contracts') }} as contract
         inner join {{ ref('dim_measure') }} as measure
             on {{ dbt.concat(["' '", "measure.inputs", "' '"]) }} like {{ dbt.concat(["'% '", "contract.dataset", "' %'"]) }}
+        union
+        select lineage.dataset, lineage.mart
+        from lineage
+        where lineage.mart not in (select mart from {{ ref('dim_measure') }})
     ) as uses
     group by dataset
 )

@@ -31,8 +31,10 @@ reported as (
         held_month,
         kemendagri_code,
         {{ segment }} as segment,
+        -- Two polsek that both number a session 1 held two, also where nobody knows the kelurahan.
         count(distinct {{ dbt.concat([
             'cast(held_on as ' ~ dbt.type_string() ~ ')', "'|'", 'cast(session_number as ' ~ dbt.type_string() ~ ')',
+            "'|'", 'polsek',
         ]) }}) as sessions,
         sum(people_reached) as people_reached,
         sum(registrations_reported) as registrations_reported
@@ -81,14 +83,19 @@ followed as (
     group by held.held_month, held.kemendagri_code
 ),
 
+{#- The last session may fall on the month's last day: the window of a January session ends in March. #}
+{%- set last_days = {
+    '30d': dbt.dateadd('day', 29, add_months(1, 'held.held_month')),
+    '90d': dbt.dateadd('day', 89, add_months(1, 'held.held_month')),
+} %}
 undated as (
     -- People first seen in the months of a window, on a day that nobody sent.
     select
         held.held_month,
         held.kemendagri_code,
-        {%- for name, segment, months in [('bpu_30d', 'BPU', 1), ('bpu_90d', 'BPU', 3), ('pu_90d', 'PU', 3)] %}
-        sum(case when first.segment = '{{ segment }}' and first.registered_month <= {{ add_months(months, 'held.held_month') }}
-            then 1 else 0 end) as unknown_{{ name }}{{ ',' if not loop.last }}
+        {%- for segment, window in [('BPU', '30d'), ('BPU', '90d'), ('PU', '90d')] %}
+        sum(case when first.segment = '{{ segment }}' and first.registered_month <= {{ last_days[window] }}
+            then 1 else 0 end) as unknown_{{ segment | lower }}_{{ window }}{{ ',' if not loop.last }}
         {%- endfor %}
     from held
     inner join {{ ref('first_participation') }} as first
@@ -99,13 +106,9 @@ undated as (
 ),
 
 windows as (
-    -- The last session may fall on the month's last day; the six months are counted from the month of registration.
-    {%- set last_days = {
-        '30d': dbt.dateadd('day', 29, add_months(1, 'followed.held_month')),
-        '90d': dbt.dateadd('day', 89, add_months(1, 'followed.held_month')),
-    } %}
+    -- The six months are counted from the month of registration.
     select
-        followed.*,
+        held.*,
         feed_end.has_days,
         {%- for name in ['bpu_30d', 'bpu_90d', 'pu_90d'] %}
         coalesce(undated.unknown_{{ name }}, 0) as unknown_{{ name }},
@@ -114,9 +117,9 @@ windows as (
         {{ last_day }} <= feed_end.last_day as is_complete_{{ name }},
         {%- endfor %}
         {{ add_months(6, month_start(last_days['90d'])) }} <= feed_end.newest_month as is_complete_6m
-    from followed
+    from followed as held
     cross join feed_end
-    left join undated on undated.held_month = followed.held_month and undated.kemendagri_code = followed.kemendagri_code
+    left join undated on undated.held_month = held.held_month and undated.kemendagri_code = held.kemendagri_code
 ),
 
 measured as (

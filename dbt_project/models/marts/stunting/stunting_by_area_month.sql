@@ -97,7 +97,7 @@ half_years as (
 
 targets as (
     -- A year's target stands for its months and half-years; where a year has none yet, the newest before it.
-    select period_kind, period_start, kemendagri_code, children_target
+    select period_kind, period_start, kemendagri_code, sum(children_target) as children_target
     from (
         select
             periods.period_kind,
@@ -111,6 +111,7 @@ targets as (
         inner join {{ ref('stg_kemenkes__under_five_targets') }} as target on target.period_start <= periods.period_start
     ) as earlier
     where years_back = 1
+    group by period_kind, period_start, kemendagri_code
 ),
 
 complete as (
@@ -170,24 +171,32 @@ measured as (
     select
         period_kind, period_start, area_basis, age_group, kemendagri_code,
         'weighed_of_target', weighed, null, null, null, null, null, false
-    from counted
+    from complete
     where area_basis = 'residence' and age_group = 'all'
 ),
 
 own as (
-    -- Until twelve months have been delivered the registered are too few, and with them what the unmeasured could hide.
+    -- Until twelve months have been delivered the registered are too few, and with them what the unmeasured could hide. Where a
+    -- kelurahan has no target its children would be over the target of the others.
     select
         measured.*,
         'eppgbm' as source_system,
         (periods.is_window_complete or not measured.counts_registered)
-        and (measured.measure = 'children_target' or coalesce(half_years.has_every_month, true)) as is_window_complete
+        and (measured.measure = 'children_target' or coalesce(half_years.has_every_month, true))
+        and (measured.measure <> 'weighed_of_target' or targets.children_target is not null or region.is_unplaced)
+            as is_window_complete
     from measured
+    inner join {{ ref('dim_region') }} as region on region.kemendagri_code = measured.kemendagri_code
     inner join periods
         on periods.period_kind = measured.period_kind and periods.period_start = measured.period_start
     left join half_years
         on half_years.period_kind = measured.period_kind
         and half_years.period_start = measured.period_start
         and half_years.kemendagri_code = measured.kemendagri_code
+    left join targets
+        on targets.period_kind = measured.period_kind
+        and targets.period_start = measured.period_start
+        and targets.kemendagri_code = measured.kemendagri_code
 ),
 
 surveyed as (
