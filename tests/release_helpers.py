@@ -18,7 +18,8 @@ KECAMATAN = ("36.71.01", "36.71.02", "36.71.03")
 AREA_MART = {
     "area_level": "string", "kemendagri_code": "string", "period_kind": "string", "period_start": "date",
     "measure": "string", "age_group": "string", "area_name": "string", "numerator": "bigint", "denominator": "bigint",
-    "percentage": "double", "suppression_reason": "string", "is_stale": "boolean", "release_id": "string",
+    "percentage": "double", "suppression_reason": "string", "is_stale": "boolean", "revision_pending": "boolean",
+    "release_id": "string",
 }  # fmt: skip
 FACT = {
     "person_key": "string", "measured_month": "date", "age_months": "bigint", "haz": "double", "weight_kg": "double",
@@ -132,6 +133,7 @@ def area_rows(counts: Counts) -> list[tuple]:
             d,
             100 * n / d,
             None,
+            False,
             False,
             None,
         )

@@ -104,6 +104,7 @@ select
     cast(1 as bigint) as parts_received,
     cast(1 as bigint) as parts_expected,
     {%- endif %}
+    false as revision_pending,
     cast(null as {{ dbt.type_string() }}) as release_id
 from (
     select
@@ -191,6 +192,7 @@ select
     , min(as_of) as as_of
     , {{ dbt.bool_or('is_stale') }} as is_stale
     , min(cast(is_final as int)) = 1 as is_final
+    , {{ dbt.bool_or('revision_pending') }} as revision_pending
     , max(release_id) as release_id
 from {{ ref(mart) }}
 group by area_level, kemendagri_code, bps_code, area_name, period_kind, period_start

@@ -133,42 +133,42 @@ def _rules(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> disclosure.R
     return disclosure.Rules(families, sums)
 
 
+def built(mart: Mart) -> str:
+    """A mart as the build made it, in the working connection."""
+    return f"{BUILD}.{mart.relation}"
+
+
 def suppress_marts(
-    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy, programs: int
-) -> tuple[list[Content], dict[str, Any]]:
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy, programs: int, sources: Mapping[str, str]
+) -> tuple[Mapping[str, disclosure.Hidden], dict[str, Any]]:
     """Hide the small cells of every mart and attack what is left; the results wait in the working connection.
 
-    The second value tells what was lost where, and how far the attack came. Raises ReleaseError DISCLOSURE_ATTACK when
-    a hidden cell can be worked out more closely than it may.
+    ``sources`` names the relation to take instead of the built mart. Returns what was hidden of each mart; and what
+    was lost where, and how far the attack came. Raises ReleaseError DISCLOSURE_ATTACK when a hidden cell can be worked
+    out more closely than it may.
     """
     for mart in catalogue.marts:
         _demand_one_row_per_key(con, mart)
-    tables = [disclosure.Table(m, f"{BUILD}.{m.relation}", suppressed(m.name)) for m in catalogue.marts]
+    tables = [disclosure.Table(m, sources.get(m.name, built(m)), suppressed(m.name)) for m in catalogue.marts]
     made = disclosure.suppress(con, tables, policy, _rules(con, catalogue), programs)
     narrow, unproven = disclosure.attack_released(con, tables, made, programs)
     _hold_on_narrow(narrow)
     disclosure.drop_row_ids(con, tables)
-    contents = []
-    for mart in catalogue.marts:
-        hidden = made.marts[mart.name]
-        rows, digest = content_hash(con, suppressed(mart.name))
-        contents.append(
-            Content(
-                mart.name,
-                rows,
-                digest,
-                hidden.shown,
-                hidden.primary,
-                hidden.complement,
-                hidden.secondary,
-                hidden.between_releases,
-            )
-        )
-    about = {
+    return made.marts, {
         "losses": [asdict(loss) for loss in made.losses],
-        "attack": {"cells_unproven_by_lp": unproven, "cells_waived": made.waived},
+        "attack": {"cells_unproven": unproven, "cells_waived": made.waived, "programs": made.found.programs},
     }
-    return contents, about
+
+
+def describe(con: duckdb.DuckDBPyConnection, mart: Mart, hidden: disclosure.Hidden) -> Content:
+    """A mart as it will be published, counted: by its own reasons where it states them, else as it was hidden."""
+    table = suppressed(mart.name)
+    rows, digest = content_hash(con, table)
+    counts = asdict(hidden)
+    if any(column.role == "suppression" for column in mart.columns):
+        found = dict(con.execute(f"SELECT suppression_reason, count(*) FROM {table} GROUP BY 1").fetchall())
+        counts = {name: found.get(None if name == "shown" else name, 0) for name in counts}
+    return Content(mart.name, rows, digest, counts.pop("shown"), **counts)
 
 
 def _hold_on_narrow(narrow: Mapping[str, int]) -> None:

@@ -22,7 +22,8 @@ from warehouse.disclosure import Policy
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.mart import Catalogue, manifest_path, read_catalogue
-from warehouse.release import changes, content, pseudonymised, register, state
+from warehouse.periods import JAKARTA
+from warehouse.release import changes, content, pseudonymised, register, revisions, state
 from warehouse.settings import Settings
 
 # Places an error names; the ledger has them all.
@@ -63,7 +64,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
             release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
             draft = s.releases_dir / f".draft-{release_id}"
             draft.mkdir(mode=0o700)
-            made = _fill(s, led, con, catalogue, draft, release_id, created_at)
+            made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), older)
             if older:
                 found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
                 _write_json(draft / changes.CHANGES_FILE, found)
@@ -98,6 +99,11 @@ def is_published(s: Settings, led: Ledger) -> bool:
     with content.reading_build(s) as con:
         fingerprint = _fingerprint(s, con, builds[0]["content_hash"], catalogue, _inputs(con, led))
     return _manifest(s, last["release_id"]).get("fingerprint") == fingerprint
+
+
+def _calendar(s: Settings, last: dict[str, Any] | None) -> revisions.Calendar:
+    before = last["created_at"].astimezone(JAKARTA).date() if last else None
+    return revisions.calendar(s.today(), before, s.disclosure_revision_dates)
 
 
 def _policy(s: Settings) -> Policy:
@@ -150,6 +156,10 @@ def _fingerprint(
     code = [_sha256(path) for path in sorted(Path(disclosure.__file__).parent.glob("*.py"))]
     hiding = [asdict(_policy(s)), rules, code]
     shape = [repr(catalogue.marts), repr(catalogue.micro), *pseudonymised.rules(s)]
+    # Each month closes periods; on a revision date what waits may change.
+    day = s.today()
+    calendar = [f"{day:%Y-%m}", str(revisions.last_declared(day, s.disclosure_revision_dates))]
+    hiding.append(calendar)
     text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -212,10 +222,20 @@ def _fill(
     draft: Path,
     release_id: str,
     created_at: datetime,
+    when: revisions.Calendar,
+    older: Path | None,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
-    contents, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_programs)
-    cells = register.extend(s, led, con, catalogue.marts, release_id, created_at)
+    register.load(s, led, con)
+    controlled = [mart for mart in catalogue.marts if revisions.is_controlled(mart)]
+    for mart in controlled:
+        revisions.prepare(con, mart, content.built(mart), when, s.disclosure_threshold, older)
+    sources = {mart.name: revisions.source(mart) for mart in controlled}
+    hidden, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_programs, sources)
+    for mart in controlled:
+        revisions.finish(con, mart, content.suppressed(mart.name))
+    contents = [content.describe(con, mart, hidden[mart.name]) for mart in catalogue.marts]
+    cells = register.extend(s, con, catalogue.marts, release_id, created_at)
     content.write_marts(con, catalogue, draft, release_id, cells)
     micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {

@@ -24,7 +24,7 @@ _AREA_PERIOD = {
     "period_kind": "VARCHAR",
     "period_start": "DATE",
 }
-_KEY = {"mart": "VARCHAR"} | _AREA_PERIOD | {"measure": "VARCHAR", "further_keys": "VARCHAR"}
+KEY = {"mart": "VARCHAR"} | _AREA_PERIOD | {"measure": "VARCHAR", "further_keys": "VARCHAR"}
 _VALUE = {
     "numerator": "BIGINT",
     "denominator": "BIGINT",
@@ -32,15 +32,15 @@ _VALUE = {
     "statistic": "DOUBLE",
     "suppression_reason": "VARCHAR",
 }
-_REGISTER = {"release_id": "VARCHAR", "released_at": "TIMESTAMPTZ"} | _KEY | _VALUE | {"is_withdrawn": "BOOLEAN"}
+_REGISTER = {"release_id": "VARCHAR", "released_at": "TIMESTAMPTZ"} | KEY | _VALUE | {"is_withdrawn": "BOOLEAN"}
 
 
 def register_file(s: Settings, release_id: str) -> Path:
     return s.register_dir / f"{release_id}.parquet"
 
 
-def _selects(mart: Mart) -> Iterator[str]:
-    """SELECTs of a published mart's cells in the columns of key and value."""
+def _expressions(mart: Mart) -> dict[str, str]:
+    """What gives the columns of key and value in a mart's relation."""
     columns = {column.name: f'"{column.name}"' for column in mart.columns}
     further = [
         key for key in mart.keys if key not in {*_AREA_PERIOD, "measure"} or (key == "measure" and not mart.is_long)
@@ -49,48 +49,54 @@ def _selects(mart: Mart) -> Iterator[str]:
     common = columns | {"mart": literal(mart.name)}
     if further:
         common["further_keys"] = f"to_json(struct_pack({packed}))"
+    return common
+
+
+def _selects(mart: Mart) -> Iterator[str]:
+    """SELECTs of a published mart's cells in the columns of key and value."""
+    relation = suppressed(mart.name)
     if mart.is_long:
-        yield _select(mart, common)
+        yield select(mart, relation)
         return
     for column in mart.columns:
         if column.role in {"count", "rate"} and not column.name.startswith("parts_"):
             value = "numerator" if column.kind == "bigint" else "statistic"
-            yield _select(mart, common | {"measure": literal(column.name), value: f'"{column.name}"'})
+            measure = {"measure": literal(column.name), value: f'"{column.name}"'}
+            yield select(mart, relation, given=measure)
 
 
-def _select(mart: Mart, expressions: Mapping[str, str]) -> str:
-    chosen = ", ".join(
-        f"CAST({expressions.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in (_KEY | _VALUE).items()
-    )
-    return f"SELECT {chosen} FROM {suppressed(mart.name)}"
+def select(mart: Mart, relation: str, *more: str, given: Mapping[str, str] | None = None) -> str:
+    """SELECT of a relation with a mart's columns in the columns of key and value, and ``more`` of its own."""
+    expressions = _expressions(mart) | (given or {})
+    chosen = [f"CAST({expressions.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in (KEY | _VALUE).items()]
+    return f"SELECT {', '.join([*chosen, *more])} FROM {relation}"
 
 
-def extend(
-    s: Settings,
-    led: Ledger,
-    con: duckdb.DuckDBPyConnection,
-    marts: Iterable[Mart],
-    release_id: str,
-    released_at: datetime,
-) -> str:
-    """Write the register's file of this release and return the name of the working table that is the whole register.
-
-    The file counts once the ledger names the release; a file without one is overwritten or swept.
-    """
-    s.register_dir.mkdir(parents=True, exist_ok=True)
+def load(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection) -> None:
+    """Make the working table ``register``: what every cell said in each release that the ledger names."""
     known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(ledger.releases.c.release_id))]
     files = ", ".join(literal(str(path)) for path in known if path.exists())
     columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTER.items())
     con.execute(f"CREATE OR REPLACE TEMP TABLE register ({columns})")
     if files:
         con.execute(f"INSERT INTO register BY NAME FROM read_parquet([{files}])")
+
+
+def extend(
+    s: Settings, con: duckdb.DuckDBPyConnection, marts: Iterable[Mart], release_id: str, released_at: datetime
+) -> str:
+    """Write the register's file of this release, add it to ``register`` and return that table's name.
+
+    The file counts once the ledger names the release; a file without one is overwritten or swept.
+    """
+    s.register_dir.mkdir(parents=True, exist_ok=True)
     selects = [select for mart in marts for select in _selects(mart)]
-    empty = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in (_KEY | _VALUE).items())
+    empty = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in (KEY | _VALUE).items())
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE cells_now AS {' UNION ALL '.join(selects) or f'SELECT {empty} WHERE false'}"
     )
-    key, value = ", ".join(_KEY), ", ".join(_VALUE)
-    same = " AND ".join(f"now.{name} IS NOT DISTINCT FROM said.{name}" for name in _KEY)
+    key, value = ", ".join(KEY), ", ".join(_VALUE)
+    same = " AND ".join(f"now.{name} IS NOT DISTINCT FROM said.{name}" for name in KEY)
     differs = " OR ".join(f"now.{name} IS DISTINCT FROM said.{name}" for name in _VALUE)
     con.execute(
         f"""
@@ -106,7 +112,7 @@ def extend(
         SELECT {stamp}, now.*, false AS is_withdrawn FROM cells_now AS now LEFT JOIN said_last AS said ON {same}
         WHERE said.mart IS NULL OR {differs}
         UNION ALL BY NAME
-        SELECT {stamp}, {", ".join(f"said.{name}" for name in _KEY)}, true AS is_withdrawn
+        SELECT {stamp}, {", ".join(f"said.{name}" for name in KEY)}, true AS is_withdrawn
         FROM said_last AS said ANTI JOIN cells_now AS now ON {same}
         """
     )
