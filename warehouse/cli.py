@@ -402,6 +402,17 @@ def releases_rollback(release_id: str, reason: Reason, by: By) -> None:
     out.print(f"Rilis {release_id} kini berlaku dan disematkan / is current and pinned.")
 
 
+@releases_app.command("internal")
+def releases_internal(reason: Reason, by: By) -> None:
+    """Write the build's marts with NO small cell hidden, apart from the releases and for the owner alone."""
+    from warehouse import release
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    file = release.make_internal(s, open_ledger(s), reason, by)
+    out.print(f"{file}\nSel kecil TIDAK disembunyikan: jangan dibagikan. / Small cells are NOT hidden: do not share.")
+
+
 @releases_app.command("unpin")
 def releases_unpin(reason: Reason, by: By) -> None:
     """Let the newest release be current again."""

@@ -791,5 +791,5 @@ def maintenance(*, s: Settings | None = None) -> dict[str, int]:
         return {
             "destroyed": landing.destroy_expired(s, led, load_contracts(s.contracts_dir)),
             "swept": landing.sweep(s, led) + lake.sweep(s, led),
-            "releases_removed": release.retain(s, led),
+            "releases_removed": release.retain(s, led) + release.retain_internal(s, led),
         }

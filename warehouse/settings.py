@@ -133,6 +133,10 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def internal_dir(self) -> Path:
+        return self.home / "internal"
+
+    @property
     def register_dir(self) -> Path:
         return self.home / "register"
 

@@ -1,11 +1,14 @@
 """Two releases beside each other tell nothing that one alone does not."""
 
+import json
 from datetime import datetime, timedelta
 
+import duckdb
 import pytest
 
 from tests.release_helpers import NOON, make_build, usual_counts
 from warehouse import analyst, ledger, release
+from warehouse.errors import ConfigError
 from warehouse.settings import PROJECT_DIR, Settings
 
 MART = "stunting_by_area_month"
@@ -121,6 +124,32 @@ def test_what_must_stand_is_hidden_where_the_last_release_is_gone(s, led):
     (folder / "marts.duckdb").unlink()
     release.publish(s, led, make_build(s, led, usual_counts(63)))
     assert rows(s, "DISTINCT numerator, suppression_reason, revision_pending") == [(None, "between_releases", True)]
+
+
+def test_an_internal_release_says_so_everywhere_and_is_nobodys_but_the_owners(s, led):
+    release.publish(s, led, make_build(s, led, usual_counts(3)))
+    current = s.current.readlink()
+    with pytest.raises(ConfigError, match="REASON_MISSING"):
+        release.make_internal(s, led, "because", "kepala walidata")
+    file = release.make_internal(s, led, "Audit inspektorat atas sel kecil", "kepala walidata")
+    assert file.name == "marts-undisclosed.duckdb"
+    assert file.parent.name.endswith("-undisclosed")
+    assert (file.stat().st_mode & 0o777, s.internal_dir.stat().st_mode & 0o777) == (0o400, 0o700)
+    with duckdb.connect(str(file), read_only=True) as con:
+        assert con.execute(f"SELECT count(*) FROM {MART} WHERE numerator = 3").fetchone() == (1,)
+    about = json.loads((file.parent / "manifest.json").read_text(encoding="utf-8"))
+    assert (about["disclosure"], about["reason"]) == ("off", "Audit inspektorat atas sel kecil")
+    assert s.current.readlink() == current
+    assert all(row["disclosure"] == "on" for row in release.listing(s, led))
+    assert [row["disclosure"] for row in release.kept_internal(led)] == ["off"]
+    # The next release is compared with the last one for readers, and the register knows nothing of the internal one.
+    following = release.publish(s, led, make_build(s, led, usual_counts(30)))
+    assert following.outcome == "released"
+    said = "SELECT count(*) FROM released_cells WHERE numerator = 3"
+    assert analyst.query(s, said)[1] == [(0,)]
+    over = on(s, NOON + timedelta(days=31))
+    assert release.retain_internal(over, led) == 1
+    assert not file.parent.exists()
 
 
 def test_a_day_without_a_period_is_no_revision_date():

@@ -8,6 +8,7 @@ release as it was and a folder that the next run sweeps away.
 """
 
 from warehouse.release.changes import diff
+from warehouse.release.internal import kept_internal, make_internal, retain_internal
 from warehouse.release.ops import refresh_ops
 from warehouse.release.publisher import ReleaseResult, is_published, publish
 from warehouse.release.state import current_state, listing, retain, rollback, unpin
@@ -17,10 +18,13 @@ __all__ = [
     "current_state",
     "diff",
     "is_published",
+    "kept_internal",
     "listing",
+    "make_internal",
     "publish",
     "refresh_ops",
     "retain",
+    "retain_internal",
     "rollback",
     "unpin",
 ]

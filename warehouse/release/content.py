@@ -214,11 +214,7 @@ def write_marts(
         table = f'released.main."{mart.name}"'
         _fill(con, mart, table, suppressed(mart.name), release_id)
         con.execute(f"COPY {table} TO {literal(_parquet(folder, mart))} (FORMAT parquet, COMPRESSION zstd)")
-    for dimension in catalogue.dimensions:
-        source, table = f"{BUILD}.{dimension.relation}", f'released.main."{dimension.name}"'
-        con.execute(f"CREATE TABLE {table} AS FROM {source} ORDER BY ALL")
-        for comment in comments(table, dimension.description, dimension.columns):
-            con.execute(comment)
+    _write_dimensions(con, catalogue)
     con.execute(f"CREATE TABLE released.main.mart_columns {_MART_COLUMNS}")
     con.executemany(
         "INSERT INTO released.main.mart_columns VALUES (?, ?, ?, ?, ?)",
@@ -236,6 +232,23 @@ def write_marts(
     _create_wide(con, catalogue.wide, {mart.name: mart for mart in catalogue.marts})
     con.execute("DETACH released")
     _verify(con, catalogue, folder)
+
+
+def write_unhidden(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: Path, release_id: str) -> None:
+    """Write the marts as built, with nothing hidden: for an internal release only."""
+    con.execute(f"ATTACH {literal(str(file))} AS released ({STORAGE})")
+    for mart in catalogue.marts:
+        _fill(con, mart, f'released.main."{mart.name}"', built(mart), release_id)
+    _write_dimensions(con, catalogue)
+    con.execute("DETACH released")
+
+
+def _write_dimensions(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    for dimension in catalogue.dimensions:
+        source, table = f"{BUILD}.{dimension.relation}", f'released.main."{dimension.name}"'
+        con.execute(f"CREATE TABLE {table} AS FROM {source} ORDER BY ALL")
+        for comment in comments(table, dimension.description, dimension.columns):
+            con.execute(comment)
 
 
 def _parquet(folder: Path, mart: Mart) -> str:

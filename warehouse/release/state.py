@@ -37,9 +37,10 @@ def only_releaser(s: Settings) -> Iterator[None]:
 
 
 def kept(led: Ledger) -> list[dict[str, Any]]:
-    """Ledger rows of the releases that are kept, newest first."""
+    """Ledger rows of the releases for readers that are kept, newest first."""
     table = ledger.releases
-    return led.rows(sa.select(table).where(table.c.removed_at.is_(None)).order_by(table.c.created_at.desc()))
+    chosen = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "on")
+    return led.rows(sa.select(table).where(chosen).order_by(table.c.created_at.desc()))
 
 
 def newest(led: Ledger) -> dict[str, Any] | None:
@@ -194,7 +195,7 @@ def current_state(s: Settings, led: Ledger) -> dict[str, Any] | None:
 
 def rollback(s: Settings, led: Ledger, release_id: str, reason: str, by: str) -> None:
     """Make a kept release current and pin it there, until ``unpin``. Raises ReleaseError RELEASE_UNKNOWN."""
-    _demand_reason(reason)
+    demand_reason(reason)
     with only_releaser(s):
         known = {row["release_id"] for row in kept(led)}
         if release_id not in known or not (s.releases_dir / release_id).is_dir():
@@ -211,7 +212,7 @@ def rollback(s: Settings, led: Ledger, release_id: str, reason: str, by: str) ->
 
 def unpin(s: Settings, led: Ledger, reason: str, by: str) -> None:
     """Let the newest release be current again. Raises ReleaseError NOT_PINNED."""
-    _demand_reason(reason)
+    demand_reason(reason)
     with only_releaser(s):
         if pin(led) is None:
             raise ReleaseError(
@@ -241,7 +242,8 @@ def _record_pin(s: Settings, led: Ledger, release_id: str | None, reason: str, b
     )
 
 
-def _demand_reason(reason: str) -> None:
+def demand_reason(reason: str) -> None:
+    """Raise ConfigError REASON_MISSING where a decision has none; refuse a reason that holds an identifier."""
     if len(reason.strip()) < _REASON_LENGTH:
         raise ConfigError(
             "REASON_MISSING",

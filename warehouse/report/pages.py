@@ -131,6 +131,7 @@ def render(s: Settings, led: Ledger) -> Path:
         "made_at": s.utc_now(),
         "datasets": datasets,
         "releases": releases,
+        "internal": release.kept_internal(led),
         "current": release.current_state(s, led),
         "region": "Kota Tangerang",
     }

@@ -2,7 +2,7 @@
 with kept as (
     select release_id, row_number() over (order by created_at desc) as place
     from {{ source('ledger', 'releases') }}
-    where removed_at is null
+    where removed_at is null and disclosure = 'on'
 ),
 
 decided as (
