@@ -160,7 +160,8 @@ def _raw(
 
 
 def _hits(data: bytes, values: Values, with_shapes: bool, is_text: bool, is_spill: bool) -> Iterator[Hit]:
-    # In packed pages sixteen digits come together by chance too: where the vault says whose to look for, no shape counts.
+    # In packed pages sixteen digits come together by chance too: where the vault says whose to look for, shapes do not
+    # count.
     with_shapes = with_shapes and (is_text or not len(values.nik))
     yield from search(data, values, is_text=is_text, with_shapes=with_shapes, is_packed=not is_text)
     if not is_text:
