@@ -118,7 +118,7 @@ def suppress(
 
 def _protect_and_attack(pattern: Pattern, programs: int) -> tuple[np.ndarray, Found]:
     """Hide until the attack finds nothing; what it finds costs all that is tied to it, ever wider."""
-    for reach in range(1, len(LEVELS) + 2):
+    for reach in range(1, len(LEVELS) + 3):
         protect(pattern)
         shown = pattern.shown()
         found = attack(pattern.s, shown, pattern.room, pattern.tables, programs)

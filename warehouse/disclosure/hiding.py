@@ -27,12 +27,16 @@ from warehouse.disclosure.cells import LEVELS, System
 _SIDE_SHARE = 0.05
 # Moving a hidden count costs next to nothing: it keeps shifts short.
 _HIDDEN_COST = 1e-3
-# Linear programs that look for further shifts of one class: for a cheaper one, and where none is known that does.
+# Linear programs that look for shifts of one class: where one is known already, and at most.
 _SHIFTS_TRIED = 1
-_SHIFTS_AT_MOST = 60
+_SHIFTS_OF_CLASS = 4
+_FREE_OF_COMPONENT = 20
 _SHIFTS_KEPT = 4
-_SHIFTS_PACKED = 24
 _PLACES_ASKED = 3
+# Variables of one program over the areas around; where there are more, the attack decides.
+_FREE_AT_MOST = 6000
+_WELCOME = 5.0
+_SHIFTS_PACKED = 24
 _NEIGHBOURS_TRIED = 4
 _NOUGHT = 1e-7
 _MOST_TIMES = 1e9
@@ -101,6 +105,7 @@ class Pattern:
         self._settle()
         self.visible, self.cost = self._standing()
         self.fresh: set[tuple[int, int]] = set()
+        self.finder: _Finder | None = None
 
     def _settle(self) -> None:
         """Hide what prints a small count, and the rows of a group together."""
@@ -239,7 +244,7 @@ def _room(s: System, policy: Policy, small: np.ndarray) -> np.ndarray:
 def protect(pattern: Pattern) -> None:
     """Find a witness for every count that needs one, hiding what it moves; highest areas first."""
     s = pattern.s
-    finder = _Finder(pattern)
+    finder = pattern.finder = pattern.finder or _Finder(pattern)
     for level in range(len(LEVELS)):
         at = s.areas.level == level
         cells = np.argwhere((pattern.room > 0) & at[None, :])
@@ -266,22 +271,29 @@ def _serve(pattern: Pattern, finder: "_Finder", c: int, a: int, amount: float) -
 
 
 def give_up(pattern: Pattern, narrow: np.ndarray, reach: int) -> None:
-    """Hide all that is tied to the cells that could not be protected otherwise, ever wider parts of the city.
+    """Hide what is tied to the cells that could not be protected otherwise, ever more of it.
 
-    ``reach`` is how many levels above the cell the part's head lies. Where nothing is left to hide, what tells the
-    count is no published number, and the cell is waived.
+    ``reach`` 1 and 2: as many equations away, in the areas beside the cell; then all that is tied, in ever wider parts
+    of the city. Where nothing is left to hide, what tells the count is no published number, and the cell is waived.
     """
     s = pattern.s
     for c, a in np.argwhere(narrow).tolist():
         head = a
-        for _ in range(reach):
+        for _ in range(max(1, reach - 1)):
             head = int(s.areas.parent[head]) if s.areas.parent[head] >= 0 else head
         parts = [i for i in range(len(s.areas.codes)) if _lies_in(s, i, head) and (i != head or s.areas.parent[i] < 0)]
-        tied = np.flatnonzero(s.component == s.component[c])
+        if reach <= 2:
+            parts = [i for i in parts if s.areas.level[i] == s.areas.level[a]]
+            tied = np.array([c])
+            for _ in range(reach):
+                equations = np.unique(s.matrix[:, tied].nonzero()[0])
+                tied = np.union1d(tied, s.matrix[equations].indices)
+        else:
+            tied = np.flatnonzero(s.component == s.component[c])
         before = int(pattern.row.sum())
         for area in parts:
             pattern.hide(tied.tolist(), area)
-        if reach >= len(LEVELS) and int(pattern.row.sum()) == before:
+        if reach > len(LEVELS) + 1 and int(pattern.row.sum()) == before:
             pattern.waived += 1
             pattern.room[c, a] = 0
 
@@ -322,7 +334,9 @@ class _Finder:
         self.pattern, self.s = pattern, pattern.s
         self.children = dict(self.s.areas.families)
         self.shifts: dict[int, list[Shift]] = {}
+        # What was spent: counted, not timed, so that equal data are hidden alike anywhere.
         self.programs: dict[int, int] = {}
+        self.asked_freely: dict[int, int] = {}
         self.cuts: dict[int, tuple[np.ndarray, sparse.csr_matrix]] = {}
         # What the table at hand has moved already.
         self.pending = np.zeros(self.s.value.shape)
@@ -330,30 +344,30 @@ class _Finder:
 
     def find(self, c: int, a: int, amount: float) -> Witness | None:
         """The cheapest witness found that moves class c in area a by the amount, None where there is none."""
+        # What class c cannot fall has to be made up for by rising.
+        held = float(self.s.value[c, a])
+        by = amount - held if amount > held else -amount
         for chain in self._chains(a):
             best = self._known(c, chain, amount)
             if best is not None and (best.cost <= 0 or self.programs.get(c, 0) >= _SHIFTS_TRIED):
                 return best
-            for area, by in self._asked(c, a, amount):
-                if self.programs.get(c, 0) >= _SHIFTS_AT_MOST:
-                    break
-                shift = self._solve(c, area, by)
-                if shift is None:
-                    continue
-                found = self._witness([shift], c, chain, amount)
-                if found is None and best is None:
-                    found = self._witness(self.shifts[c][:_SHIFTS_PACKED], c, chain, amount)
+            if self.programs.get(c, 0) < _SHIFTS_OF_CLASS and self._solve(c, a, by):
+                found = self._known(c, chain, amount)
                 best = min((w for w in (best, found) if w is not None), key=lambda w: w.cost, default=None)
-                if best is not None:
-                    break
             if best is not None:
                 return best
         return None
 
     def free(self, c: int, a: int, amount: float) -> list[Moves] | None:
         """Two tables from linear programs over the areas around: slow, but not bound to one shift in all of them."""
+        component = int(self.s.component[c])
+        self.asked_freely[component] = self.asked_freely.get(component, 0) + 1
+        if self.asked_freely[component] > _FREE_OF_COMPONENT:
+            return None
         held = min(float(self.s.value[c, a]), amount)
         areas = self._around(c, a)
+        if len(areas) * len(self._cut(int(self.s.component[c]))[0]) > _FREE_AT_MOST:
+            return None
         for wanted in ((amount - held, -held), (amount,)):
             found = [self._around_program(c, a, by, areas) for by in wanted if abs(by) > _EXACT]
             if all(moves is not None for moves in found):
@@ -385,15 +399,22 @@ class _Finder:
             rules.append(sparse.kron(sparse.identity(size, format="csr")[holds], line))
         matrix = sparse.vstack(rules, format="csr")
         cost = _HIDDEN_COST + self.pattern.cost[cells].ravel()
+        cost = np.concatenate([cost, cost])
         movable = ~self.pattern.fixed[cells].ravel()
         highest = np.concatenate([np.where(movable, _MOST_TIMES, 0), np.where(movable, self.s.value[cells].ravel(), 0)])
+        # Other counts that wait for a witness are moved along where that is cheap.
+        room = self.pattern.room[cells].ravel()
+        waiting = movable & (room > (self.pattern.up + self.pattern.down)[cells].ravel() + _EXACT)
+        side = np.flatnonzero(waiting) + (0 if by > 0 else size * width)
+        cost[side] -= _WELCOME
+        highest[side] = np.minimum(highest[side], room[waiting])
         lowest = np.zeros(2 * size * width)
         at = int(np.searchsorted(classes, c)) * width + int(np.searchsorted(areas, a))
         forward, backward = (at, size * width + at) if by > 0 else (size * width + at, at)
         lowest[forward] = highest[forward] = abs(by)
         highest[backward] = 0.0
         solved = milp(
-            np.concatenate([cost, cost]),
+            cost,
             constraints=LinearConstraint(sparse.hstack([matrix, -matrix], format="csr"), 0, 0),
             bounds=Bounds(lowest, highest),
         )
@@ -423,23 +444,6 @@ class _Finder:
         while self.s.areas.parent[chain[-1]] >= 0:
             chain = [*chain, int(self.s.areas.parent[chain[-1]])]
             yield chain
-
-    def _asked(self, c: int, a: int, amount: float) -> Iterator[tuple[int, float]]:
-        """Where, and how far, a new shift should be able to move the class: here first, then where that must be met."""
-        held = float(self.s.value[c, a])
-        up, down = max(amount - held, 0.0), min(amount, held)
-        sides = [(sign, by) for sign, by in ((1.0, up), (-1.0, down)) if by > 0]
-        yield from ((a, sign * by) for sign, by in sides)
-        parent = int(self.s.areas.parent[a])
-        for areas, turn in ((self.children.get(parent), -1.0), (self.children.get(a), 1.0)):
-            if areas is None:
-                continue
-            largest = areas[np.argsort(-self.s.value[c, areas], kind="stable")][:_PLACES_ASKED]
-            for area in largest[largest != a].tolist():
-                for sign, by in sides:
-                    most = by if sign * turn > 0 else min(by, float(self.s.value[c, area]))
-                    if most > 0:
-                        yield area, sign * turn * most
 
     def _witness(self, shifts: Sequence[Shift], c: int, chain: list[int], amount: float) -> Witness | None:
         """The shifts in the chain, as far down as they go and up for the rest, and the other way round beside it."""
@@ -564,18 +568,18 @@ class _Finder:
             costs[[i for i, area in enumerate(areas.tolist()) if area in free]] = 0.0
         return costs
 
-    def _solve(self, c: int, a: int, by: float) -> Shift | None:
-        """The cheapest shift that moves class c in area a that far: a linear program over the classes tied to it."""
+    def _solve(self, c: int, a: int, by: float) -> bool:
+        """Find the cheapest shift that moves class c in area a that far: a linear program over what is tied to it."""
         self.programs[c] = self.programs.get(c, 0) + 1
         classes, matrix = self._cut(int(self.s.component[c]))
         moves = self._program(classes, matrix, c, a, by) if matrix.shape[0] else np.ones(1)
         if moves is None:
-            return None
+            return False
         moved = np.flatnonzero(np.abs(moves) > _NOUGHT)
         shift = Shift(classes[moved], moves[moved])
         for other in shift.classes.tolist():
             self.shifts.setdefault(other, []).insert(0, shift)
-        return shift
+        return True
 
     def _program(self, classes: np.ndarray, matrix: sparse.csr_matrix, c: int, a: int, by: float) -> np.ndarray | None:
         cost = _HIDDEN_COST + self.pattern.cost[classes, a]
