@@ -7,7 +7,7 @@ agency's protocol does (agencies).
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,12 +66,11 @@ class Settings(BaseSettings):
         description="Persons who must share a description in micro.duckdb, else it is coarsened: the city hides counts"
         " below five elsewhere too, and an acquaintance who knows place, age and sex is left with five children",
     )
-    disclosure_revision_dates: tuple[
-        Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$")], ...
-    ] = Field(
-        default=("01-15", "04-15", "07-15", "10-15"),
-        description="Days of each year (MM-DD) on which published figures may change by few people: two weeks after a"
-        " quarter's registry, so that many small corrections come at once and none can be told from another",
+    disclosure_revision_dates: str = Field(
+        default="01-15 04-15 07-15 10-15",
+        pattern=r"^((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])( |$))*$",
+        description="Days of each year (MM-DD, blanks between) on which published figures may change by few people: two"
+        " weeks after a quarter's registry, so that many small corrections come at once and none stands out",
     )
     readers_group: str | None = Field(default=None, description="Group that may read releases and ops; default all")
     reports_group: str | None = Field(default=None, description="Group that may read the monitors' site; default all")

@@ -154,7 +154,7 @@ def test_an_internal_release_says_so_everywhere_and_is_nobodys_but_the_owners(s,
 
 def test_a_day_without_a_period_is_no_revision_date():
     with pytest.raises(ValueError, match="disclosure_revision_dates"):
-        Settings(disclosure_revision_dates=("02-30",))
+        Settings(disclosure_revision_dates="02-30")
 
 
 def test_the_last_declared_day_may_lie_in_the_year_before():

@@ -103,7 +103,7 @@ def is_published(s: Settings, led: Ledger) -> bool:
 
 def _calendar(s: Settings, last: dict[str, Any] | None) -> revisions.Calendar:
     before = last["created_at"].astimezone(JAKARTA).date() if last else None
-    return revisions.calendar(s.today(), before, s.disclosure_revision_dates)
+    return revisions.calendar(s.today(), before, s.disclosure_revision_dates.split())
 
 
 def _policy(s: Settings) -> Policy:
@@ -158,7 +158,7 @@ def _fingerprint(
     shape = [repr(catalogue.marts), repr(catalogue.micro), *pseudonymised.rules(s)]
     # Each month closes periods; on a revision date what waits may change.
     day = s.today()
-    calendar = [f"{day:%Y-%m}", str(revisions.last_declared(day, s.disclosure_revision_dates))]
+    calendar = [f"{day:%Y-%m}", str(revisions.last_declared(day, s.disclosure_revision_dates.split()))]
     hiding.append(calendar)
     text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
