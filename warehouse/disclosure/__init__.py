@@ -9,13 +9,14 @@ a small count.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from warehouse.disclosure.attacker import Found, attack
-from warehouse.disclosure.cells import LEVELS, System, Term, is_area_mart, read
+from warehouse.disclosure.cells import System, Term, is_area_mart, read
 from warehouse.disclosure.hiding import Pattern, Policy, give_up, protect, shown_cells
 from warehouse.mart import Mart, MartColumn
 
@@ -118,14 +119,13 @@ def suppress(
 
 def _protect_and_attack(pattern: Pattern, programs: int) -> tuple[np.ndarray, Found]:
     """Hide until the attack finds nothing; what it finds costs all that is tied to it, ever wider."""
-    for reach in range(1, len(LEVELS) + 3):
+    for reach in count(1):
         protect(pattern)
         shown = pattern.shown()
         found = attack(pattern.s, shown, pattern.room, pattern.tables, programs)
         if not found.narrow.any():
-            break
+            return shown, found
         give_up(pattern, found.narrow, reach)
-    return shown, found
 
 
 def attack_released(

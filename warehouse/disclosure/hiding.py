@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from warehouse.disclosure.attacker import bounds, sums_among
 from warehouse.disclosure.cells import LEVELS, System
 
 # Bounds and unknowns of a row are cheaper to withhold than the row.
@@ -41,6 +42,7 @@ _NEIGHBOURS_TRIED = 4
 _NOUGHT = 1e-7
 _MOST_TIMES = 1e9
 _EXACT = 1e-9
+_SWEEPS = 100
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Pattern:
 
     ``public`` are cells that were published before with today's value: hiding them again would hide nothing.
     ``tables`` are the witnesses, as what they add to which cells; ``up`` and ``down`` how far they move each cell;
-    ``waived`` counts the small counts that stay narrow with everything hidden that is tied to them.
+    ``waived`` counts the small counts that no hiding can keep as wide as is asked, for what is public already.
     """
 
     def __init__(self, s: System, policy: Policy, hidden: np.ndarray, public: np.ndarray):
@@ -92,11 +94,11 @@ class Pattern:
         # No hiding makes these uncertain.
         self.fixed = public | ~s.is_there
         self.small = small_rows(s, policy)
-        self.room = _room(s, policy, self.small)
-        self.room[public] = 0
+        room = _room(s, policy, self.small)
+        self.room = np.minimum(room, _left_open(s, self.fixed)) if public.any() else room
         self.up, self.down = np.zeros(s.value.shape), np.zeros(s.value.shape)
         self.tables: list[Moves] = []
-        self.waived = 0
+        self.waived = int((self.room < room).sum())
         self.row = (self.small | hidden) & s.has_row
         self.side = small_sides(s, policy) | self.row
         self.terms_of = _grouped(s.term_class, len(s.value))
@@ -239,6 +241,12 @@ def _room(s: System, policy: Policy, small: np.ndarray) -> np.ndarray:
         if not implied.any():
             return room
         room[implied] = 0
+
+
+def _left_open(s: System, public: np.ndarray) -> np.ndarray:
+    """How wide each cell's interval is for whoever knows the public cells alone: no hiding makes it wider."""
+    everything = sums_among(s, np.ones(len(s.value), dtype=bool))
+    return bounds(s, everything, public, _SWEEPS).width
 
 
 def protect(pattern: Pattern) -> None:

@@ -52,9 +52,10 @@ def is_controlled(mart: Mart) -> bool:
 
 
 def source(mart: Mart) -> str:
-    """What ``prepare`` makes of a mart: its rows of closed periods, with what readers have of each.
+    """What ``prepare`` makes of a mart: the rows that are to be judged, with what readers have of each.
 
-    Columns beside the mart's: was_shown__ (readers have these numbers), was_hidden__ (and it stays so).
+    Those of closed periods; of a period that stands as it was published, only rows that say the same today. Columns
+    beside the mart's: was_shown__ (readers have these numbers), was_hidden__ (and it stays so).
     """
     return f'memory.main."closed__{mart.name}"'
 
@@ -104,11 +105,8 @@ def prepare(
     con.execute(
         f"""
         CREATE OR REPLACE TABLE {source(mart)} AS
-        SELECT now.* EXCLUDE (found_id__, is_open__),
-            CASE WHEN pending.period_kind IS NULL THEN said.mart IS NOT NULL ELSE coalesce(compared.is_shown, false) END
-                AS was_shown__,
-            CASE WHEN pending.period_kind IS NULL THEN coalesce(compared.is_hidden, false)
-                ELSE NOT coalesce(compared.is_shown, false) END AS was_hidden__
+        SELECT now.* EXCLUDE (found_id__, is_open__), said.mart IS NOT NULL AS was_shown__,
+            pending.period_kind IS NULL AND coalesce(compared.is_hidden, false) AS was_hidden__
         FROM {_all(mart)} AS now
         INNER JOIN cell__ AS cell ON cell.found_id__ = now.found_id__
         LEFT JOIN compared__ AS compared ON compared.found_id__ = now.found_id__
@@ -117,7 +115,7 @@ def prepare(
         LEFT JOIN said_ever__ AS said
             ON {same} AND said.numerator IS NOT DISTINCT FROM cell.numerator
             AND said.denominator IS NOT DISTINCT FROM cell.denominator
-        WHERE NOT now.is_open__
+        WHERE NOT now.is_open__ AND (pending.period_kind IS NULL OR said.mart IS NOT NULL)
         """
     )
     con.execute(f"CREATE OR REPLACE TABLE {_before(mart)} AS FROM {relation} LIMIT 0")
