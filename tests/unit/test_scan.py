@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import random
+import re
 import shutil
 import sqlite3
 import struct
@@ -258,8 +259,15 @@ def test_what_an_engine_spilled_is_found(tmp_path, values, kind):
             shutil.copy(path, tmp_path / f"duckdb_temp_copy_{path.name}") for path in (tmp_path / "spill").iterdir()
         ]
     assert copies
+    before = _address_space()
     kinds_found = {found_kind for copy in copies for _place, found_kind in found(Path(copy), values)}
     assert kinds_found == {kind}
+    assert _address_space() - before < 4 * 2**30, "what was set aside for frames is given back: else no fork succeeds"
+
+
+def _address_space() -> int:
+    (size,) = re.findall(r"^VmSize:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    return int(size) * 1024
 
 
 def test_numbers_of_an_unknown_person_are_found_in_columns(tmp_path):

@@ -180,7 +180,8 @@ def _zstd_frames(data: bytes) -> Iterator[bytes]:
             suppress(OSError),
             pa.input_stream(pa.BufferReader(pa.py_buffer(data)[start:]), compression="zstd") as frame,
         ):
-            yield frame.read(_CHUNK)
+            # Not read(): what it sets aside for a frame that fails is never given back.
+            yield frame.read_buffer(_CHUNK)
         start = data.find(_ZSTD, start + 1)
 
 
