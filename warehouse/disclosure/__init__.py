@@ -17,7 +17,9 @@ import pyarrow as pa
 
 from warehouse.disclosure.attacker import Found, attack
 from warehouse.disclosure.cells import System, Term, is_area_mart, read
-from warehouse.disclosure.hiding import Pattern, Policy, give_up, protect, shown_cells
+from warehouse.disclosure.hiding import give_up, protect
+from warehouse.disclosure.pattern import Pattern, Policy, shown_cells
+from warehouse.disclosure.witnesses import Finder
 from warehouse.mart import Mart, MartColumn
 
 __all__ = ["Hidden", "Loss", "Policy", "Rules", "Table", "Term", "attack_released", "drop_row_ids", "suppress"]
@@ -119,8 +121,9 @@ def suppress(
 
 def _protect_and_attack(pattern: Pattern, programs: int) -> tuple[np.ndarray, Found]:
     """Hide until the attack finds nothing; what it finds costs all that is tied to it, ever wider."""
+    finder = Finder(pattern)
     for reach in count(1):
-        protect(pattern)
+        protect(pattern, finder)
         shown = pattern.shown()
         found = attack(pattern.s, shown, pattern.room, pattern.tables, programs)
         if not found.narrow.any():
