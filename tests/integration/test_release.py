@@ -15,23 +15,7 @@ from tests.release_helpers import NOON, make_build, model, nodes, usual_counts, 
 from warehouse import analyst, ledger, micro, release
 from warehouse.errors import ConfigError, ReleaseError
 from warehouse.release import content, pseudonymised, publisher, state
-from warehouse.settings import PROJECT_DIR, Settings
-
-
-@pytest.fixture
-def s(tmp_path) -> Settings:
-    """A home of its own, and a project with the real contracts but no rules on marts: the marts here are made up."""
-    expectations = tmp_path / "project" / "expectations"
-    expectations.mkdir(parents=True)
-    (expectations / "sources").symlink_to(PROJECT_DIR / "expectations" / "sources")
-    (tmp_path / "project" / "dbt_project").symlink_to(PROJECT_DIR / "dbt_project")
-    return Settings(home=tmp_path / "home", project_dir=tmp_path / "project", now=NOON)
-
-
-@pytest.fixture
-def led(s) -> ledger.Ledger:
-    ledger.upgrade(s.ledger)
-    return ledger.Ledger(s.ledger)
+from warehouse.settings import Settings
 
 
 def later(s: Settings, **delta) -> Settings:

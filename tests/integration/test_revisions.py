@@ -7,27 +7,12 @@ import duckdb
 import pytest
 
 from tests.release_helpers import NOON, make_build, usual_counts
-from warehouse import analyst, ledger, release
+from warehouse import analyst, release
 from warehouse.errors import ConfigError
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.settings import Settings
 
 MART = "stunting_by_area_month"
 SMALL = ("36.71.01.1001", "stunted")
-
-
-@pytest.fixture
-def s(tmp_path) -> Settings:
-    expectations = tmp_path / "project" / "expectations"
-    expectations.mkdir(parents=True)
-    (expectations / "sources").symlink_to(PROJECT_DIR / "expectations" / "sources")
-    (tmp_path / "project" / "dbt_project").symlink_to(PROJECT_DIR / "dbt_project")
-    return Settings(home=tmp_path / "home", project_dir=tmp_path / "project", now=NOON)
-
-
-@pytest.fixture
-def led(s) -> ledger.Ledger:
-    ledger.upgrade(s.ledger)
-    return ledger.Ledger(s.ledger)
 
 
 def on(s: Settings, now: datetime) -> Settings:
