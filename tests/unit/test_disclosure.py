@@ -65,7 +65,13 @@ def ancestors(code: str) -> list[str]:
 class Published:
     """Marts as suppression leaves them: rows by (mart, code, measure, own keys...), and the attack on them."""
 
-    def __init__(self, given: dict[Mart, Iterable[dict]], policy: Policy = POLICY, rules: Rules | None = None):
+    def __init__(
+        self,
+        given: dict[Mart, Iterable[dict]],
+        policy: Policy = POLICY,
+        rules: Rules | None = None,
+        known: Iterable[str] = (),
+    ):
         self.con = duckdb.connect()
         self.tables = []
         for shape, rows in given.items():
@@ -78,6 +84,9 @@ class Published:
                 self.con.register("filled", pa.Table.from_pylist(filled))
                 self.con.execute(f"INSERT INTO {source} FROM filled")
                 assert schema.names == names
+            if known:
+                self.con.execute(f"ALTER TABLE {source} ADD COLUMN was_shown__ BOOLEAN")
+                self.con.execute(f"UPDATE {source} SET was_shown__ = list_contains(?, kemendagri_code)", [list(known)])
             self.tables.append(Table(shape, source, target))
         self.made = disclosure.suppress(self.con, self.tables, policy, rules or Rules(), 60)
 
@@ -175,6 +184,22 @@ def test_one_small_kelurahan_takes_one_partner_of_its_kecamatan_and_no_more():
     assert rows["stunting_by_area_month", "36.71.01.1001", "stunted"]["suppression_reason"] == "primary"
     assert sorted(row["suppression_reason"] or "" for row in rows.values())[-2:] == ["complement", "primary"]
     assert found.narrow() == 0
+
+
+def test_what_readers_have_is_no_partner():
+    beside = {"36.71.01.1002", "36.71.01.1003"}
+    found = Published({mart(): plain(town((2, 200)))}, known=beside)
+    assert {code for code, _ in found.hidden()} & beside == set()
+    assert "36.71.01" in {code for code, _ in found.hidden()}
+    assert (found.narrow(), found.made.waived) == (0, 0)
+
+
+def test_what_readers_can_compute_is_waived_and_costs_no_other_number():
+    """With the kecamatan and all other kelurahan known, no hiding makes the last one uncertain."""
+    known = {"36.71.01", "36.71.01.1002", "36.71.01.1003"}
+    found = Published({mart(): plain(town((2, 200)))}, known=known)
+    assert found.hidden() == {("36.71.01.1001", "stunted")}
+    assert (found.narrow(), found.made.waived) == (0, 1)
 
 
 def test_a_small_kecamatan_takes_partners_but_never_the_city():
