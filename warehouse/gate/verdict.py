@@ -278,8 +278,10 @@ def _pointers(group: _Group, key: str, parsed: Parsed) -> list[Pointer]:
 def _admitted(group: _Group, key: str) -> pa.Table:
     """The admitted rows in the sender's order: every column of the contract, and where each row stood."""
     names = ", ".join(staging.quoted(column.name) for column in group.contract.columns)
+    # The engine sets aside room for a batch in every column, by default for a million rows however few there are.
+    batch = max(group.rows.get(key, 0), 1)
     return group.connection.execute(
         f"SELECT {names}, source_part, source_row FROM rows"
         " WHERE delivery_id = ? AND row_id NOT IN (SELECT row_id FROM quarantined) ORDER BY row_id",
         [key],
-    ).to_arrow_table()
+    ).to_arrow_table(batch)
