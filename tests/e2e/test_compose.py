@@ -165,7 +165,7 @@ def test_roles_may_do_no_more_than_their_work(composed: Composed) -> None:
             assert status(monitor, "GET", path) == httpx.codes.FORBIDDEN, path
             assert status(engineer, "GET", path) == httpx.codes.FORBIDDEN, path
         assert status(engineer, "GET", f"{maintenance}/taskInstances/retention/logs/1") != httpx.codes.FORBIDDEN
-    with httpx.Client(base_url=f"http://127.0.0.1:{composed.api_port}", trust_env=False) as nobody:
+    with httpx.Client(base_url=f"http://127.0.0.1:{composed.api_port}", timeout=120, trust_env=False) as nobody:
         assert nobody.get("/api/v2/dags").status_code == httpx.codes.UNAUTHORIZED
         for user in ("admin", "airflow", "engineer"):
             refused = nobody.post("/auth/token", json={"username": user, "password": user})
