@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests import samples
+from tests.forked import forked
 from warehouse import duck, erasure, keys, lake, landing, ledger, linkage, night, rotation, tombstones, vault
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError, WarehouseError
@@ -180,8 +180,7 @@ def killed(act: Callable[[], object], at: int | str) -> bool:
             setattr(rotation, name, around)
         act()
 
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
+    process = forked(run)
     process.join(120)
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.forked import forked
 from warehouse import analyst, folders, ledger, micro, night, release, report
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError
@@ -74,8 +75,7 @@ def as_role(role: str, act: Callable[[], Any]) -> Any:
             theirs.send(error)
 
     # The interpreter may lie where that account cannot go: the process is a fork of this one.
-    process = multiprocessing.get_context("fork").Process(target=become)
-    process.start()
+    process = forked(become)
     try:
         assert ours.poll(60), "no answer"
         return ours.recv()

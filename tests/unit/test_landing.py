@@ -2,7 +2,6 @@
 
 import errno
 import json
-import multiprocessing
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.forked import forked
 from warehouse import keys, landing, ledger
 from warehouse.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.ledger import Ledger
@@ -145,8 +145,7 @@ def test_a_kill_between_steps_leaves_nothing_that_counts(s, led, tmp_path, step)
     kept = put(s, led, tmp_path / "kept", b"kept")
     path = tmp_path / "file"
     path.write_bytes(b"killed")
-    child = multiprocessing.get_context("fork").Process(target=_land_and_die, args=(s, path, step))
-    child.start()
+    child = forked(_land_and_die, s, path, step)
     child.join()
     assert child.exitcode == 9
     assert [row["delivery_id"] for row in led.rows(sa.select(ledger.deliveries))] == [kept.delivery_id]
@@ -257,8 +256,7 @@ def _die_in_a_spool(s: Settings) -> None:
 
 
 def test_the_spool_of_a_killed_process_is_swept_and_a_living_one_is_not(s):
-    child = multiprocessing.get_context("fork").Process(target=_die_in_a_spool, args=(s,))
-    child.start()
+    child = forked(_die_in_a_spool, s)
     child.join()
     assert len(list(s.tmp_dir.glob("spool-*/clear.csv"))) == 1
     with landing.spool(s) as first, landing.spool(s) as second:
