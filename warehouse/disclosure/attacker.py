@@ -88,12 +88,12 @@ def sums_among(s: System, chosen: np.ndarray) -> Sums:
     )
 
 
-def bounds(s: System, sums: Sums, shown: np.ndarray, sweeps: int) -> Bounds:
-    """Bounds of the cells of ``sums`` passed along until little changes, at most ``sweeps`` times."""
+def bounds(s: System, sums: Sums, shown: np.ndarray) -> Bounds:
+    """Bounds of the cells of ``sums`` passed along until little changes, at most ``_SWEEPS`` times."""
     value, known = s.value[sums.classes], shown[sums.classes]
     found = Bounds(np.where(known, value, 0).astype(float), np.where(known, value, _MOST).astype(float))
     before = np.inf
-    for _ in range(sweeps):
+    for _ in range(_SWEEPS):
         _pass_equations(sums, found)
         for a, parts in sums.families:
             _pass_line(sums.line_holds[:, a], a, parts, found)
@@ -139,7 +139,7 @@ def attack(s: System, shown: np.ndarray, room: np.ndarray, tables: Sequence[Tabl
     if not wanted.any():
         return Found(narrow, 0, 0)
     sums = sums_among(s, np.isin(s.component, np.unique(s.component[wanted.any(axis=1)])))
-    found = bounds(s, sums, shown, _SWEEPS)
+    found = bounds(s, sums, shown)
     open_ = wanted[sums.classes]
     narrow[sums.classes] = found.width < open_ - _SLACK
     open_ = np.where(narrow[sums.classes], 0, open_)

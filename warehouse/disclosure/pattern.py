@@ -14,8 +14,6 @@ from warehouse.disclosure.cells import System
 
 # Bounds and unknowns of a row are cheaper to withhold than the row.
 _SIDE_SHARE = 0.05
-# How often bounds are passed along the public cells; they settle after a few times.
-_SWEEPS = 100
 # What a table adds to which cells (class, area).
 Moves = dict[tuple[int, int], float]
 
@@ -192,4 +190,4 @@ def _room(s: System, policy: Policy, small: np.ndarray) -> np.ndarray:
 def _left_open(s: System, public: np.ndarray) -> np.ndarray:
     """How wide each cell's interval is for whoever knows the public cells alone: no hiding makes it wider."""
     everything = sums_among(s, np.ones(len(s.value), dtype=bool))
-    return bounds(s, everything, public, _SWEEPS).width
+    return bounds(s, everything, public).width

@@ -125,7 +125,7 @@ class Finder:
         self.terms = _terms_without_period(self.s)
         self.found: dict[tuple[str, int], list[Shift]] = {}
         self.equations_of = _equations_of(self.s)
-        self.own: set[int] = set()
+        self.has_learned: set[int] = set()
         self.places: dict[int, dict[tuple[str, int], int]] = {}
         self.nears: dict[int, list[Cut]] = {}
         self.wholes: dict[int, Cut] = {}
@@ -169,9 +169,9 @@ class Finder:
 
     def _learn(self, c: int) -> None:
         """Take over the shifts that were found for the same terms in another period, where its sums allow them."""
-        if c in self.own:
+        if c in self.has_learned:
             return
-        self.own.add(c)
+        self.has_learned.add(c)
         component = int(self.s.component[c])
         for term in self.terms[c]:
             for shift in self.found.get(term, ())[:_SHIFTS_KEPT]:
