@@ -103,7 +103,7 @@ class MartColumn:
     role: Role
     description: str
     total: str | None = None
-    asked: str | None = None
+    asked: tuple[str, ...] = ()
     is_together: bool = False
     quasi_identifier: QuasiKind | None = None
 
@@ -279,7 +279,7 @@ def _column(column: dict[str, Any]) -> MartColumn:
         role=_role(column, kind),
         description=(column.get("description") or "").strip(),
         total=meta.get("total"),
-        asked=meta.get("asked"),
+        asked=tuple(meta.get("asked", ())),
         is_together=bool(meta.get("together")),
         quasi_identifier=_quasi_identifier(column["name"], meta),
     )

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from warehouse import disclosure
-from warehouse.disclosure import Policy, Rules, Table, Term
+from warehouse.disclosure import Policy, Rules, Table, Term, shares
+from warehouse.disclosure.pattern import Pattern
+from warehouse.disclosure.witnesses import Finder
+from warehouse.errors import WarehouseError
 from warehouse.mart import Mart, MartColumn
 
 POLICY = Policy(threshold=5, small_base=10)
@@ -324,6 +327,60 @@ def test_a_mart_without_numerators_is_judged_by_its_counts():
     assert disclosure.suppress(con, tables, POLICY, Rules(), 60).marts["pairs"].primary == 1
     disclosure.drop_row_ids(con, tables)
     assert con.execute("FROM target ORDER BY 1").fetchall() == [("a", None, None), ("b", 9, 0.1)]
+
+
+def two_months(**more) -> dict[Mart, list[dict]]:
+    """Desil 05 small in some kelurahan of two months that no sum ties together; desil 05 is asked for."""
+    asked = column("desil", "varchar", "key", asked=("05",))
+    rows = []
+    for month, seed in (("2026-09-01", 1), ("2026-10-01", 2)):
+        draw = np.random.default_rng(seed)
+        leaves = {}
+        for k in range(9):
+            code = f"36.71.0{1 + k // 3}.100{k % 3}"
+            for desil, highest in (("01", 90), ("05", 8), ("06", 60), ("07", 80)):
+                base = int(draw.integers(highest, 3 * highest))
+                leaves[code, desil] = int(draw.integers(1, highest)), base
+        rows += summed(leaves, "all", period_start=month, **more)
+    return {mart(asked): rows}
+
+
+def test_a_witness_spares_the_headlines_it_is_told_to():
+    made = Published(two_months()).made
+    s = made.system
+    pattern = Pattern(s, POLICY, np.zeros(s.row.shape, dtype=bool), np.zeros(s.value.shape, dtype=bool))
+    finder = Finder(pattern)
+    found = {0: 0, 3: 0}
+    for spared in found:
+        for c, a in np.argwhere(pattern.room > 0).tolist():
+            tables = finder.find(c, a, float(pattern.room[c, a]), spared=spared)
+            found[spared] += tables is not None
+            moved = {cell for table in tables or () for cell in table}
+            assert not any(pattern.headline[cell] and s.areas.level[cell[1]] < spared for cell in moved)
+    assert 0 < found[3] < found[0]
+
+
+def test_two_processes_hide_what_each_would_of_its_part_alone(monkeypatch):
+    def hidden(made) -> set[tuple]:
+        s = made.system
+        places = np.argwhere(made.pattern.row).tolist()
+        return {(s.keys[i]["period_start"], s.keys[i]["desil"], s.areas.codes[a]) for i, a in places}
+
+    ((shape, rows),) = two_months().items()
+    months = {row["period_start"] for row in rows}
+    alone = [hidden(run(shape, [row for row in rows if row["period_start"] == month]).made) for month in months]
+    monkeypatch.setattr(shares, "_WORTH_SHARING", 1)
+    both = run(shape, rows)
+    assert all(alone)
+    assert hidden(both.made) == set.union(*alone)
+    assert both.narrow() == 0
+
+
+def test_a_second_process_that_dies_says_so_and_nothing_is_published(monkeypatch):
+    monkeypatch.setattr(shares, "_WORTH_SHARING", 1)
+    monkeypatch.setattr(shares.sys, "executable", "false")
+    with pytest.raises(WarehouseError, match=r"HIDING_STOPPED.*code 1"):
+        Published(two_months())
 
 
 def test_the_attack_finds_a_number_that_was_left_standing():

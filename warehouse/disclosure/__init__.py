@@ -9,7 +9,6 @@ a small count.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 
 import duckdb
 import numpy as np
@@ -17,9 +16,8 @@ import pyarrow as pa
 
 from warehouse.disclosure.attacker import Found, attack
 from warehouse.disclosure.cells import System, Term, is_area_mart, read
-from warehouse.disclosure.hiding import give_up, protect
 from warehouse.disclosure.pattern import Pattern, Policy, shown_cells
-from warehouse.disclosure.witnesses import Finder
+from warehouse.disclosure.shares import protect_and_attack
 from warehouse.mart import Mart, MartColumn
 
 __all__ = ["Hidden", "Loss", "Policy", "Rules", "Table", "Term", "attack_released", "drop_row_ids", "suppress"]
@@ -104,8 +102,9 @@ def suppress(
     system, pattern, shown, found = None, None, np.zeros(0, dtype=bool), Found(np.zeros(0, dtype=bool), 0, 0)
     if areal:
         system = read(con, [(t.mart, _numbered(t)) for t in areal], rules.families, rules.sums)
-        pattern = _pattern(con, areal, system, policy)
-        shown, found = _protect_and_attack(pattern, programs)
+        hidden, public = _stand(con, areal, system)
+        pattern, found = protect_and_attack(system, policy, hidden, public, programs)
+        shown = pattern.shown()
     marts, losses = {}, []
     for table in tables:
         if system is not None and pattern is not None and table in areal:
@@ -117,18 +116,6 @@ def suppress(
         losses += lost
         marts[table.mart.name] = Hidden(*(sum(getattr(loss, name) for loss in lost) for name in ("shown", *_REASONS)))
     return Suppressed(marts, losses, system, pattern, shown, found)
-
-
-def _protect_and_attack(pattern: Pattern, programs: int) -> tuple[np.ndarray, Found]:
-    """Hide until the attack finds nothing; what it finds costs all that is tied to it, ever wider."""
-    finder = Finder(pattern)
-    for reach in count(1):
-        protect(pattern, finder)
-        shown = pattern.shown()
-        found = attack(pattern.s, shown, pattern.room, pattern.tables, programs)
-        if not found.narrow.any():
-            return shown, found
-        give_up(pattern, found.narrow, reach)
 
 
 def attack_released(
@@ -191,8 +178,8 @@ def _marks(con: duckdb.DuckDBPyConnection, table: Table, name: str, rows: int) -
     return marks
 
 
-def _pattern(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], s: System, policy: Policy) -> Pattern:
-    """The pattern to begin with: what readers have stays, what was hidden from them stays hidden."""
+def _stand(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], s: System) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that were hidden from readers and stay so [series, area], and cells that they have [class, area]."""
     hidden = np.zeros(s.row.shape, dtype=bool)
     visible = np.zeros((len(s.term_series), s.row.shape[1]), dtype=bool)
     for table in tables:
@@ -202,8 +189,7 @@ def _pattern(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], s: System,
         was_shown = np.zeros_like(hidden)
         was_shown[own] = _marks(con, table, "was_shown__", rows)[s.row[own]]
         visible |= was_shown[s.term_series] & ~s.term_is_side[:, None]
-    public = shown_cells(s, visible) & s.is_there
-    return Pattern(s, policy, hidden, public)
+    return hidden, shown_cells(s, visible) & s.is_there
 
 
 def _judge_by_pattern(con: duckdb.DuckDBPyConnection, table: Table, s: System, pattern: Pattern) -> None:

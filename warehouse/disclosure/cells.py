@@ -82,6 +82,7 @@ class System:
     keys: list[dict[str, str]]
     group: np.ndarray
     cost: np.ndarray
+    is_headline: np.ndarray
     row: np.ndarray
     numerator: np.ndarray
     denominator: np.ndarray
@@ -129,6 +130,7 @@ class _About:
 
     group: np.ndarray
     cost: np.ndarray
+    is_headline: np.ndarray
     totals: Mapping[str, Mapping[str, str]]
 
 
@@ -158,9 +160,11 @@ def read(
     marts = {mart.name: mart for mart, _ in tables}
     totals = {name: totals_of(mart, [key for key in keys if key[""] == name]) for name, mart in marts.items()}
     asked = {name: {c.name: c.asked for c in mart.columns if c.asked} for name, mart in marts.items()}
+    wanted = [_wanted(key, totals[key[""]], asked[key[""]]) for key in keys]
     about = _About(
         group=_groups(keys, families, marts),
-        cost=_costs(keys, areas, totals, asked),
+        cost=_costs(areas, wanted),
+        is_headline=np.array([all(answers) for answers in wanted], dtype=bool),
         totals=totals,
     )
     return _assemble(areas, keys, about, given, sums)
@@ -238,21 +242,17 @@ def _groups(
     return np.array(groups, dtype=int)
 
 
-def _costs(
-    keys: Sequence[Mapping[str, str]],
-    areas: Areas,
-    totals: Mapping[str, Mapping[str, str]],
-    asked: Mapping[str, Mapping[str, str]],
-) -> np.ndarray:
+def _wanted(key: Mapping[str, str], totals: Mapping[str, str], asked: Mapping[str, Sequence[str]]) -> list[bool]:
+    """For each key of a series that has a total or values readers ask for: whether it has one of those."""
+    axes = [axis for axis in key if axis in totals or axis in asked]
+    return [key[axis] == totals.get(axis) or key[axis] in asked.get(axis, ()) for axis in axes]
+
+
+def _costs(areas: Areas, wanted: Sequence[Sequence[bool]]) -> np.ndarray:
     unplaced = np.array([code.endswith((".00", ".0000")) for code in areas.codes])
     by_area = np.where(unplaced, _UNPLACED_COST, 1.0) * _LEVEL_COST[areas.level]
-    by_series = []
-    for key in keys:
-        wanted = [
-            key[axis] in {total, asked[key[""]].get(axis)} for axis, total in totals[key[""]].items() if axis in key
-        ]
-        by_series.append(_TOTAL_COST ** min(sum(wanted), _MOST_TOTALS))
-    return np.array(by_series)[:, None] * by_area[None, :]
+    by_series = np.array([_TOTAL_COST ** min(sum(answers), _MOST_TOTALS) for answers in wanted])
+    return by_series[:, None] * by_area[None, :]
 
 
 def _assemble(
@@ -309,6 +309,7 @@ def _assemble(
         keys=keys,
         group=about.group,
         cost=about.cost,
+        is_headline=about.is_headline,
         row=given["row"],
         numerator=n,
         denominator=d,

@@ -14,7 +14,8 @@ So the pattern is protected because of how it was made; the attack (attacker) ch
 Not here: the sums (cells), finding a witness (witnesses), the proof (attacker).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,28 +27,37 @@ from warehouse.disclosure.witnesses import EXACT, Finder
 def protect(pattern: Pattern, finder: Finder) -> None:
     """Find a witness for every count that needs one, hiding what it moves; highest areas first."""
     s = pattern.s
-    left: list[tuple[int, int, float]] = []
+    cells = []
     for level in range(len(LEVELS)):
         at = s.areas.level == level
-        cells = np.argwhere((pattern.room > 0) & at[None, :])
+        found = np.argwhere((pattern.room > 0) & at[None, :])
         # Classes with many small counts first: what protects them serves the others.
         often = (pattern.room > 0)[:, at].sum(axis=1)
-        for c, a in cells[np.lexsort((cells[:, 1], cells[:, 0], -often[cells[:, 0]]))].tolist():
-            if not _serve(pattern, finder.find, c, a, pattern.room[c, a]):
-                left.append((c, a, pattern.room[c, a]))
-    _serve_freely(pattern, finder, left)
+        order = np.lexsort((found[:, 1], found[:, 0], -often[found[:, 0]]))
+        cells += [(c, a, float(pattern.room[c, a])) for c, a in found[order].tolist()]
+    _serve_all(pattern, finder, cells)
     waiting = _hidden_by_rows(pattern)
     while waiting:
         pattern.fresh.clear()
-        open_ = [(c, a, 1.0) for c, a in waiting if not _is_implied_nobody(pattern, c, a)]
-        _serve_freely(pattern, finder, [cell for cell in open_ if not _serve(pattern, finder.find, *cell)])
+        _serve_all(pattern, finder, [(c, a, 1.0) for c, a in waiting if not _is_implied_nobody(pattern, c, a)])
         waiting = sorted(pattern.fresh)
 
 
-def _serve_freely(pattern: Pattern, finder: Finder, left: Iterable[tuple[int, int, float]]) -> None:
-    """Last, for those that tables found for others do not serve by now."""
-    for cell in left:
-        _serve(pattern, finder.free, *cell)
+def _serve_all(pattern: Pattern, finder: Finder, cells: Sequence[tuple[int, int, float]]) -> None:
+    """Headlines move only for what nothing else serves, those of higher levels last.
+
+    Programs over several areas come after what shifts serve, for cells of a level whose headlines may move: they are
+    slow, one of their tables serves several, and where a level's headlines must stand they hardly find any.
+    """
+    level = pattern.s.areas.level
+    for spared in range(len(LEVELS), -1, -1):
+        cells = [cell for cell in cells if not _serve(pattern, partial(finder.find, spared=spared), *cell)]
+        may = [spared <= level[a] for _, a, _ in cells]
+        cells = [
+            cell
+            for cell, may_move in zip(cells, may, strict=True)
+            if not (may_move and _serve(pattern, partial(finder.free, spared=spared), *cell))
+        ]
 
 
 def _serve(

@@ -51,6 +51,7 @@ class Pattern:
         self.series_of = _grouped(s.group, int(s.group.max(initial=-1)) + 1)
         self._settle()
         self.visible, self.cost = self._standing()
+        self.headline = self._headlines()
         self.fresh: set[tuple[int, int]] = set()
 
     def _settle(self) -> None:
@@ -77,6 +78,14 @@ class Pattern:
             np.add.at(visible, s.term_class[chosen], stands)
             np.add.at(cost, s.term_class[chosen], np.where(stands, s.cost[s.term_series[chosen]] * share, 0.0))
         return visible, cost
+
+    def _headlines(self) -> np.ndarray:
+        """Cells that a headline prints and that still stand."""
+        s = self.s
+        main = s.term_is_printed & ~s.term_is_side & s.is_headline[s.term_series]
+        found = np.zeros(s.value.shape, dtype=bool)
+        np.logical_or.at(found, s.term_class[main], (s.has_row & ~self.row)[s.term_series[main]])
+        return found
 
     def shown(self) -> np.ndarray:
         """Cells that a row prints, that no row has, or that are public."""
@@ -118,9 +127,17 @@ class Pattern:
                 self.visible[c, area] -= 1
                 self.cost[c, area] -= s.cost[series, area] * (_SIDE_SHARE if is_side else 1.0)
                 if not self.visible[c, area]:
-                    self.cost[c, area] = 0.0
+                    self.cost[c, area], self.headline[c, area] = 0.0, False
                     if not is_side:
                         self.fresh.add((int(c), area))
+
+    def adopt(self, row: np.ndarray, side: np.ndarray, tables: Iterable[Moves]) -> None:
+        """Take over what was hidden elsewhere, with its tables."""
+        self.row |= row
+        self.side |= side
+        self.visible, self.cost = self._standing()
+        self.headline = self._headlines()
+        self.keep(tables)
 
     def keep(self, tables: Iterable[Moves]) -> None:
         """Hide what the tables move and remember how far."""
@@ -142,7 +159,8 @@ def small_rows(s: System, policy: Policy) -> np.ndarray:
     n, d, rest = s.numerator, s.denominator, s.denominator - s.numerator
     is_rate = (n >= 0) & (d >= 0)
     small = _few(n, policy) | (is_rate & _few(rest, policy)) | ((n < 0) & _few(d, policy))
-    return small | (is_rate & (d > 0) & (d < policy.small_base) & ((n == 0) | (rest == 0)))
+    small |= is_rate & (d > 0) & (d < policy.small_base) & ((n == 0) | (rest == 0))
+    return small & s.has_row
 
 
 def small_sides(s: System, policy: Policy) -> np.ndarray:

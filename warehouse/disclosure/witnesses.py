@@ -8,22 +8,22 @@ counted, not timed, so that equal data are hidden alike anywhere. Not here: for 
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from warehouse.disclosure.cells import System
 from warehouse.disclosure.pattern import Moves, Pattern
+from warehouse.disclosure.programs import Program
 
 # Moving a hidden count costs next to nothing: it keeps shifts short.
 _HIDDEN_COST = 1e-3
 # Programs for a cheaper shift where one is known that does, for all periods of a class together; and at most for a
 # class where none does.
 _SHIFTS_TRIED = 1
-_SHIFTS_OF_CLASS = 12
+_SHIFTS_OF_CLASS = 8
 # Shifts tried by themselves, newest first; and put together where none does by itself.
 _SHIFTS_KEPT = 4
 _SHIFTS_PACKED = 24
@@ -31,10 +31,12 @@ _SHIFTS_PACKED = 24
 _PLACES_ASKED = 3
 _PLACES_BESIDE = 4
 _NEIGHBOURS_TRIED = 4
+# Programs over several areas that find nothing, for the same count of all periods, before no more are tried.
+_FAILURES = 2
 # What a program gains by moving another cell that waits for its table.
 _WELCOME = 5.0
 # Equations away that a shift is looked for first: three axes of categories.
-_NEAR = 3
+_NEAR = (2, 3)
 _NOUGHT = 1e-7
 _MOST_TIMES = 1e9
 EXACT = 1e-9
@@ -56,8 +58,6 @@ class Shift:
 
 
 Places = list[tuple[Shift, int, float]]
-# Classes, and the equations among them over what each rises and what each falls.
-Cut = tuple[np.ndarray, sparse.csr_matrix]
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,6 @@ def _terms_without_period(s: System) -> list[list[tuple[str, int]]]:
     return terms
 
 
-def _periods(s: System) -> list[tuple | None]:
-    """The period that all terms of a class have, None where they have several."""
-    periods: list[set[tuple]] = [set() for _ in s.value]
-    for c, series in zip(s.term_class.tolist(), s.term_series.tolist(), strict=True):
-        periods[c].add((s.keys[series].get("period_kind"), s.keys[series].get("period_start")))
-    return [next(iter(found)) if len(found) == 1 else None for found in periods]
-
-
 def _equations_of(s: System) -> list[list[tuple[int, float]]]:
     """For each class the equations it stands in, with its sign."""
     columns = s.matrix.tocsc()
@@ -118,18 +110,18 @@ class Finder:
         self.pattern, self.s = pattern, pattern.s
         self.children = dict(self.s.areas.families)
         self.shifts: dict[int, list[Shift]] = {}
+        self.spared = 0
         # What was spent: counted, not timed, so that equal data are hidden alike anywhere.
-        self.programs: Counter[int] = Counter()
+        self.programs: Counter[tuple[int, int]] = Counter()
         self.tried: Counter[tuple[str, int]] = Counter()
+        self.failed: Counter[tuple[tuple[str, int], int, int]] = Counter()
         # Periods are alike: what was found for the terms of one is tried in the others.
         self.terms = _terms_without_period(self.s)
         self.found: dict[tuple[str, int], list[Shift]] = {}
         self.equations_of = _equations_of(self.s)
         self.has_learned: set[int] = set()
         self.places: dict[int, dict[tuple[str, int], int]] = {}
-        self.nears: dict[int, list[Cut]] = {}
-        self.wholes: dict[int, Cut] = {}
-        self.period = _periods(self.s)
+        self.tied: dict[int, tuple[np.ndarray, Program]] = {}
         self.beside = [self._beside(a) for a in range(len(self.s.areas.codes))]
 
     def _beside(self, a: int) -> np.ndarray | None:
@@ -137,8 +129,17 @@ class Finder:
         parent = int(self.s.areas.parent[a])
         return self.children[parent][self.children[parent] != a] if parent >= 0 else None
 
-    def find(self, c: int, a: int, amount: float) -> list[Moves] | None:
-        """The tables of the cheapest witness that moves class c in area a by the amount, None where there is none."""
+    def _is_held(self, cells: tuple) -> np.ndarray:
+        """Which of the cells [class, area] no table may move: no hiding makes them uncertain, or they are spared."""
+        spared = self.pattern.headline[cells] & (self.s.areas.level[cells[1]] < self.spared)
+        return self.pattern.fixed[cells] | spared
+
+    def find(self, c: int, a: int, amount: float, *, spared: int) -> list[Moves] | None:
+        """The tables of the cheapest witness that moves class c in area a by the amount, None where there is none.
+
+        ``spared``: on how many levels of areas, from the city down, headlines must not move.
+        """
+        self.spared = spared
         witness = self._cheapest(c, a, amount)
         return list(witness.moves()) if witness is not None else None
 
@@ -146,13 +147,15 @@ class Finder:
         self._learn(c)
         kind = self.terms[c][0]
         for chain in self._chains(a):
+            if not self._can_be_met(c, chain):
+                continue
             best = self._known(c, chain, amount)
             if best is not None and (best.cost <= 0 or self.tried[kind] >= _SHIFTS_TRIED):
                 return best
             for area, by in self._asked(c, a, amount):
-                if self.programs[c] >= _SHIFTS_OF_CLASS:
+                if self.programs[c, self.spared] >= _SHIFTS_OF_CLASS:
                     break
-                self.programs[c] += 1
+                self.programs[c, self.spared] += 1
                 self.tried[kind] += 1
                 shift = self._solve(c, area, by)
                 if shift is None:
@@ -166,6 +169,14 @@ class Finder:
             if best is not None:
                 return best
         return None
+
+    def _can_be_met(self, c: int, chain: list[int]) -> bool:
+        """Whether areas beside the chain could make up for what the class moves in it."""
+        top = chain[-1]
+        parent = int(self.s.areas.parent[top])
+        if self._is_held((c, chain)).any():
+            return False
+        return parent < 0 or not self.s.line_holds[c, parent] or not self._is_held((c, self.beside[top])).all()
 
     def _learn(self, c: int) -> None:
         """Take over the shifts that were found for the same terms in another period, where its sums allow them."""
@@ -206,14 +217,22 @@ class Finder:
             self.places[component] = place
         return self.places[component]
 
-    def free(self, c: int, a: int, amount: float) -> list[Moves] | None:
+    def free(self, c: int, a: int, amount: float, *, spared: int) -> list[Moves] | None:
         """Two tables from linear programs over the areas around: slow, but not bound to one shift in all of them."""
+        self.spared = spared
+        kind = self.terms[c][0], int(self.s.areas.level[a]), spared
+        if self.failed[kind] >= _FAILURES or not any(self._can_be_met(c, chain) for chain in self._chains(a)):
+            return None
         held = min(float(self.s.value[c, a]), amount)
         areas = self._around(c, a)
-        for wanted in ((amount - held, -held), (amount,)):
-            found = [self._around_program(c, a, by, areas) for by in wanted if abs(by) > EXACT]
-            if all(moves is not None for moves in found):
-                return found
+        for reach in _NEAR:
+            table = self._around_program(c, a, areas, reach)
+            for wanted in ((amount - held, -held), (amount,)):
+                tables = (table(by) for by in wanted if abs(by) > EXACT)
+                found = list(itertools.takewhile(lambda moves: moves is not None, tables))
+                if len(found) == sum(abs(by) > EXACT for by in wanted):
+                    return found
+        self.failed[kind] += 1
         return None
 
     def _around(self, c: int, a: int) -> np.ndarray:
@@ -228,43 +247,38 @@ class Finder:
             around |= {area, *parts[np.argsort(-self.s.value[c, parts], kind="stable")][:_PLACES_ASKED].tolist()}
         return np.array(sorted(map(int, around)))
 
-    def _around_program(self, c: int, a: int, by: float, areas: np.ndarray) -> Moves | None:
-        _, (classes, equations), _ = self._cuts(c)
-        size, width = len(classes), len(areas)
+    def _around_program(self, c: int, a: int, areas: np.ndarray, reach: int) -> Callable[[float], Moves | None]:
+        """The cheapest table over the areas that moves class c in area a, as far as it is asked."""
+        classes, equations = self._near(c, reach)
+        width = len(areas)
         cells = np.ix_(classes, areas)
-        rules = [sparse.kron(equations[:, :size], sparse.identity(width))]
+        rules = [sparse.kron(equations, sparse.identity(width))]
         for i, area in enumerate(areas.tolist()):
             parts = np.flatnonzero(np.isin(areas, self.children.get(area, ())))
             line = sparse.lil_matrix((1, width))
             line[0, i], line[0, parts] = -1, 1
-            holds = self.s.line_holds[classes, area] if area in self.children else np.zeros(size, dtype=bool)
-            rules.append(sparse.kron(sparse.identity(size, format="csr")[holds], line))
-        matrix = sparse.vstack(rules, format="csr")
-        cost = _HIDDEN_COST + self.pattern.cost[cells].ravel()
-        cost = np.concatenate([cost, cost])
-        movable = ~self.pattern.fixed[cells].ravel()
-        highest = np.concatenate([np.where(movable, _MOST_TIMES, 0), np.where(movable, self.s.value[cells].ravel(), 0)])
-        # Other counts that wait for a witness are moved along where that is cheap.
-        room = self.pattern.room[cells].ravel()
-        waiting = movable & (room > (self.pattern.up + self.pattern.down)[cells].ravel() + EXACT)
-        side = np.flatnonzero(waiting) + (0 if by > 0 else size * width)
-        cost[side] -= _WELCOME
-        highest[side] = np.minimum(highest[side], room[waiting])
-        lowest = np.zeros(2 * size * width)
+            holds = self.s.line_holds[classes, area] if area in self.children else np.zeros(len(classes), dtype=bool)
+            rules.append(sparse.kron(sparse.identity(len(classes), format="csr")[holds], line))
+        program = Program(sparse.vstack(rules, format="csr"))
         at = int(np.searchsorted(classes, c)) * width + int(np.searchsorted(areas, a))
-        forward, backward = (at, size * width + at) if by > 0 else (size * width + at, at)
-        lowest[forward] = highest[forward] = abs(by)
-        highest[backward] = 0.0
-        solved = milp(
-            cost,
-            constraints=LinearConstraint(sparse.hstack([matrix, -matrix], format="csr"), 0, 0),
-            bounds=Bounds(lowest, highest),
-        )
-        if solved.status != 0:
-            return None
-        moves = solved.x[: size * width] - solved.x[size * width :]
-        places = np.flatnonzero(np.abs(moves) > _NOUGHT)
-        return {(int(classes[p // width]), int(areas[p % width])): float(moves[p]) for p in places.tolist()}
+
+        def table(by: float) -> Moves | None:
+            may = ~self._is_held(cells).ravel()
+            cost = _HIDDEN_COST + self.pattern.cost[cells].ravel()
+            costs, limits = [cost, cost.copy()], [may * _MOST_TIMES, may * self.s.value[cells].ravel()]
+            # Other counts that wait for a witness are moved along where that is cheap.
+            room = self.pattern.room[cells].ravel()
+            waiting = may & (room > (self.pattern.up + self.pattern.down)[cells].ravel() + EXACT)
+            side = int(by < 0)
+            costs[side][waiting] -= _WELCOME
+            limits[side][waiting] = np.minimum(limits[side], room)[waiting]
+            moves = program.solve(np.concatenate(costs), *limits, at, by)
+            if moves is None:
+                return None
+            places = np.flatnonzero(np.abs(moves) > _NOUGHT)
+            return {(int(classes[p // width]), int(areas[p % width])): float(moves[p]) for p in places.tolist()}
+
+        return table
 
     def _known(self, c: int, chain: list[int], amount: float) -> Witness | None:
         """The cheapest of the shifts that did before, else several of them together."""
@@ -329,13 +343,13 @@ class Finder:
     ) -> tuple[float, Places, float]:
         """How far class c can be moved that way in the chain, by which places, at what cost."""
         done, places, cost = 0.0, [], 0.0
-        for n, shift in enumerate(shifts):
+        for shift in shifts:
             if wanted - done <= EXACT:
                 break
-            left = self._after(shift, places) if n and places else shift
-            found = self._move(
-                left, sign / float(shift.by[np.searchsorted(shift.classes, c)]), chain, wanted - done, free
-            )
+            factor = sign / float(shift.by[np.searchsorted(shift.classes, c)])
+            if (shift.up if factor > 0 else shift.down)[chain].min() <= EXACT:
+                continue
+            found = self._move(self._after(shift, places) if places else shift, factor, chain, wanted - done, free)
             if found is not None:
                 done += found[0]
                 places += found[1]
@@ -346,8 +360,8 @@ class Finder:
         """The shift as far as it can be made once others were."""
         value = self.s.value[shift.classes].astype(float)
         for other, area, times in places:
-            _, mine, theirs = np.intersect1d(shift.classes, other.classes, assume_unique=True, return_indices=True)
-            value[mine, area] += other.by[theirs] * times
+            at = np.searchsorted(other.classes, shift.classes).clip(max=len(other.classes) - 1)
+            value[:, area] += np.where(other.classes[at] == shift.classes, other.by[at] * times, 0.0)
         return self._shift(shift.classes, shift.by, value)
 
     def _shift(self, classes: np.ndarray, by: np.ndarray, value: np.ndarray | None = None) -> Shift:
@@ -362,6 +376,9 @@ class Finder:
         """Make the shift, ``factor`` of it for each time, in the chain up to ``wanted`` times."""
         most, back = (shift.up, shift.down) if factor > 0 else (shift.down, shift.up)
         most, back = most / abs(factor), back / abs(factor)
+        if self.spared:
+            is_spared = self.pattern.headline[shift.classes].any(axis=0) & (self.s.areas.level < self.spared)
+            most, back = np.where(is_spared, 0.0, most), np.where(is_spared, 0.0, back)
         bottom, top = chain[0], chain[-1]
         beside = (
             self.beside[top] if self.beside[top] is not None and shift.is_summed[self.s.areas.parent[top]] else None
@@ -430,11 +447,19 @@ class Finder:
 
     def _solve(self, c: int, a: int, by: float) -> Shift | None:
         """The cheapest shift that moves class c in area a that far: a linear program over the classes tied to it."""
-        moves = None
-        for classes, matrix in self._cuts(c):
-            moves = self._program(classes, matrix, c, a, by) if matrix.shape[0] else np.ones(1)
-            if moves is not None:
-                break
+        classes, program = self._tied(c)
+        cost = _HIDDEN_COST + self.pattern.cost[classes, a]
+        partner = self._usual_partner(classes, a)
+        if partner >= 0:
+            cost += self.pattern.cost[classes, partner]
+        may = ~self._is_held((classes, a))
+        moves = program.solve(
+            np.concatenate([cost, cost]),
+            may * _MOST_TIMES,
+            may * self.s.value[classes, a] / abs(by),
+            int(np.searchsorted(classes, c)),
+            np.sign(by),
+        )
         if moves is None:
             return None
         moved = np.flatnonzero(np.abs(moves) > _NOUGHT)
@@ -444,26 +469,6 @@ class Finder:
             for term in self.terms[other]:
                 self.found.setdefault(term, []).insert(0, shift)
         return shift
-
-    def _program(self, classes: np.ndarray, matrix: sparse.csr_matrix, c: int, a: int, by: float) -> np.ndarray | None:
-        cost = _HIDDEN_COST + self.pattern.cost[classes, a]
-        partner = self._usual_partner(classes, a)
-        if partner >= 0:
-            cost += self.pattern.cost[classes, partner]
-        size = len(classes)
-        free = ~self.pattern.fixed[classes, a]
-        highest = np.concatenate(
-            [np.where(free, _MOST_TIMES, 0), np.where(free, self.s.value[classes, a] / abs(by), 0)]
-        )
-        lowest = np.zeros(2 * size)
-        at = int(np.searchsorted(classes, c))
-        forward, backward = (at, size + at) if by > 0 else (size + at, at)
-        lowest[forward] = highest[forward] = 1.0
-        highest[backward] = 0.0
-        solved = milp(
-            np.concatenate([cost, cost]), constraints=LinearConstraint(matrix, 0, 0), bounds=Bounds(lowest, highest)
-        )
-        return solved.x[:size] - solved.x[size:] if solved.status == 0 else None
 
     def _usual_partner(self, classes: np.ndarray, a: int) -> int:
         """The sibling with the most people in these classes, -1 for the city."""
@@ -476,25 +481,27 @@ class Finder:
             return -1
         return int(siblings[self.s.value[np.ix_(classes, siblings)].sum(axis=0).argmax()])
 
-    def _cuts(self, c: int) -> list[Cut]:
-        """Ever more classes to look for shifts among: those few equations away of one period, of any, all tied ones."""
-        if c not in self.nears:
-            near, seen, edge = {c}, set(), [c]
-            starts = self.s.matrix.indptr
-            for _ in range(_NEAR):
-                equations = {e for other in edge for e, _ in self.equations_of[other]} - seen
-                seen |= equations
-                members = (self.s.matrix.indices[starts[e] : starts[e + 1]].tolist() for e in equations)
-                edge = [other for found in members for other in found if other not in near]
-                near.update(edge)
-            own = [other for other in near if self.period[other] == self.period[c]]
-            self.nears[c] = [self._cut(np.array(sorted(found))) for found in (own, near)]
+    def _tied(self, c: int) -> tuple[np.ndarray, Program]:
+        """All classes that equations tie to one, and the program over them."""
         component = int(self.s.component[c])
-        if component not in self.wholes:
-            self.wholes[component] = self._cut(np.flatnonzero(self.s.component == component))
-        return [*self.nears[c], self.wholes[component]]
+        if component not in self.tied:
+            classes = np.flatnonzero(self.s.component == component)
+            self.tied[component] = classes, Program(self._equations_among(classes))
+        return self.tied[component]
 
-    def _cut(self, classes: np.ndarray) -> Cut:
+    def _near(self, c: int, reach: int) -> tuple[np.ndarray, sparse.csr_matrix]:
+        """The classes few equations away, and the equations they stand in."""
+        near, seen, edge = {c}, set(), [c]
+        starts = self.s.matrix.indptr
+        for _ in range(reach):
+            equations = {e for other in edge for e, _ in self.equations_of[other]} - seen
+            seen |= equations
+            members = (self.s.matrix.indices[starts[e] : starts[e + 1]].tolist() for e in equations)
+            edge = [other for found in members for other in found if other not in near]
+            near.update(edge)
+        classes = np.array(sorted(near))
+        return classes, self._equations_among(classes)
+
+    def _equations_among(self, classes: np.ndarray) -> sparse.csr_matrix:
         cut = self.s.matrix[:, classes]
-        cut = cut[np.diff(cut.indptr) > 0]
-        return classes, sparse.hstack([cut, -cut], format="csr")
+        return cut[np.diff(cut.indptr) > 0]

@@ -1,0 +1,141 @@
+"""Hiding in two processes: a release falls into parts that no sum and no row ties together.
+
+The parts are dealt out by what they ask, not by the machine: equal data are hidden alike on any number of processors.
+The other process gets its share by standard input and answers by standard output. Not here: hiding itself (hiding), the
+attack (attacker).
+"""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from warehouse.disclosure.attacker import Found, attack
+from warehouse.disclosure.cells import System
+from warehouse.disclosure.hiding import give_up, protect
+from warehouse.disclosure.pattern import Moves, Pattern, Policy
+from warehouse.disclosure.witnesses import Finder
+from warehouse.errors import WarehouseError
+
+# Fewer counts in need are not worth another process.
+_WORTH_SHARING = 5000
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A system with the rows of some series only, what is hidden and public already, and programs to attack by."""
+
+    system: System
+    policy: Policy
+    hidden: np.ndarray
+    public: np.ndarray
+    programs: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a share: rows hidden and bounds withheld, the room left, the tables, what was waived, the attack."""
+
+    row: np.ndarray
+    side: np.ndarray
+    room: np.ndarray
+    tables: list[Moves]
+    waived: int
+    found: Found
+
+
+def protect_and_attack(
+    s: System, policy: Policy, hidden: np.ndarray, public: np.ndarray, programs: int
+) -> tuple[Pattern, Found]:
+    """Hide until the attack finds nothing, with at most so many linear programs for each share."""
+    pattern = Pattern(s, policy, hidden, public)
+    first, *others = [_Share(share, policy, hidden, public, programs) for share in _dealt(s, pattern.room > 0)]
+    with _elsewhere(others) as answers:
+        done = [_protect_share(first), *answers]
+    for part in done:
+        pattern.adopt(part.row, part.side, part.tables)
+    pattern.room = np.maximum.reduce([part.room for part in done])
+    pattern.waived = sum(part.waived for part in done)
+    found = [part.found for part in done]
+    narrow = np.logical_or.reduce([one.narrow for one in found])
+    return pattern, Found(narrow, sum(one.unproven for one in found), sum(one.programs for one in found))
+
+
+def _dealt(s: System, in_need: np.ndarray) -> list[System]:
+    """The system, or two with the rows of about half the counts in need each, where there are many."""
+    if in_need.sum() < _WORTH_SHARING:
+        return [s]
+    series = _independent(s)
+    needs = np.zeros(series.max() + 1, dtype=int)
+    np.add.at(needs, series[s.term_series], in_need.sum(axis=1)[s.term_class])
+    is_second, load = np.zeros(len(needs), dtype=bool), [0, 0]
+    for part in np.argsort(-needs, kind="stable").tolist():
+        is_second[part] = load[1] < load[0]
+        load[int(is_second[part])] += needs[part]
+    return [replace(s, row=np.where((is_second[series] == side)[:, None], s.row, -1)) for side in (False, True)]
+
+
+def _independent(s: System) -> np.ndarray:
+    """For each series the number of its part: series that equations or rows hidden together tie to one another."""
+    groups = sparse.csr_matrix(
+        (np.ones(len(s.term_series)), (s.component[s.term_class], s.group[s.term_series])),
+        shape=(int(s.component.max()) + 1, int(s.group.max()) + 1),
+    )
+    joined = connected_components(sparse.bmat([[None, groups], [groups.T, None]], format="csr"), directed=False)[1]
+    return joined[groups.shape[0] + s.group]
+
+
+def _protect_share(share: _Share) -> Done:
+    """Hide until the attack finds nothing; what it finds costs all that is tied to it, ever wider."""
+    pattern = Pattern(share.system, share.policy, share.hidden, share.public)
+    finder = Finder(pattern)
+    for reach in count(1):
+        protect(pattern, finder)
+        found = attack(pattern.s, pattern.shown(), pattern.room, pattern.tables, share.programs)
+        if not found.narrow.any():
+            break
+        give_up(pattern, found.narrow, reach)
+    return Done(pattern.row, pattern.side, pattern.room, pattern.tables, pattern.waived, found)
+
+
+@contextmanager
+def _elsewhere(shares: list[_Share]) -> Iterator[Iterator[Done]]:
+    """What comes of the shares, each in a process of its own, which ends with this one."""
+    program = [sys.executable, "-c", f"from {__name__} import _answer; _answer()"]
+    running = [subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in shares]
+    try:
+        for process, share in zip(running, shares, strict=True):
+            # Whoever stopped reading says why below.
+            with suppress(BrokenPipeError), process.stdin:
+                pickle.dump(share, process.stdin)
+        yield map(_await, running)
+    finally:
+        for process in running:
+            process.kill()
+            process.stdout.close()
+            process.wait()
+
+
+def _await(process: subprocess.Popen) -> Done:
+    try:
+        return pickle.load(process.stdout)
+    except (EOFError, pickle.UnpicklingError) as error:
+        code = process.wait()
+        raise WarehouseError(
+            "HIDING_STOPPED",
+            f"proses kedua yang menyembunyikan sel kecil berhenti dengan kode {code}; tidak ada yang dirilis.",
+            f"the second process that hides small cells ended with code {code}; nothing was released.",
+            "Pesannya ada di log. Kode -9: memori habis; kosongkan memori, lalu rilis lagi.",
+            "What it said is in the log. Code -9: memory ran out; free some, then release again.",
+        ) from error
+
+
+def _answer() -> None:
+    pickle.dump(_protect_share(pickle.load(sys.stdin.buffer)), sys.stdout.buffer)
