@@ -6,6 +6,8 @@ facts (micro), output formats (cli).
 
 from pathlib import Path
 
+import duckdb
+
 from warehouse import duck
 from warehouse.errors import ReleaseError
 from warehouse.mart import literal
@@ -38,14 +40,26 @@ def marts_file(s: Settings, release_id: str | None = None) -> Path:
 
 
 def query(s: Settings, sql: str, release_id: str | None = None) -> Answer:
-    """Column names and rows of one SELECT on a release."""
-    marts = marts_file(s, release_id)
+    """Column names and rows of one SELECT on a release; raises ReleaseError RELEASE_UNREADABLE for a damaged file."""
+    files = {"marts": marts_file(s, release_id), "ops": s.ops_file}
     with duck.connect(s) as connection:
-        connection.execute(f"ATTACH {literal(str(marts))} AS marts (READ_ONLY)")
-        path = ["marts.main"]
-        if s.ops_file.exists():
-            connection.execute(f"ATTACH {literal(str(s.ops_file))} AS ops (READ_ONLY)")
-            path.append("ops.main")
-        connection.execute(f"SET search_path = '{','.join(path)}'")
+        there = [name for name, file in files.items() if name == "marts" or file.exists()]
+        for name in there:
+            _attach(connection, name, files[name])
+        connection.execute(f"SET search_path = '{','.join(f'{name}.main' for name in there)}'")
         lock(connection)
         return select(connection, sql)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
+    try:
+        connection.execute(f"ATTACH {literal(str(file))} AS {name} (READ_ONLY)")
+    except duckdb.Error as error:
+        where = f"{file.parent.name}/{file.name}"
+        raise ReleaseError(
+            "RELEASE_UNREADABLE",
+            f"Berkas {where} rusak atau tidak boleh dibaca ({type(error).__name__}).",
+            f"The file {where} is damaged or may not be read ({type(error).__name__}).",
+            "Baca rilis lain dengan --release, atau minta teknisi data merilis lagi.",
+            "Read another release with --release, or ask the data engineer to release again.",
+        ) from None

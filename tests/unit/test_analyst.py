@@ -31,6 +31,18 @@ def test_an_older_release_can_be_asked(s):
     assert analyst.query(s, "SELECT n FROM cells", "20260101T000000Z-00000001")[1] == [(1,)]
 
 
+@pytest.mark.parametrize("damage", [b"no database", b"", None])
+@pytest.mark.parametrize("name", ["marts", "ops"])
+def test_a_damaged_file_is_named_and_not_mended(s, name, damage):
+    file = s.current.resolve() / "marts.duckdb" if name == "marts" else s.ops_file
+    whole = file.read_bytes()
+    damaged = whole[: len(whole) // 2] if damage is None else damage
+    file.write_bytes(damaged)
+    with pytest.raises(ReleaseError, match=rf"RELEASE_UNREADABLE.*{file.parent.name}/{file.name}.*--release"):
+        analyst.query(s, "SELECT n FROM cells")
+    assert file.read_bytes() == damaged
+
+
 @pytest.mark.parametrize(
     "statement",
     [
