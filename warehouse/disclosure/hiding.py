@@ -36,10 +36,10 @@ def protect(pattern: Pattern, finder: Finder) -> None:
         order = np.lexsort((found[:, 1], found[:, 0], -often[found[:, 0]]))
         cells += [(c, a, float(pattern.room[c, a])) for c, a in found[order].tolist()]
     _serve_all(pattern, finder, cells)
-    waiting = _hidden_by_rows(pattern)
+    waiting, implied = _hidden_by_rows(pattern), _implied_nobody(pattern)
     while waiting:
         pattern.fresh.clear()
-        _serve_all(pattern, finder, [(c, a, 1.0) for c, a in waiting if not _is_implied_nobody(pattern, c, a)])
+        _serve_all(pattern, finder, [(c, a, 1.0) for c, a in waiting if not implied[c, a]])
         waiting = sorted(pattern.fresh)
 
 
@@ -51,13 +51,9 @@ def _serve_all(pattern: Pattern, finder: Finder, cells: Sequence[tuple[int, int,
     """
     level = pattern.s.areas.level
     for spared in range(len(LEVELS), -1, -1):
-        cells = [cell for cell in cells if not _serve(pattern, partial(finder.find, spared=spared), *cell)]
-        may = [spared <= level[a] for _, a, _ in cells]
-        cells = [
-            cell
-            for cell, may_move in zip(cells, may, strict=True)
-            if not (may_move and _serve(pattern, partial(finder.free, spared=spared), *cell))
-        ]
+        find, free = (partial(search, spared=spared) for search in (finder.find, finder.free))
+        cells = [cell for cell in cells if not _serve(pattern, find, *cell)]
+        cells = [cell for cell in cells if spared > level[cell[1]] or not _serve(pattern, free, *cell)]
 
 
 def _serve(
@@ -107,16 +103,15 @@ def _lies_in(s: System, area: int, head: int) -> bool:
     return area == head
 
 
-def _is_implied_nobody(pattern: Pattern, c: int, a: int) -> bool:
-    """Whether a shown nobody among more people, in the area above or a total over categories, implies this one."""
+def _implied_nobody(pattern: Pattern) -> np.ndarray:
+    """Where a shown nobody among more people, in the area above or a total of categories, implies one."""
     s = pattern.s
-    if s.value[c, a]:
-        return False
-    parent = s.areas.parent[a]
-    if parent >= 0 and s.line_holds[c, parent] and not s.value[c, parent] and not pattern.room[c, parent]:
-        return True
-    totals = s.totals[s.equation_of_part[s.parts == c]]
-    return bool((s.is_there[totals, a] & (s.value[totals, a] == 0) & (pattern.room[totals, a] == 0)).any())
+    nobody = (s.value == 0) & (pattern.room == 0)
+    implied = np.zeros_like(nobody)
+    for a, parts in s.areas.families:
+        implied[:, parts] |= (nobody & s.line_holds)[:, a][:, None]
+    np.logical_or.at(implied, s.parts, (nobody & s.is_there)[s.totals][s.equation_of_part])
+    return implied & (s.value == 0)
 
 
 def _hidden_by_rows(pattern: Pattern) -> list[tuple[int, int]]:

@@ -69,16 +69,19 @@ def protect_and_attack(
 
 
 def _dealt(s: System, in_need: np.ndarray) -> list[System]:
-    """The system, or two with the rows of about half the counts in need each, where there are many."""
+    """The system, or two with about half the work each where many counts are in need."""
     if in_need.sum() < _WORTH_SHARING:
         return [s]
     series = _independent(s)
-    needs = np.zeros(series.max() + 1, dtype=int)
-    np.add.at(needs, series[s.term_series], in_need.sum(axis=1)[s.term_class])
-    is_second, load = np.zeros(len(needs), dtype=bool), [0, 0]
-    for part in np.argsort(-needs, kind="stable").tolist():
+    part_of_class = np.zeros(len(s.value), dtype=int)
+    part_of_class[s.term_class] = series[s.term_series]
+    # What a part takes grows with its counts in need, and with how many different ones they are.
+    counts = (in_need.sum(axis=1), in_need.any(axis=1))
+    work = np.prod([np.bincount(part_of_class, count, minlength=series.max() + 1) for count in counts], axis=0)
+    is_second, load = np.zeros(len(work), dtype=bool), [0, 0]
+    for part in np.argsort(-work, kind="stable").tolist():
         is_second[part] = load[1] < load[0]
-        load[int(is_second[part])] += needs[part]
+        load[int(is_second[part])] += work[part]
     return [replace(s, row=np.where((is_second[series] == side)[:, None], s.row, -1)) for side in (False, True)]
 
 

@@ -31,8 +31,8 @@ _SHIFTS_PACKED = 24
 _PLACES_ASKED = 3
 _PLACES_BESIDE = 4
 _NEIGHBOURS_TRIED = 4
-# Programs over several areas that find nothing, for the same count of all periods, before no more are tried.
-_FAILURES = 2
+# Programs over several areas that may find nothing, for the same count of all periods.
+_FAILURES = 1
 # What a program gains by moving another cell that waits for its table.
 _WELCOME = 5.0
 # Equations away that a shift is looked for first: three axes of categories.
