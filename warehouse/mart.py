@@ -279,10 +279,14 @@ def _column(column: dict[str, Any]) -> MartColumn:
         role=_role(column, kind),
         description=(column.get("description") or "").strip(),
         total=meta.get("total"),
-        asked=tuple(meta.get("asked", ())),
+        asked=_listed(meta.get("asked", [])),
         is_together=bool(meta.get("together")),
         quasi_identifier=_quasi_identifier(column["name"], meta),
     )
+
+
+def _listed(given: str | list[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _mart(node: dict[str, Any]) -> Mart:

@@ -44,13 +44,13 @@ denominators and quality, whose counts are few, are left out. Hidden in one go w
 
 | | |
 |---|---:|
-| processor seconds | {processor:.0f} |
+| seconds on the clock, two processes on 2 cores | {wall:.0f} |
 | of these reading the sums | {read:.0f} |
-| finding what else to hide | {protect:.0f} |
-| the attack, and reading and writing the tables | {rest:.0f} |
-| seconds on the clock, 2 cores, machine shared | {wall:.0f} |
-| processor seconds over the {seconds} asked for | {ratio:.1f} |
-| peak memory, GB | {peak_gb:.1f} |
+| finding what else to hide, and the attack | {protect_and_attack:.0f} |
+| reading and writing the tables | {rest:.0f} |
+| seconds on the clock over the {seconds} asked for | {ratio:.1f} |
+| processor seconds of both processes | {processor:.0f} |
+| peak memory of the first and the second process, GB | {peak_gb:.1f} and {second_gb:.1f} |
 | cells narrower than they may be | 0 |
 | cells no witness and no linear program settled | {unproven} |
 | cells given up, with everything tied to them hidden | {waived} |
@@ -111,21 +111,23 @@ found = {}
 def timed(name):
     step = getattr(disclosure, name)
     def run(*given):
-        began = time.process_time()
+        began = time.monotonic()
         try:
             return step(*given)
         finally:
-            found[name] = found.get(name, 0.0) + time.process_time() - began
+            found[name] = found.get(name, 0.0) + time.monotonic() - began
     return run
-for name in ("read", "protect"):
+for name in ("read", "protect_and_attack"):
     setattr(disclosure, name, timed(name))
 catalogue = disclosure_city.catalogue(settings.home)
 policy = Policy(settings.disclosure_threshold, settings.disclosure_small_base)
 connection = content.reading_build(settings)
-wall, processor = time.monotonic(), time.process_time()
+wall = time.monotonic()
 _, about = content.suppress_marts(connection, catalogue, policy, settings.disclosure_attack_programs, {})
-found |= {"wall": time.monotonic() - wall, "processor": time.process_time() - processor}
-found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+found["wall"] = time.monotonic() - wall
+mine, second = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+found["processor"] = sum(used.ru_utime + used.ru_stime for used in (mine, second))
+found |= {"peak_gb": mine.ru_maxrss / 1e6, "second_gb": second.ru_maxrss / 1e6}
 for mart in catalogue.marts:
     path = settings.home / f"{mart.name}.parquet"
     connection.execute(f"COPY {content.suppressed(mart.name)} TO '{path}' (FORMAT parquet)")
@@ -201,13 +203,16 @@ def test_the_whole_city_is_hidden_and_nothing_can_be_worked_out(city, hidden_cit
     with duckdb.connect(city.build_file, read_only=True) as connection:
         text = _WHOLE.format(
             **_size(connection),
-            **{name: found[name] for name in ("processor", "read", "protect", "wall", "peak_gb")},
-            rest=found["processor"] - found["read"] - found["protect"],
+            **{
+                name: found[name]
+                for name in ("processor", "read", "protect_and_attack", "wall", "peak_gb", "second_gb")
+            },
+            rest=found["wall"] - found["read"] - found["protect_and_attack"],
             rows=sum(sum(row[2:7]) for row in rows),
             threshold=city.disclosure_threshold,
             small_base=city.disclosure_small_base,
             seconds=_SECONDS,
-            ratio=found["processor"] / _SECONDS,
+            ratio=found["wall"] / _SECONDS,
             unproven=found["attack"]["cells_unproven"],
             waived=found["attack"]["cells_waived"],
             programs=found["attack"]["programs"],

@@ -13,8 +13,8 @@ import pytest
 
 from tests.sandbox_home import NOW, TONIGHT
 from warehouse import build, keys, linkage
-from warehouse.ledger import open_ledger
 from warehouse.mart import literal
+from warehouse.night import open_ledger
 from warehouse.settings import PROJECT_DIR, Settings
 
 pytestmark = pytest.mark.spark

@@ -21,7 +21,7 @@ from warehouse.disclosure.programs import Program
 # Moving a hidden count costs next to nothing: it keeps shifts short.
 _HIDDEN_COST = 1e-3
 # Programs for a cheaper shift where one is known that does, for all periods of a class together; and at most for a
-# class where none does.
+# class where none does, at each number of levels spared.
 _SHIFTS_TRIED = 1
 _SHIFTS_OF_CLASS = 8
 # Shifts tried by themselves, newest first; and put together where none does by itself.
@@ -31,11 +31,11 @@ _SHIFTS_PACKED = 24
 _PLACES_ASKED = 3
 _PLACES_BESIDE = 4
 _NEIGHBOURS_TRIED = 4
-# Programs over several areas that may find nothing, for the same count of all periods.
+# Programs over several areas that may find nothing for the same count of all periods, while headlines are spared.
 _FAILURES = 1
 # What a program gains by moving another cell that waits for its table.
 _WELCOME = 5.0
-# Equations away that a shift is looked for first: three axes of categories.
+# Equations away whose classes a program over several areas takes in, the fewer first.
 _NEAR = (2, 3)
 _NOUGHT = 1e-7
 _MOST_TIMES = 1e9
@@ -221,7 +221,9 @@ class Finder:
         """Two tables from linear programs over the areas around: slow, but not bound to one shift in all of them."""
         self.spared = spared
         kind = self.terms[c][0], int(self.s.areas.level[a]), spared
-        if self.failed[kind] >= _FAILURES or not any(self._can_be_met(c, chain) for chain in self._chains(a)):
+        if (spared and self.failed[kind] >= _FAILURES) or not any(
+            self._can_be_met(c, chain) for chain in self._chains(a)
+        ):
             return None
         held = min(float(self.s.value[c, a]), amount)
         areas = self._around(c, a)
