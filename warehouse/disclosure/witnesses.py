@@ -26,7 +26,7 @@ _SHIFTS_TRIED = 1
 _SHIFTS_OF_CLASS = 8
 # Shifts tried by themselves, newest first; and put together where none does by itself.
 _SHIFTS_KEPT = 4
-_SHIFTS_PACKED = 24
+_SHIFTS_PACKED = 8
 # Areas beside, those with the most people: asked for a shift of their own, taken into a program, tried as partner.
 _PLACES_ASKED = 3
 _PLACES_BESIDE = 4
