@@ -66,9 +66,10 @@ def read_seeds(spark: SparkSession, project: Path, manifest) -> None:
 
 def write_relations(spark: SparkSession, output: Path) -> None:
     for schema in WANTED:
-        for table in spark.catalog.listTables(schema):
-            rows = spark.table(f"{schema}.{table.name}").coalesce(1)
-            rows.write.parquet(str(output / "relations" / schema / table.name))
+        # The catalogue's own listTables fails on views that dbt made.
+        for (name,) in spark.sql(f"show tables in {schema}").select("tableName").collect():
+            rows = spark.table(f"{schema}.{name}").coalesce(1)
+            rows.write.parquet(str(output / "relations" / schema / name))
 
 
 def main(inputs: Path, output: Path, project: Path, as_of: str) -> None:

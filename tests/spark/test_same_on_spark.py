@@ -91,7 +91,8 @@ def test_every_relation_is_the_same_on_both_engines(built: tuple[duckdb.DuckDBPy
     con, folder = built
     names = relations(con, COMPARED)
     assert {("marts", "stunting_by_area_month"), ("marts", "coverage_by_area_month_wide")} <= set(names)
-    assert not [name for schema, name in names if is_empty(con, f'{schema}."{name}"')], "nothing to compare"
+    empty = {name for schema, name in names if is_empty(con, f'{schema}."{name}"')}
+    assert empty <= {"ops_mart_rules", "ops_releases"}, "nothing to compare; only releases are not made here"
     differ = {
         name: rows_that_differ(con, f'{schema}."{name}"', f"read_parquet('{folder}/{schema}/{name}/*.parquet')")
         for schema, name in names
