@@ -378,7 +378,7 @@ def test_two_processes_hide_what_each_would_of_its_part_alone(monkeypatch):
     assert both.narrow() == 0
 
 
-def test_a_second_process_that_dies_says_so_and_nothing_is_published(monkeypatch):
+def test_a_process_that_dies_says_so_and_nothing_is_published(monkeypatch):
     monkeypatch.setattr(shares, "_WORTH_SHARING", 1)
     monkeypatch.setattr(shares.sys, "executable", "false")
     with pytest.raises(WarehouseError, match=r"HIDING_STOPPED.*code 1"):

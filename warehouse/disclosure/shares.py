@@ -1,15 +1,15 @@
 """Hiding in two processes: a release falls into parts that no sum and no row ties together.
 
 The parts are dealt out by what they ask, not by the machine: equal data are hidden alike on any number of processors.
-The other process gets its share by standard input and answers by standard output. Not here: hiding itself (hiding), the
+Each gets its share by standard input and answers by standard output. Not here: hiding itself (hiding), the
 attack (attacker).
 """
 
+import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -56,9 +56,8 @@ def protect_and_attack(
 ) -> tuple[Pattern, Found]:
     """Hide until the attack finds nothing, with at most so many linear programs for each share."""
     pattern = Pattern(s, policy, hidden, public)
-    first, *others = [_Share(share, policy, hidden, public, programs) for share in _dealt(s, pattern.room > 0)]
-    with _elsewhere(others) as answers:
-        done = [_protect_share(first), *answers]
+    shares = [_Share(share, policy, hidden, public, programs) for share in _dealt(s, pattern.room > 0)]
+    done = [_protect_share(*shares)] if len(shares) == 1 else _protect_elsewhere(shares)
     for part in done:
         pattern.adopt(part.row, part.side, part.tables)
     pattern.room = np.maximum.reduce([part.room for part in done])
@@ -108,17 +107,18 @@ def _protect_share(share: _Share) -> Done:
     return Done(pattern.row, pattern.side, pattern.room, pattern.tables, pattern.waived, found)
 
 
-@contextmanager
-def _elsewhere(shares: list[_Share]) -> Iterator[Iterator[Done]]:
+def _protect_elsewhere(shares: list[_Share]) -> list[Done]:
     """What comes of the shares, each in a process of its own, which ends with this one."""
     program = [sys.executable, "-c", f"from {__name__} import _answer; _answer()"]
-    running = [subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in shares]
+    # A core each: threads of linear algebra would take the other's.
+    env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    running = [subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) for _ in shares]
     try:
         for process, share in zip(running, shares, strict=True):
             # Whoever stopped reading says why below.
             with suppress(BrokenPipeError), process.stdin:
                 pickle.dump(share, process.stdin)
-        yield map(_await, running)
+        return [_await(process) for process in running]
     finally:
         for process in running:
             process.kill()
@@ -133,8 +133,8 @@ def _await(process: subprocess.Popen) -> Done:
         code = process.wait()
         raise WarehouseError(
             "HIDING_STOPPED",
-            f"proses kedua yang menyembunyikan sel kecil berhenti dengan kode {code}; tidak ada yang dirilis.",
-            f"the second process that hides small cells ended with code {code}; nothing was released.",
+            f"proses yang menyembunyikan sel kecil berhenti dengan kode {code}; tidak ada yang dirilis.",
+            f"a process that hides small cells ended with code {code}; nothing was released.",
             "Pesannya ada di log. Kode -9: memori habis; kosongkan memori, lalu rilis lagi.",
             "What it said is in the log. Code -9: memory ran out; free some, then release again.",
         ) from error
