@@ -329,7 +329,7 @@ def test_a_mart_without_numerators_is_judged_by_its_counts():
     assert con.execute("FROM target ORDER BY 1").fetchall() == [("a", None, None), ("b", 9, 0.1)]
 
 
-def two_months(**more) -> dict[Mart, list[dict]]:
+def two_months() -> tuple[Mart, list[dict]]:
     """Desil 05 small in some kelurahan of two months that no sum ties together; desil 05 is asked for."""
     asked = column("desil", "varchar", "key", asked=("05",))
     rows = []
@@ -341,12 +341,12 @@ def two_months(**more) -> dict[Mart, list[dict]]:
             for desil, highest in (("01", 90), ("05", 8), ("06", 60), ("07", 80)):
                 base = int(draw.integers(highest, 3 * highest))
                 leaves[code, desil] = int(draw.integers(1, highest)), base
-        rows += summed(leaves, "all", period_start=month, **more)
-    return {mart(asked): rows}
+        rows += summed(leaves, "all", period_start=month)
+    return mart(asked), rows
 
 
 def test_a_witness_spares_the_headlines_it_is_told_to():
-    made = Published(two_months()).made
+    made = run(*two_months()).made
     s = made.system
     pattern = Pattern(s, POLICY, np.zeros(s.row.shape, dtype=bool), np.zeros(s.value.shape, dtype=bool))
     finder = Finder(pattern)
@@ -366,7 +366,7 @@ def test_two_processes_hide_what_each_would_of_its_part_alone(monkeypatch):
         places = np.argwhere(made.pattern.row).tolist()
         return {(s.keys[i]["period_start"], s.keys[i]["desil"], s.areas.codes[a]) for i, a in places}
 
-    ((shape, rows),) = two_months().items()
+    shape, rows = two_months()
     # A part without any number.
     rows.append(rows[0] | {"measure": "zz_not_counted", "numerator": None, "denominator": None})
     months = {row["period_start"] for row in rows}
@@ -382,7 +382,7 @@ def test_a_process_that_dies_says_so_and_nothing_is_published(monkeypatch):
     monkeypatch.setattr(shares, "_WORTH_SHARING", 1)
     monkeypatch.setattr(shares.sys, "executable", "false")
     with pytest.raises(WarehouseError, match=r"HIDING_STOPPED.*code 1"):
-        Published(two_months())
+        run(*two_months())
 
 
 def test_the_attack_finds_a_number_that_was_left_standing():

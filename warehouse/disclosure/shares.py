@@ -1,7 +1,7 @@
 """Hiding in two processes: a release falls into parts that no sum and no row ties together.
 
 The parts are dealt out by what they ask, not by the machine: equal data are hidden alike on any number of processors.
-Each gets its share by standard input and answers by standard output. Not here: hiding itself (hiding), the
+Each process gets its share by standard input and answers by standard output. Not here: hiding itself (hiding), the
 attack (attacker).
 """
 
@@ -40,7 +40,7 @@ class _Share:
 
 
 @dataclass(frozen=True)
-class Done:
+class _Done:
     """What came of a share: rows hidden and bounds withheld, the room left, the tables, what was waived, the attack."""
 
     row: np.ndarray
@@ -94,7 +94,7 @@ def _independent(s: System) -> np.ndarray:
     return joined[groups.shape[0] + s.group]
 
 
-def _protect_share(share: _Share) -> Done:
+def _protect_share(share: _Share) -> _Done:
     """Hide until the attack finds nothing; what it finds costs all that is tied to it, ever wider."""
     pattern = Pattern(share.system, share.policy, share.hidden, share.public)
     finder = Finder(pattern)
@@ -104,10 +104,10 @@ def _protect_share(share: _Share) -> Done:
         if not found.narrow.any():
             break
         give_up(pattern, found.narrow, reach)
-    return Done(pattern.row, pattern.side, pattern.room, pattern.tables, pattern.waived, found)
+    return _Done(pattern.row, pattern.side, pattern.room, pattern.tables, pattern.waived, found)
 
 
-def _protect_elsewhere(shares: list[_Share]) -> list[Done]:
+def _protect_elsewhere(shares: list[_Share]) -> list[_Done]:
     """What comes of the shares, each in a process of its own, which ends with this one."""
     program = [sys.executable, "-c", f"from {__name__} import _answer; _answer()"]
     # A core each: threads of linear algebra would take the other's.
@@ -126,7 +126,7 @@ def _protect_elsewhere(shares: list[_Share]) -> list[Done]:
             process.wait()
 
 
-def _await(process: subprocess.Popen) -> Done:
+def _await(process: subprocess.Popen) -> _Done:
     try:
         return pickle.load(process.stdout)
     except (EOFError, pickle.UnpicklingError) as error:
