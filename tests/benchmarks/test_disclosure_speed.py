@@ -44,13 +44,13 @@ denominators and quality, whose counts are few, are left out. Hidden in one go w
 
 | | |
 |---|---:|
-| seconds on the clock, two processes on 2 cores | {wall:.0f} |
+| seconds on the clock, two processes at a time on 2 cores | {wall:.0f} |
 | of these reading the sums | {read:.0f} |
 | finding what else to hide, and the attack | {protect_and_attack:.0f} |
 | reading and writing the tables | {rest:.0f} |
 | seconds on the clock over the {seconds} asked for | {ratio:.1f} |
 | processor seconds of all processes | {processor:.0f} |
-| peak memory of the release and of the larger share, GB | {peak_gb:.1f} and {second_gb:.1f} |
+| peak memory of the release and of the largest share, GB | {peak_gb:.1f} and {second_gb:.1f} |
 | cells narrower than they may be | 0 |
 | cells no witness and no linear program settled | {unproven} |
 | cells given up, with everything tied to them hidden | {waived} |

@@ -371,7 +371,7 @@ def test_two_processes_hide_what_each_would_of_its_part_alone(monkeypatch):
     rows.append(rows[0] | {"measure": "zz_not_counted", "numerator": None, "denominator": None})
     months = {row["period_start"] for row in rows}
     alone = [hidden(run(shape, [row for row in rows if row["period_start"] == month]).made) for month in months]
-    monkeypatch.setattr(shares, "_WORTH_SHARING", 1)
+    monkeypatch.setattr(shares, "_WORTH_A_PROCESS", 1)
     both = run(shape, rows)
     assert all(alone)
     assert hidden(both.made) == set.union(*alone)
@@ -379,7 +379,7 @@ def test_two_processes_hide_what_each_would_of_its_part_alone(monkeypatch):
 
 
 def test_a_process_that_dies_says_so_and_nothing_is_published(monkeypatch):
-    monkeypatch.setattr(shares, "_WORTH_SHARING", 1)
+    monkeypatch.setattr(shares, "_WORTH_A_PROCESS", 1)
     monkeypatch.setattr(shares.sys, "executable", "false")
     with pytest.raises(WarehouseError, match=r"HIDING_STOPPED.*code 1"):
         run(*two_months())

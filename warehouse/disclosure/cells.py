@@ -13,7 +13,7 @@ Not here: which cells are hidden (hiding), what can be computed from the rest (a
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import duckdb
@@ -108,6 +108,34 @@ class System:
     @property
     def equation_of_part(self) -> np.ndarray:
         return np.repeat(np.arange(len(self.totals)), np.diff([*self.part_start, len(self.parts)]))
+
+    def cut(self, chosen: np.ndarray) -> tuple["System", np.ndarray]:
+        """The system of some series that no equation ties to the others, and the classes it has of this one."""
+        of_term = np.isin(self.term_series, chosen)
+        classes = np.unique(self.term_class[of_term])
+        has_equation = np.isin(self.totals, classes)
+        sizes = np.diff([*self.part_start, len(self.parts)])[has_equation]
+        place = np.full(len(self.value) + 1, -1)
+        place[classes] = np.arange(len(classes))
+        by_series = ("cost", "is_headline", "row", "numerator", "denominator", "unknown", "low", "high")
+        cut = replace(
+            self,
+            keys=[self.keys[i] for i in chosen],
+            group=np.unique(self.group[chosen], return_inverse=True)[1],
+            term_series=np.searchsorted(chosen, self.term_series[of_term]),
+            term_class=place[self.term_class[of_term]],
+            term_is_side=self.term_is_side[of_term],
+            term_is_printed=self.term_is_printed[of_term],
+            class_of={kind: place[found[chosen]] for kind, found in self.class_of.items()},
+            value=self.value[classes],
+            is_there=self.is_there[classes],
+            totals=place[self.totals[has_equation]],
+            part_start=np.cumsum([0, *sizes], dtype=int)[:-1],
+            parts=place[self.parts[has_equation[self.equation_of_part]]],
+            line_holds=self.line_holds[classes],
+            **{name: getattr(self, name)[chosen] for name in by_series},
+        )
+        return cut, classes
 
     @cached_property
     def matrix(self) -> sparse.csr_matrix:

@@ -4,7 +4,7 @@ Here: what has to be hidden for its own numbers, and hiding a row with all that 
 rows are hidden and why (hiding, witnesses).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,21 @@ class Policy:
 
     threshold: int
     small_base: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a pattern is for some of the series, and the classes these print; tables in the numbers of the whole."""
+
+    series: np.ndarray
+    classes: np.ndarray
+    row: np.ndarray
+    side: np.ndarray
+    room: np.ndarray
+    up: np.ndarray
+    down: np.ndarray
+    tables: list[Moves]
+    waived: int
 
 
 class Pattern:
@@ -131,13 +146,15 @@ class Pattern:
                     if not is_side:
                         self.fresh.add((int(c), area))
 
-    def adopt(self, row: np.ndarray, side: np.ndarray, tables: Iterable[Moves]) -> None:
-        """Take over what was hidden elsewhere, with its tables."""
-        self.row |= row
-        self.side |= side
+    def adopt(self, parts: Sequence[Part]) -> None:
+        """Take over what was hidden elsewhere."""
+        for part in parts:
+            self.row[part.series], self.side[part.series] = part.row, part.side
+            self.room[part.classes], self.up[part.classes], self.down[part.classes] = part.room, part.up, part.down
+        self.tables = [table for part in parts for table in part.tables]
+        self.waived = sum(part.waived for part in parts)
         self.visible, self.cost = self._standing()
         self.headline = self._headlines()
-        self.keep(tables)
 
     def keep(self, tables: Iterable[Moves]) -> None:
         """Hide what the tables move and remember how far."""

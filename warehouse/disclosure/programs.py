@@ -25,6 +25,8 @@ class Program:
         self.solver = highspy.Highs()
         self.solver.silent()
         self.solver.setOptionValue("threads", 1)
+        # Making such a program smaller first takes longer than solving it.
+        self.solver.setOptionValue("presolve", "off")
         self.solver.passModel(program)
         self.places = np.arange(2 * self.size, dtype=np.int32)
 

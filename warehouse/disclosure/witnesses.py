@@ -100,7 +100,7 @@ def _times(value: np.ndarray, by: np.ndarray) -> np.ndarray:
     falls = by < 0
     if not falls.any():
         return np.full(value.shape[1], _MOST_TIMES)
-    return (value[falls] / -by[falls, None]).min(axis=0).clip(0.0, _MOST_TIMES)
+    return np.maximum(np.minimum((value[falls] / -by[falls, None]).min(axis=0), _MOST_TIMES), 0.0)
 
 
 class Finder:
@@ -162,7 +162,7 @@ class Finder:
                     continue
                 found = self._witness([shift], c, chain, amount)
                 if found is None and best is None:
-                    found = self._witness(self.shifts[c][:_SHIFTS_PACKED], c, chain, amount)
+                    found = self._packed(c, chain, amount)
                 best = min((w for w in (best, found) if w is not None), key=lambda w: w.cost, default=None)
                 if best is not None:
                     break
@@ -293,7 +293,13 @@ class Finder:
                 known.insert(0, shift)
                 if best.cost <= 0:
                     return best
-        return best or self._witness(known[:_SHIFTS_PACKED], c, chain, amount)
+        return best or self._packed(c, chain, amount)
+
+    def _packed(self, c: int, chain: list[int], amount: float) -> Witness | None:
+        """Several of the newest shifts together; they hardly ever meet in a chain whose top's headlines must stand."""
+        if len(chain) > 1 and self.spared > self.s.areas.level[chain[-1]]:
+            return None
+        return self._witness(self.shifts[c][:_SHIFTS_PACKED], c, chain, amount)
 
     def _chains(self, a: int) -> Iterator[list[int]]:
         """The area by itself; where its neighbours cannot make up for it, with those above it."""
