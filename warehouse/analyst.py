@@ -11,7 +11,7 @@ import duckdb
 from warehouse import duck
 from warehouse.errors import ReleaseError
 from warehouse.mart import literal
-from warehouse.query import Answer, lock, select
+from warehouse.query import Answer, lock, select, unreadable
 from warehouse.settings import Settings
 
 
@@ -55,11 +55,4 @@ def _attach(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> Non
     try:
         connection.execute(f"ATTACH {literal(str(file))} AS {name} (READ_ONLY)")
     except duckdb.Error as error:
-        where = f"{file.parent.name}/{file.name}"
-        raise ReleaseError(
-            "RELEASE_UNREADABLE",
-            f"Berkas {where} rusak atau tidak boleh dibaca ({type(error).__name__}).",
-            f"The file {where} is damaged or may not be read ({type(error).__name__}).",
-            "Baca rilis lain dengan --release, atau minta teknisi data merilis lagi.",
-            "Read another release with --release, or ask the data engineer to release again.",
-        ) from None
+        raise unreadable([file], error) from None

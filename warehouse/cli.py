@@ -589,6 +589,24 @@ def review_open(
     show({key: opening[key] for key in ("opening_id", "person", "expires_at")}, False, "opening")
 
 
+@review_app.command("person")
+def review_person(person_key: str, as_json: Json = False) -> None:
+    """The records that are one person by the last linking: keys, methods and weights, nothing of anybody."""
+    from warehouse import linkage
+
+    show(linkage.person(get_settings(), person_key), as_json, "records")
+
+
+@review_app.command("ask")
+def review_ask(record_key: str, other_record_key: str, by: By, reason: Reason, as_json: Json = False) -> None:
+    """Put two records into the queue that nothing put there, linked or not: to look, and to decide anew."""
+    from warehouse import linkage
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    show({"pair_id": linkage.ask(s, open_ledger(s), record_key, other_record_key, reason, by)}, as_json, "review")
+
+
 @review_app.command("show")
 def review_show(pair_id: str, by: By) -> None:
     """Both records of a pair in clear, on a terminal only: not into a file, not into a pipe."""

@@ -11,7 +11,7 @@ from warehouse import duck, keys
 from warehouse import purpose as purposes
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
-from warehouse.query import Answer, lock, select
+from warehouse.query import Answer, lock, select, unreadable
 from warehouse.release.pseudonymised import attach_micro
 from warehouse.release.state import MICRO_FILE, current_id
 from warehouse.scan import refuse_identities
@@ -22,7 +22,7 @@ def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) ->
     """A locked, read-only, in-memory connection on the current release's pseudonymised file.
 
     The opening is on record before a byte is decrypted. Raises ConfigError OPENING_REFUSED or KEYS_*, ReleaseError
-    MICRO_NONE; nothing is on record then.
+    MICRO_NONE; nothing is on record then. Raises ReleaseError RELEASE_UNREADABLE for a damaged file.
     """
     release_id = current_id(s)
     path = _micro_file(s, release_id)
@@ -30,7 +30,10 @@ def open_for(s: Settings, led: Ledger, person: str, purpose: str, hours: int) ->
     keys.vault_key(s)
     purposes.open_for(s, led, "micro", person, purpose, hours, release_id=release_id)
     connection = duck.connect(s, sees_identifiers=True)
-    attach_micro(connection, s, path, path.parent.name)
+    try:
+        attach_micro(connection, s, path, path.parent.name)
+    except duckdb.Error as error:
+        raise unreadable([path], error) from None
     connection.execute("USE micro")
     lock(connection)
     return connection

@@ -4,11 +4,13 @@ Here: the lock and the statement. Not here: which files (analyst, micro).
 """
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from warehouse.errors import ConfigError
+from warehouse.errors import ConfigError, ReleaseError
 
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
@@ -30,8 +32,21 @@ def _is_reading(connection: duckdb.DuckDBPyConnection, statement: duckdb.Stateme
     return [one.type for one in found] == [duckdb.StatementType.SELECT]
 
 
+def unreadable(files: Iterable[Path], error: duckdb.Error) -> ReleaseError:
+    """What to say where a release's files cannot be read: which, why, and what to do."""
+    where = ", ".join(f"{file.parent.name}/{file.name}" for file in files)
+    return ReleaseError(
+        "RELEASE_UNREADABLE",
+        f"Berkas {where} rusak atau tidak boleh dibaca ({type(error).__name__}).",
+        f"The file {where} is damaged or may not be read ({type(error).__name__}).",
+        "Baca rilis lain dengan --release, atau minta teknisi data merilis lagi.",
+        "Read another release with --release, or ask the data engineer to release again.",
+    )
+
+
 def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
-    """Column names and rows of one reading statement; raises ConfigError SQL_REFUSED or SQL_FAILED."""
+    """Column names and rows of one reading statement; raises ConfigError SQL_REFUSED or SQL_FAILED,
+    ReleaseError RELEASE_UNREADABLE where a file is damaged further in."""
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or not _is_reading(connection, statements[0]):
@@ -44,6 +59,9 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
             )
         result = connection.execute(statements[0])
         return [column[0] for column in result.description], result.fetchall()
+    except duckdb.IOException as error:
+        attached = connection.execute("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL").fetchall()
+        raise unreadable((Path(path) for (path,) in attached), error) from None
     except duckdb.Error as error:
         text = str(error).strip()
         raise ConfigError(

@@ -5,15 +5,16 @@ import re
 from collections.abc import Iterable
 from typing import IO, Any
 
-# What spreadsheets take for the beginning of a formula, full-width forms too, after blanks they skip.
-_RUNS = re.compile(r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]")
+# What spreadsheets take for the beginning of a formula, full-width forms too, after blanks they skip: at the beginning,
+# and after whatever another country's spreadsheet takes for the end of a cell.
+_RUNS = re.compile(r"(^|[,;|\t\r\n\"])(?=[\s\x00]*[=+\-@＝＋－＠])|^(?=[\t\r\n])")
 _NUMBER = re.compile(r"^[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?$")
 
 
 def harmless(cell: Any) -> Any:
-    """The cell, or with an apostrophe before it where a spreadsheet would run it; numbers stay numbers."""
-    if isinstance(cell, str) and _RUNS.search(cell) and not _NUMBER.match(cell):
-        return f"'{cell}"
+    """The cell, with an apostrophe wherever a spreadsheet would run what follows; numbers stay numbers."""
+    if isinstance(cell, str) and not _NUMBER.match(cell):
+        return _RUNS.sub(r"\1'", cell)
     return cell
 
 

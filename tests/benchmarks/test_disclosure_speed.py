@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from tests import disclosure_city
+from tests.benchmarks.document import write_section
 from warehouse import disclosure
 from warehouse.disclosure import Policy, Rules, Suppressed, Table
 from warehouse.disclosure.attacker import attack
@@ -219,7 +220,7 @@ def test_the_whole_city_is_hidden_and_nothing_can_be_worked_out(city, hidden_cit
             losses="\n".join(_loss(row) for row in rows),
         )
     print(text)
-    _write("The whole city", text)
+    write_section(DOCUMENT, _HEAD, "The whole city", text)
     assert {row[0] for row in rows} == set(disclosure_city.MARTS)
     assert found["attack"]["cells_unproven"] == 0
     # Hiding everything would protect as well: two fifths of every mart and nearly all of the kota have to stand.
@@ -272,7 +273,7 @@ def test_single_tables_beside_pytauargus(city, tmp_path, request):
         unsettled=f"Left open by the attack, and counted as safe: {unsettled}.",
     )
     print(text)
-    _write("Beside pytauargus, table by table", text)
+    write_section(DOCUMENT, _HEAD, "Beside pytauargus, table by table", text)
     assert len(rows) == len(_TABLES) * len(LEVELS)
 
 
@@ -381,15 +382,3 @@ def _their_shown(cells: Sequence[Mapping], made: Suppressed, asked: _Asked) -> n
             kind = kinds[cell["answer"]] if asked.has_rest else "n"
             shown[made.system.class_of[kind][series[cell["category"]]], areas[cell["area"]]] = False
     return shown
-
-
-def _write(title: str, text: str) -> None:
-    """Replace one section of the document, or add it."""
-    said = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else _HEAD
-    head, *sections = said.split("\n## ")
-    kept = {section.partition("\n")[0]: section.partition("\n")[2].strip() for section in sections} | {
-        title: text.strip()
-    }
-    DOCUMENT.write_text(
-        head.rstrip() + "\n" + "".join(f"\n## {name}\n\n{body}\n" for name, body in kept.items()), encoding="utf-8"
-    )

@@ -459,6 +459,17 @@ def test_every_opening_of_the_micro_file_is_on_record(s, led):
     assert opening["expires_at"] - opening["opened_at"] == timedelta(hours=4)
 
 
+@pytest.mark.parametrize("damage", [b"no database", b"", None])
+def test_a_damaged_micro_file_is_named(s, led, damage):
+    release.publish(s, led, make_build(s, led))
+    file = s.current.resolve() / "micro.duckdb"
+    whole = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    with pytest.raises(ReleaseError, match=f"RELEASE_UNREADABLE.*{file.parent.name}/micro.duckdb"):
+        micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "FROM fct_child_measurement, quality")
+
+
 @pytest.mark.parametrize(
     ("person", "purpose", "hours"),
     [

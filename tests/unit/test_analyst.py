@@ -43,6 +43,18 @@ def test_a_damaged_file_is_named_and_not_mended(s, name, damage):
     assert file.read_bytes() == damaged
 
 
+def test_a_file_damaged_further_in_is_named_by_whoever_reads_that_far(s):
+    file = s.current.resolve() / "marts.duckdb"
+    with duckdb.connect(str(file)) as con:
+        con.execute("CREATE TABLE many AS SELECT md5(i::VARCHAR) AS text FROM range(100000) t(i)")
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2 : len(whole) // 2 + 1000] = bytes(1000)
+    file.write_bytes(whole)
+    assert analyst.query(s, "SELECT n FROM cells")[1] == [(2,)]
+    with pytest.raises(ReleaseError, match=f"RELEASE_UNREADABLE.*{file.parent.name}/{file.name}"):
+        analyst.query(s, "SELECT max(text) FROM many")
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -201,19 +201,36 @@ SCORES = st.lists(
 )
 
 
-@given(SCORES, st.lists(st.sampled_from([1, 2, 3, 4]), min_size=8, max_size=8), st.frozensets(st.integers(0, 7)))
-def test_choices_are_one_to_one_within_an_agency(pairs, agencies, without_nik):
-    """A bit per agency; two people of one agency who both have a NIK never end up as one."""
-    scored = sorted((people.Scored(a, b, p, p >= people.LINK_FROM) for a, b, p in pairs), key=lambda x: -x.probability)
-    chosen = people.choose(scored, dict(enumerate(agencies)), without_nik, frozenset())
+def joined(chosen: list[people.Scored]) -> dict[int, set[int]]:
     groups = {node: {node} for node in range(8)}
     for pair in chosen:
         groups[pair.a] |= groups[pair.b]
         for member in groups[pair.a]:
             groups[member] = groups[pair.a]
-    for group in groups.values():
+    return groups
+
+
+@given(SCORES, st.lists(st.sampled_from([1, 2, 3, 4]), min_size=8, max_size=8), st.frozensets(st.integers(0, 7)))
+def test_choices_are_one_to_one_within_an_agency(pairs, agencies, without_nik):
+    """A bit per agency; two people of one agency who both have a NIK never end up as one."""
+    scored = sorted((people.Scored(a, b, p, p >= people.LINK_FROM) for a, b, p in pairs), key=lambda x: -x.probability)
+    chosen = people.choose(scored, dict(enumerate(agencies)), without_nik, frozenset())
+    for group in joined(chosen).values():
         numbered = [agencies[node] for node in group if node not in without_nik]
         assert sum(numbered) == sum({bit for mask in numbered for bit in (mask & 1, mask & 2, mask & 4)})
+
+
+EVERY_PAIR = [(a, b) for a in range(5) for b in range(a + 1, 5)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(EVERY_PAIR), st.integers(5, 25)), unique_by=lambda pair: pair[0], min_size=4),
+    st.frozensets(st.sampled_from(EVERY_PAIR), min_size=1, max_size=3),
+)
+def test_whom_people_told_apart_no_third_joins(pairs, apart):
+    scored = sorted((people.Scored(a, b, 1 - 2.0**-bits, True) for (a, b), bits in pairs), key=lambda x: -x.probability)
+    groups = joined(people.choose(scored, dict.fromkeys(range(5), 0), frozenset(range(5)), apart))
+    assert not any(b in groups[a] for a, b in apart)
 
 
 @given(SCORES, st.randoms())
@@ -341,26 +358,51 @@ def test_unsure_leaves_the_pair_in_the_queue_and_the_newest_decision_counts(twin
     assert linkage.queue(twins.s, twins.led) == []
 
 
-def test_a_false_link_by_nik_can_be_undone(world):
+def test_a_false_link_by_nik_is_found_by_its_person_and_undone(world):
     world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
     world.deliver(CHILDREN, [CHILD | {"nik": SITI, "nama": "SITI KENARA"}])
-    assert len(set(keys_of(world.links(), *TWINS))) == 1
+    (key,) = set(keys_of(world.links(), *TWINS))
+    assert linkage.queue(world.s, world.led) == [], "nothing but a person doubts it"
+    records = linkage.person(world.s, key)
+    assert {world.names[row["record_key"]] for row in records} == set(TWINS)
+    assert {row["method"] for row in records} == {"nik"}
+    keys = [row["record_key"] for row in records]
+    with pytest.raises(ConfigError, match="OPENING_NONE"):
+        linkage.ask(world.s, world.led, *keys, "nomor saudara kembarnya", REVIEWER)
     opened(world)
-    with duckdb.connect() as connection:
-        rows = connection.execute(linkage.relation_sql(world.s)).to_arrow_table().to_pylist()
-    keys = {world.names[row["record_key"]]: row["record_key"] for row in rows}
-    pair = {"left_record_key": keys[TWINS[0]], "right_record_key": keys[TWINS[1]], "method": "nik", "weight": 1.0}
-    decided = review.decide(
-        world.s,
-        world.led,
-        linkage.load_contracts(None),
-        pair | {"model_version": "x"},
-        "not_link",
-        "nomor saudara kembarnya",
-        REVIEWER,
-    )
-    assert decided["opening_id"]
+    pair_id = linkage.ask(world.s, world.led, *keys, "nomor saudara kembarnya", REVIEWER)
+    assert len(set(keys_of(world.links(), *TWINS))) == 1, "asking alone changes nothing"
+    waiting = pair_of(world, *TWINS)
+    assert (waiting["pair_id"], waiting["method"], waiting["is_unsure"]) == (pair_id, "asked", True)
+    assert waiting["datasets"] == ["bps/social_registry_individuals", "kemenkes/eppgbm"]
+    assert {row["name"] for row in linkage.show(world.s, world.led, pair_id, REVIEWER)} == {
+        "SITI KENARI",
+        "SITI KENARA",
+    }
+    linkage.decide(world.s, world.led, pair_id, "not_link", "dua akta kelahiran", REVIEWER)
     assert len(set(keys_of(world.links(), *TWINS))) == 2
+    assert linkage.queue(world.s, world.led) == []
+
+
+def test_two_records_that_nothing_brought_together_can_be_linked(world):
+    world.deliver(MEMBERS, [MEMBER | {"nik": SITI}])
+    world.deliver(CHILDREN, [CHILD | {"nik": BUDI, "nama": "BAMBANG", "tgl_lahir": date(2019, 7, 9)}])
+    one, other = keys_of(world.links(), *TWINS)
+    opened(world)
+    records = [linkage.person(world.s, key)[0]["record_key"] for key in (one, other)]
+    pair_id = linkage.ask(world.s, world.led, *records, "nama diganti menurut penetapan", REVIEWER)
+    linkage.decide(world.s, world.led, pair_id, "link", "penetapan pengadilan dilihat", REVIEWER)
+    assert len(set(keys_of(world.links(), *TWINS))) == 1
+
+
+@pytest.mark.parametrize("wrong", ["missing", "same"])
+def test_only_two_known_records_can_be_asked_about(twins, wrong):
+    opened(twins)
+    known = pair_of(twins, *TWINS)["left_record_key"]
+    with pytest.raises(ConfigError, match="REVIEW_RECORDS"):
+        linkage.ask(twins.s, twins.led, known, known if wrong == "same" else "f" * 64, "dua akta kelahiran", REVIEWER)
+    with pytest.raises(ConfigError, match=r"REVIEW_UNKNOWN.*review ask"):
+        linkage.person(twins.s, known)
 
 
 @pytest.mark.parametrize(("decision", "reason"), [("maybe", "akta kelahiran sama"), ("link", "ya")])

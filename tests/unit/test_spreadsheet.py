@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,25 @@ from warehouse.spreadsheet import harmless, write_csv
 
 @pytest.mark.parametrize(
     "cell",
-    ["=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "=cmd|' /C calc'!A0", "＝1", "-", "+62 812"],
+    ["=1+1", "+SUM(A1)", "-2+3", "@SUM(A1)", "\tx", "\rx", " =1", "=cmd|' /C calc'!A0", "＝1", "-", "+62 812"],
 )
 def test_what_would_run_is_text(cell):
     assert harmless(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("\t=1", "'\t'=1"),
+        ("jalan; =1+1", "jalan;' =1+1"),
+        ('a"=1', "a\"'=1"),
+        ("x;y\t@SUM(A1)", "x;y\t'@SUM(A1)"),
+        ("baris\n=1", "baris\n'=1"),
+        ("a,=1|-2+3", "a,'=1|'-2+3"),
+    ],
+)
+def test_nor_does_what_follows_another_countrys_separator(cell, written):
+    assert harmless(cell) == written
 
 
 @pytest.mark.parametrize("cell", ["-0.5", "+3", "-1,25", "1e-5", "36.71.01", "Benda", "", 3, -0.5, None, "a=b", "x-1"])
@@ -33,6 +49,8 @@ def test_no_written_cell_begins_a_formula(rows):
         for cell in row:
             assert cell.lstrip()[:1] not in {"=", "@"}
             assert cell[:1] not in {"\t", "\r", "\n"}
+            numbers = re.fullmatch(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?", cell)
+            assert numbers or not any(part.lstrip()[:1] in set("=+-@") for part in re.split(r'[,;|\t\r\n"]', cell))
 
 
 def test_every_export_goes_through_it():

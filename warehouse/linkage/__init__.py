@@ -106,7 +106,12 @@ def relation_sql(s: Settings, name: str = LINKS) -> str:
 
 def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
     """Pairs that wait for a person's decision, the likeliest first; keys, methods and weights only."""
-    return review.queue(led, relation_sql(s, CANDIDATES))
+    return review.queue(led, relation_sql(s), relation_sql(s, CANDIDATES))
+
+
+def person(s: Settings, person_key: str) -> list[dict[str, Any]]:
+    """The records that are one person by the last linking; raises ConfigError REVIEW_UNKNOWN."""
+    return review.person(relation_sql(s), person_key)
 
 
 def decided(led: Ledger) -> list[dict[str, Any]]:
@@ -125,6 +130,17 @@ def decide(s: Settings, led: Ledger, pair_id: str, decision: str, reason: str, p
     """Decide on a waiting pair, or anew on a decided one; raises REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
     pair = _find(s, led, pair_id)
     return review.decide(s, led, load_contracts(s.contracts_dir), pair, decision, reason, person)
+
+
+@discreet
+def ask(s: Settings, led: Ledger, one: str, other: str, reason: str, by: str) -> str:
+    """Put two records into the queue, whatever they are to each other now; returns the pair's id.
+
+    Raises ConfigError REVIEW_RECORDS, REVIEW_DECISION, OPENING_NONE.
+    """
+    pair = review.asked(model.load(model.newest(s))[0], one, other)
+    review.decide(s, led, load_contracts(s.contracts_dir), pair, "unsure", reason, by)
+    return pair["pair_id"]
 
 
 def _find(s: Settings, led: Ledger, pair_id: str) -> dict[str, Any]:

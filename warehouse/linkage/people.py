@@ -240,7 +240,7 @@ def choose(
             for rival, pair in rivals[own]
         )
 
-    groups = _Groups(agencies, without_nik)
+    groups = _Groups(agencies, without_nik, apart)
     return [
         pair
         for pair in allowed
@@ -256,12 +256,14 @@ def _bits(probability: float) -> float:
 
 
 class _Groups:
-    """Groups that grow only while no agency's person would stand in them twice."""
+    """Groups that grow while no agency's person would stand in them twice, nor two whom people told apart."""
 
-    def __init__(self, agencies: dict[int, int], without_nik: frozenset[int]):
+    def __init__(self, agencies: dict[int, int], without_nik: frozenset[int], apart: frozenset[Pair]):
         self._parent: dict[int, int] = {}
         self._agencies = dict(agencies)
         self._with_nik = {node for node in agencies if node not in without_nik}
+        self._apart = apart
+        self._told_apart = defaultdict(set, {node: {node} for pair in apart for node in pair})
 
     def _root(self, node: int) -> int:
         while (above := self._parent.get(node, node)) != node:
@@ -274,8 +276,11 @@ class _Groups:
             return True
         if self._agencies[one] & self._agencies[other] and one in self._with_nik and other in self._with_nik:
             return False
+        if any((min(x, y), max(x, y)) in self._apart for x in self._told_apart[one] for y in self._told_apart[other]):
+            return False
         self._parent[other] = one
         self._agencies[one] |= self._agencies[other]
+        self._told_apart[one] |= self._told_apart[other]
         if other in self._with_nik:
             self._with_nik.add(one)
         return True

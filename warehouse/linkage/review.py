@@ -24,6 +24,8 @@ from warehouse.settings import Settings
 Contracts = Mapping[str, Contract]
 Decision = Literal["link", "not_link", "unsure"]
 DECISIONS: tuple[Decision, ...] = ("link", "not_link", "unsure")
+# The method of a pair that no number and no weight put into the queue, but a person.
+_ASKED = "asked"
 _REASON_LENGTH = 10
 
 # What is told of a record, under the pseudonym key; a registry child's parents come from others' rows and stay out.
@@ -96,21 +98,71 @@ def apply(connection: duckdb.DuckDBPyConnection, decisions: Iterable[Mapping[str
 # --- the queue --------------------------------------------------------------------------------------------------------
 
 
-def queue(led: Ledger, candidates_sql: str) -> list[dict[str, Any]]:
+def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, Any]]:
     """Pairs that wait for a decision, the likeliest first: keys, methods and weights, nothing of a person."""
+    unsure = {_sides(row): row for row in decided_pairs(led) if row["decision"] == "unsure"}
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW candidates AS {candidates_sql}")
-        rows = connection.execute(_QUEUE).to_arrow_table().to_pylist()
-    unsure = {(row["left_record_key"], row["right_record_key"]) for row in decided(led) if row["decision"] == "unsure"}
+        waiting = connection.execute(_QUEUE).to_arrow_table().to_pylist()
+        asked = [row for row in unsure.values() if row["method"] == _ASKED]
+        records = [key for row in asked for key in _sides(row)]
+        found = f"SELECT record_key, dataset FROM ({links_sql}) WHERE record_key IN $records"
+        datasets = dict(connection.execute(found, {"records": records}).fetchall())
+    known = {_sides(row) for row in waiting}
+    asked = [
+        row | {"datasets": sorted({datasets[key] for key in _sides(row) if key in datasets})}
+        for row in asked
+        if _sides(row) not in known
+    ]
     return [
         {
             "pair_id": _pair_id(row),
             **{key: row[key] for key in ("datasets", "method", "weight", "model_version")},
-            "is_unsure": (row["left_record_key"], row["right_record_key"]) in unsure,
+            "is_unsure": _sides(row) in unsure,
             **{key: row[key] for key in ("left_record_key", "right_record_key")},
         }
-        for row in rows
+        for row in [*waiting, *asked]
     ]
+
+
+def person(links_sql: str, person_key: str) -> list[dict[str, Any]]:
+    """The records that are one person, by keys; raises ConfigError REVIEW_UNKNOWN where none is."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"SELECT record_key, dataset, method, weight, band FROM ({links_sql}) WHERE person_key = $key"
+            " ORDER BY dataset, record_key",
+            {"key": person_key},
+        ).to_arrow_table()
+    if not rows:
+        raise ConfigError(
+            "REVIEW_UNKNOWN",
+            "Penautan terakhir tidak mengenal orang dengan kunci ini.",
+            "The last linking knows nobody by this key.",
+            "Ambil person_key dari micro.duckdb rilis terakhir. Kunci tanpa titik dua ialah satu baris tanpa tautan:"
+            " pakailah langsung pada `warehouse review ask`.",
+            "Take person_key from micro.duckdb of the newest release. A key without a colon is one record that nothing"
+            " is tied to: use it in `warehouse review ask` as it is.",
+        )
+    return rows.to_pylist()
+
+
+def asked(model_version: str, one: str, other: str) -> dict[str, Any]:
+    """The pair of two records that somebody doubts, linked or not; raises ConfigError REVIEW_RECORDS."""
+    if one == other:
+        raise _unknown_records()
+    left, right = sorted((one, other))
+    pair = {"left_record_key": left, "right_record_key": right}
+    return pair | {"pair_id": _pair_id(pair), "method": _ASKED, "weight": 0.0, "model_version": model_version}
+
+
+def _unknown_records() -> ConfigError:
+    return ConfigError(
+        "REVIEW_RECORDS",
+        "Sebut dua baris yang berbeda, masing-masing dengan record_key dari kiriman yang berlaku.",
+        "Name two different records, each by its record_key, of deliveries in force.",
+        "Lihat baris seseorang dengan `warehouse review person KEY`.",
+        "See a person's records with `warehouse review person KEY`.",
+    )
 
 
 def decided_pairs(led: Ledger) -> list[dict[str, Any]]:
@@ -119,8 +171,12 @@ def decided_pairs(led: Ledger) -> list[dict[str, Any]]:
     return [row | {"pair_id": pair_id} for pair_id, row in reversed(newest.items())]
 
 
+def _sides(pair: Mapping[str, Any]) -> tuple[str, str]:
+    return pair["left_record_key"], pair["right_record_key"]
+
+
 def _pair_id(pair: Mapping[str, Any]) -> str:
-    return hashlib.sha256(f"{pair['left_record_key']}|{pair['right_record_key']}".encode()).hexdigest()[:10]
+    return hashlib.sha256("|".join(_sides(pair)).encode()).hexdigest()[:10]
 
 
 def find(pairs: Iterable[dict[str, Any]], pair_id: str) -> dict[str, Any]:
@@ -144,7 +200,7 @@ def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any]
     """
     opening = purpose.demand_open(s, led, "identity", person)
     keys.vault_key(s)
-    record_keys = [pair["left_record_key"], pair["right_record_key"]]
+    record_keys = list(_sides(pair))
     purpose.record_look(s, led, opening, record_keys)
     return _records(s, led, contracts, record_keys)
 
@@ -182,7 +238,8 @@ def decide(
 ) -> dict[str, Any]:
     """Record a decision on a pair; it holds from the next linking on.
 
-    Raises ConfigError REVIEW_DECISION for an unknown decision or a missing reason, OPENING_NONE without an opening.
+    Raises ConfigError REVIEW_DECISION for an unknown decision or a missing reason, OPENING_NONE without an opening,
+    REVIEW_RECORDS where a record is in no delivery in force.
     """
     if decision not in DECISIONS or len(reason.strip()) < _REASON_LENGTH:
         raise ConfigError(
@@ -194,7 +251,7 @@ def decide(
         )
     scan.refuse_identities(reason)
     opening = purpose.demand_open(s, led, "identity", person)
-    sides = (pair["left_record_key"], pair["right_record_key"])
+    sides = _sides(pair)
     left, right = _profile_keys(s, led, contracts, sides)
     row = {
         "decision_id": ledger.new_id(),
@@ -224,4 +281,6 @@ def _profile_keys(s: Settings, led: Ledger, contracts: Contracts, record_keys: t
                 f"SELECT records.record_key, {_PROFILE_KEY} FROM records JOIN profiles USING (profile)"
             ).fetchall()
         )
+    if len(found) < len(record_keys):
+        raise _unknown_records()
     return [found[key] for key in record_keys]
