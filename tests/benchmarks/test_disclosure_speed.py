@@ -61,7 +61,7 @@ denominators and quality, whose counts are few, are left out. Hidden in one go w
 |---|---|---:|---:|---:|---:|---:|---:|---:|
 {losses}
 
-`primary`: the row's own count is small. `complement`: another value of the same categories, in the same area, is small.
+`primary`: the row's own count is small, where saying so leaves it open. `complement`: so is the same count elsewhere.
 `secondary`: hidden so that no sum gives a small count away. Where bounds are withheld the row itself stands.
 """
 

@@ -1,6 +1,6 @@
 """Small cells are hidden, and nobody can work a small count out of the numbers that are left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import duckdb
 import numpy as np
@@ -415,8 +415,11 @@ def trees(draw, most_categories: int = 1):
     return leaves
 
 
-def intervals(rows: list[dict], shown: set[tuple]) -> dict[tuple, tuple[float, float]]:
-    """Lowest and highest numerator and rest of each hidden small row, by one linear program for each."""
+def intervals(rows: list[dict], shown: set[tuple], primary: Set[tuple] = frozenset()) -> dict[tuple, tuple]:
+    """Lowest and highest numerator and rest of each hidden small row, by one linear program for each.
+
+    Of ``primary`` rows it is known that the small one of both lies from 1 to below the threshold.
+    """
     place = {}
     for row in rows:
         for kind in ("n", "d"):
@@ -440,6 +443,15 @@ def intervals(rows: list[dict], shown: set[tuple]) -> dict[tuple, tuple[float, f
         above[n, place[row["kemendagri_code"], row["desil"], "n"]] = 1
         above[n, place[row["kemendagri_code"], row["desil"], "d"]] = -1
     limits = [(truth[c], truth[c]) if c[:2] in shown else (0, None) for c in place]
+    most = np.zeros(len(rows))
+    for n, row in enumerate(rows):
+        key = row["kemendagri_code"], row["desil"]
+        if key in primary and 0 < row["numerator"] < POLICY.threshold:
+            limits[place[(*key, "n")]] = (1, POLICY.threshold - 1)
+        if key in primary and 0 < row["denominator"] - row["numerator"] < POLICY.threshold:
+            most[n] = -1
+            above = np.vstack([above, -above[n]])
+            most = np.append(most, POLICY.threshold - 1)
     found = {}
     for row in rows:
         key = row["kemendagri_code"], row["desil"]
@@ -451,7 +463,7 @@ def intervals(rows: list[dict], shown: set[tuple]) -> dict[tuple, tuple[float, f
             goal[place[(*key, "n")]] = 1 if kind == "n" else -1
             goal[place[(*key, "d")]] = 0 if kind == "n" else 1
             ends = [
-                linprog(sign * goal, A_eq=matrix, b_eq=np.zeros(len(equations)), A_ub=above, b_ub=np.zeros(len(rows)),
+                linprog(sign * goal, A_eq=matrix, b_eq=np.zeros(len(equations)), A_ub=above, b_ub=most,
                         bounds=limits)
                 for sign in (1, -1)
             ]  # fmt: skip
@@ -469,6 +481,27 @@ def test_no_small_count_can_be_placed_more_closely_than_the_protection_interval(
     for low, high, room in intervals(rows, shown).values():
         assert high - low >= room - 1e-6
     assert published.narrow() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(trees(most_categories=4))
+def test_no_reason_gives_a_small_count_away(leaves):
+    rows = summed(leaves, "all")
+    reasons = {(key[1], key[3]): row["suppression_reason"] for key, row in run(mart(DESIL), rows).rows().items()}
+    shown = {key for key, reason in reasons.items() if not reason}
+    primary = {key for key, reason in reasons.items() if reason == "primary"}
+    for low, high, _ in intervals(rows, shown, primary).values():
+        assert high - low >= 1 - 1e-6
+
+
+@pytest.mark.parametrize(("small", "is_told"), [((2, 3), True), ((4, 4), False)])
+def test_small_counts_are_called_so_where_their_sum_leaves_them_open(small, is_told):
+    both = ("36.71.01.1001", "36.71.01.1002")
+    found = run(mart(), plain(town() | {code: (n, 200) for code, n in zip(both, small, strict=True)}))
+    assert {code for code, _ in found.hidden()} == set(both)
+    told = [row["suppression_reason"] for key, row in found.rows().items() if key[1] in both]
+    assert (told == ["primary"] * 2) == is_told
+    assert all(told)
 
 
 @settings(max_examples=30, deadline=None)

@@ -195,8 +195,8 @@ def _stand(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], s: System) -
 def _judge_by_pattern(con: duckdb.DuckDBPyConnection, table: Table, s: System, pattern: Pattern) -> None:
     """Table ``reasons__`` (row_id__, reason__, is_bare__) of the rows that are hidden or lose their bounds."""
     own = np.array([key[""] == table.mart.name for key in s.keys], dtype=bool)
-    beside = (pattern.small.any(axis=1))[:, None]
-    reason = np.where(pattern.small, "primary", np.where(beside, "complement", "secondary"))
+    beside = pattern.told.any(axis=1)[:, None]
+    reason = np.where(pattern.told, "primary", np.where(beside, "complement", "secondary"))
     chosen = own[:, None] & s.has_row & (pattern.row | pattern.side)
     rows = s.row[chosen]
     con.register(

@@ -88,10 +88,17 @@ def sums_among(s: System, chosen: np.ndarray) -> Sums:
     )
 
 
-def bounds(s: System, sums: Sums, shown: np.ndarray) -> Bounds:
-    """Bounds of the cells of ``sums`` passed along until little changes, at most ``_SWEEPS`` times."""
+def bounds(s: System, sums: Sums, shown: np.ndarray, at_most: np.ndarray | None = None) -> Bounds:
+    """Bounds of the cells of ``sums`` passed along until little changes, at most ``_SWEEPS`` times.
+
+    ``at_most`` [class, area]: hidden cells known to lie from 1 to so many; infinite where nothing is known.
+    """
     value, known = s.value[sums.classes], shown[sums.classes]
     found = Bounds(np.where(known, value, 0).astype(float), np.where(known, value, _MOST).astype(float))
+    if at_most is not None:
+        limit = np.where(known, np.inf, at_most[sums.classes])
+        found.low[limit < _MOST] = 1
+        found.high = np.minimum(found.high, limit)
     before = np.inf
     for _ in range(_SWEEPS):
         _pass_equations(sums, found)

@@ -34,6 +34,7 @@ class Part:
     classes: np.ndarray
     row: np.ndarray
     side: np.ndarray
+    told: np.ndarray
     room: np.ndarray
     up: np.ndarray
     down: np.ndarray
@@ -46,6 +47,7 @@ class Pattern:
 
     ``public`` are cells that were published before with today's value: hiding them again would hide nothing.
     ``tables`` are the witnesses, as what they add to which cells; ``up`` and ``down`` how far they move each cell;
+    ``told`` are the small rows of which readers may know that they are small;
     ``waived`` counts the small counts that no hiding can keep as wide as is asked, for what is public already.
     """
 
@@ -54,6 +56,7 @@ class Pattern:
         # No hiding makes these uncertain.
         self.fixed = public | ~s.is_there
         self.small = small_rows(s, policy)
+        self.told = self.small.copy()
         room = _room(s, policy, self.small)
         self.room = np.minimum(room, _left_open(s, self.fixed)) if public.any() else room
         self.up, self.down = np.zeros(s.value.shape), np.zeros(s.value.shape)
@@ -149,7 +152,7 @@ class Pattern:
     def adopt(self, parts: Sequence[Part]) -> None:
         """Take over what was hidden elsewhere."""
         for part in parts:
-            self.row[part.series], self.side[part.series] = part.row, part.side
+            self.row[part.series], self.side[part.series], self.told[part.series] = part.row, part.side, part.told
             self.room[part.classes], self.up[part.classes], self.down[part.classes] = part.room, part.up, part.down
         self.tables = [table for part in parts for table in part.tables]
         self.waived = sum(part.waived for part in parts)

@@ -21,6 +21,7 @@ from warehouse.disclosure.attacker import Found, attack
 from warehouse.disclosure.cells import System
 from warehouse.disclosure.hiding import give_up, protect
 from warehouse.disclosure.pattern import Part, Pattern, Policy
+from warehouse.disclosure.reasons import told
 from warehouse.disclosure.witnesses import Finder
 from warehouse.errors import WarehouseError
 
@@ -107,6 +108,7 @@ def _protect(share: _Share) -> tuple[Part, Found]:
         classes=share.classes,
         row=pattern.row,
         side=pattern.side,
+        told=told(pattern),
         room=pattern.room,
         up=pattern.up,
         down=pattern.down,
