@@ -104,14 +104,14 @@ def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, An
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW candidates AS {candidates_sql}")
         waiting = connection.execute(_QUEUE).to_arrow_table().to_pylist()
-        asked = [row for row in unsure.values() if row["method"] == _ASKED]
-        records = [key for row in asked for key in _sides(row)]
+        doubted = [row for row in unsure.values() if row["method"] == _ASKED]
+        records = [key for row in doubted for key in _sides(row)]
         found = f"SELECT record_key, dataset FROM ({links_sql}) WHERE record_key IN $records"
         datasets = dict(connection.execute(found, {"records": records}).fetchall())
     known = {_sides(row) for row in waiting}
-    asked = [
+    doubted = [
         row | {"datasets": sorted({datasets[key] for key in _sides(row) if key in datasets})}
-        for row in asked
+        for row in doubted
         if _sides(row) not in known
     ]
     return [
@@ -121,7 +121,7 @@ def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, An
             "is_unsure": _sides(row) in unsure,
             **{key: row[key] for key in ("left_record_key", "right_record_key")},
         }
-        for row in [*waiting, *asked]
+        for row in [*waiting, *doubted]
     ]
 
 
