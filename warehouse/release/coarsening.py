@@ -288,16 +288,25 @@ def _find_profiles(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> No
             seen = ", ".join(f"hash({literal(kind)}, {_at(kind, value, step)}) AS v{step}" for step in range(LAST))
             tells.append(f"SELECT u.id, {seen} FROM {fact.rows} WHERE u.id IS NOT NULL")
     con.execute(f"CREATE OR REPLACE TEMP TABLE micro_told AS {' UNION '.join(tells)}")
-    every = (
-        "SELECT * FROM micro_told UNION"
+    con.execute(
+        "INSERT INTO micro_told"
         " SELECT person AS id, t.* EXCLUDE (id) FROM micro_pairs JOIN micro_told AS t ON t.id = family"
     )
-    by_step = [f"list_sort(list(DISTINCT v{step}))" for step in range(LAST)]
+    # A set's hash out of its members' hashes, step by step: sets of two million people at once do not fit a small host.
+    for step in range(LAST):
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE micro_set_{step} AS SELECT id, bit_xor(v) AS v{step}"
+            f" FROM (SELECT DISTINCT id, v{step} AS v FROM micro_told) GROUP BY id"
+        )
+    sets = " ".join(f"JOIN micro_set_{step} USING (id)" for step in range(LAST))
+    by_step = [f"v{step}" for step in range(LAST)]
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE micro_profiles AS SELECT id, component, {_hashes([*by_step, '0'])}"
-        f" FROM (SELECT u.is_family, u.component, e.* FROM ({every}) AS e JOIN micro_units AS u USING (id))"
-        " GROUP BY id, component, is_family"
+        f" FROM micro_units {sets}"
     )
+    for step in range(LAST):
+        con.execute(f"DROP TABLE micro_set_{step}")
+    con.execute("DROP TABLE micro_told")
 
 
 def _now_at(step: str) -> str:
