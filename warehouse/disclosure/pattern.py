@@ -36,8 +36,6 @@ class Part:
     side: np.ndarray
     told: np.ndarray
     room: np.ndarray
-    up: np.ndarray
-    down: np.ndarray
     tables: list[Moves]
     waived: int
 
@@ -47,8 +45,8 @@ class Pattern:
 
     ``public`` are cells that were published before with today's value: hiding them again would hide nothing.
     ``tables`` are the witnesses, as what they add to which cells; ``up`` and ``down`` how far they move each cell;
-    ``told`` are the small rows of which readers may know that they are small;
-    ``waived`` counts the small counts that no hiding can keep as wide as is asked, for what is public already.
+    ``told`` are the small rows of which readers may know that they are small; ``waived`` counts the small counts that
+    no hiding can keep as wide as is asked, for what is public already.
     """
 
     def __init__(self, s: System, policy: Policy, hidden: np.ndarray, public: np.ndarray):
@@ -150,14 +148,13 @@ class Pattern:
                         self.fresh.add((int(c), area))
 
     def adopt(self, parts: Sequence[Part]) -> None:
-        """Take over what was hidden elsewhere."""
+        """Take over what was hidden elsewhere, to be judged and shown: nothing more is hidden here."""
         for part in parts:
             self.row[part.series], self.side[part.series], self.told[part.series] = part.row, part.side, part.told
-            self.room[part.classes], self.up[part.classes], self.down[part.classes] = part.room, part.up, part.down
+            self.room[part.classes] = part.room
         self.tables = [table for part in parts for table in part.tables]
         self.waived = sum(part.waived for part in parts)
         self.visible, self.cost = self._standing()
-        self.headline = self._headlines()
 
     def keep(self, tables: Iterable[Moves]) -> None:
         """Hide what the tables move and remember how far."""

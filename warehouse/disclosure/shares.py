@@ -110,8 +110,6 @@ def _protect(share: _Share) -> tuple[Part, Found]:
         side=pattern.side,
         told=told(pattern),
         room=pattern.room,
-        up=pattern.up,
-        down=pattern.down,
         tables=[{(number[c], a): by for (c, a), by in table.items()} for table in pattern.tables],
         waived=pattern.waived,
     )
