@@ -68,22 +68,27 @@ select
     given.denominator,
     {{ 'coalesce(given.denominator_source, measure.denominator_source)' if 'denominator_source' in known
         else 'measure.denominator_source' }} as denominator_source,
-    coalesce(given.percentage, cast(case when measure.kind = 'rate' and given.denominator > 0
-        then 100.0 * given.numerator / given.denominator end as {{ type_double() }})) as percentage,
-    given.statistic,
+    coalesce(given.percentage, cast(case when measure.kind = 'rate' and not ({{ says_all('given.numerator', 'given.denominator') }})
+        then 100.0 * given.numerator / nullif(given.denominator, 0) end as {{ type_double() }})) as percentage,
+    case when given.denominator is null or given.denominator >= {{ var('statistic_minimum') }} then given.statistic end
+        as statistic,
     {{ 'coalesce(given.unit, measure.unit)' if 'unit' in known else 'measure.unit' }} as unit,
     given.numerator_low,
     given.numerator_high,
     {%- for side in ['low', 'high'] %}
-    coalesce(given.percentage_{{ side }}, cast(case when given.bounds_denominator > 0
-        then 100.0 * given.numerator_{{ side }} / given.bounds_denominator end as {{ type_double() }})) as percentage_{{ side }},
+    coalesce(given.percentage_{{ side }}, cast(case
+        when not ({{ says_all('given.numerator_' ~ side, 'given.bounds_denominator') }})
+            then 100.0 * given.numerator_{{ side }} / nullif(given.bounds_denominator, 0)
+    end as {{ type_double() }})) as percentage_{{ side }},
     {%- endfor %}
     {%- for side, sign in [('low', '-'), ('high', '+')] %}
-    coalesce(given.ci95_{{ side }}, cast(case when measure.interval_method = 'wilson'
-        then {{ wilson('given.numerator', 'given.denominator', sign) }} end as {{ type_double() }})) as ci95_{{ side }},
+    coalesce(given.ci95_{{ side }}, cast(case
+        when measure.interval_method = 'wilson' and not ({{ says_all('given.numerator', 'given.denominator') }})
+            then {{ wilson('given.numerator', 'given.denominator', sign) }}
+    end as {{ type_double() }})) as ci95_{{ side }},
     {%- endfor %}
     given.unknown_count,
-    cast(null as {{ dbt.type_string() }}) as suppression_reason,
+    false as is_rounded,
     {{ 'coalesce(status.parts_received >= status.parts_expected, false)' if is_awaited else 'true' }}
         and (measure.kind = 'count' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }}
             or (given.denominator is null and (measure.kind = 'statistic' or given.percentage is not null)))
@@ -144,6 +149,12 @@ left join {{ ref('measure_input_status') }} as status
 {% endmacro %}
 
 
+{# Whether a share would say of a few people that nobody or each of them counts. #}
+{% macro says_all(numerator, denominator) -%}
+{{ denominator }} < {{ var('small_base') }} and ({{ numerator }} <= 0 or {{ numerator }} >= {{ denominator }})
+{%- endmacro %}
+
+
 {# Rows of a kelurahan-level relation once per level; `area_code` is the area to group by. #}
 {% macro at_each_area_level(relation) -%}
 select ancestor.area_level, ancestor.area_code, base.*
@@ -167,8 +178,8 @@ case when {{ denominator }} > 0 and {{ numerator }} between 0 and {{ denominator
 
 {#
 The wide form of an area mart. Per measure of dim_measure: a count or statistic gives `<measure>`; a rate gives
-`<measure>_percentage`, `<measure>_numerator`, `<measure>_denominator`. `<measure>_suppression_reason` tells a hidden cell
-from an absent one. The list is read from dim_measure when the view is made: nothing is written twice.
+`<measure>_percentage`, `<measure>_numerator`, `<measure>_denominator`. `<measure>_is_rounded` tells a rounded figure from an
+exact one. The list is read from dim_measure when the view is made: nothing is written twice.
 #}
 {% macro wide_view(mart, keys) %}
 -- depends_on: {{ ref('dim_measure') }}
@@ -185,13 +196,11 @@ select
         {%- for suffix, column in (
             [('_percentage', 'percentage'), ('_numerator', 'numerator'), ('_denominator', 'denominator')] if kind == 'rate'
             else [('', 'numerator' if kind == 'count' else 'statistic')]
-        ) + [('_suppression_reason', 'suppression_reason')] %}
+        ) %}
     , max(case when measure = '{{ measure }}' then {{ column }} end) as {{ measure }}{{ suffix }}
         {%- endfor %}
+    , {{ dbt.bool_or("measure = '" ~ measure ~ "' and is_rounded") }} as {{ measure }}_is_rounded
     {%- endfor %}
-    , min(as_of) as as_of
-    , {{ dbt.bool_or('is_stale') }} as is_stale
-    , min(cast(is_final as int)) = 1 as is_final
     , {{ dbt.bool_or('revision_pending') }} as revision_pending
     , max(release_id) as release_id
 from {{ ref(mart) }}

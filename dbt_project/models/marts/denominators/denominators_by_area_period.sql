@@ -206,7 +206,7 @@ select
     cast(round(paired.population - paired.dukcapil_population) as bigint) as gap_to_dukcapil,
     100.0 * (paired.population - paired.dukcapil_population) / nullif(paired.dukcapil_population, 0) as gap_percentage,
     paired.source_release_date,
-    cast(null as {{ dbt.type_string() }}) as suppression_reason,
+    false as is_rounded,
     cast(null as {{ dbt.type_string() }}) as release_id
 from paired
 inner join {{ ref('dim_region') }} as region on region.kemendagri_code = paired.kemendagri_code

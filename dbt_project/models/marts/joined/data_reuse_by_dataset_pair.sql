@@ -161,7 +161,7 @@ select
     unit_cost_source,
     cast(unit_cost_idr * matched_low * shared_questions as {{ type_double() }}) as saved_idr_low,
     cast(unit_cost_idr * matched_high * shared_questions as {{ type_double() }}) as saved_idr_high,
-    cast(null as {{ dbt.type_string() }}) as suppression_reason,
+    false as is_rounded,
     cast(null as {{ dbt.type_string() }}) as release_id
 from priced
 where newest_cost = 1
