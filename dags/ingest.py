@@ -19,8 +19,8 @@ DOC = """
 
 **Tujuan / purpose:** {dataset.purpose}
 
-**Kapan / when:** nightly; each {period} is due {due_day} days after it ends and is asked for until {open_days} days
-after that. Agency: {agency}.
+**Kapan / when:** nightly; each {period} is due {due_day} days after it ends{own_days} and is asked for until
+{open_days} days after that. Agency: {agency}.
 
 **Bila gagal / on failure**
 - `extract` red: the agency could not be reached, or refused us. It has been tried again where that could help; the next
@@ -70,6 +70,13 @@ def report(dataset: str, *, dag_run, params, ti, outlet_events) -> dict:
     return outcome
 
 
+def own_days(dataset: Dataset) -> str:
+    """The parts with a due day of their own, as the documentation says them; '' without any."""
+    terms = dataset.extras.get("part_terms", {})
+    days = [f"{part}: {own['due_day']}" for part, own in terms.items() if own.get("due_day") is not None]
+    return f" (parts with a day of their own: {', '.join(days)})" if days else ""
+
+
 def make_dag(dag_id: str, minute: int, dataset: Dataset) -> DAG:
     with DAG(
         dag_id,
@@ -86,6 +93,7 @@ def make_dag(dag_id: str, minute: int, dataset: Dataset) -> DAG:
             dag_id=dag_id,
             period=dataset.extras["period_kind"],
             due_day=dataset.extras["due_day"],
+            own_days=own_days(dataset),
             open_days=dataset.extras["open_days"],
             agency=dataset.extras["agency_name"],
         ),

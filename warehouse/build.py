@@ -60,14 +60,16 @@ _CONTRACT_COLUMNS = {
     "version": (pa.string(), "Version of its contract."),
     "delivery_mode": (pa.string(), "snapshot, events or vintage."),
     "period_kind": (pa.string(), "month, quarter, half_year, year or snapshot."),
-    "due_day": (pa.int64(), "Days after the period's end at which it is due."),
-    "open_days": (pa.int64(), "Days after the due day on which a night still asks for it."),
+    "open_days": (pa.int64(), "Days after a part's due day on which a night still asks for it."),
     "stale_after_days": (pa.int64(), "Days after the period's end from which its absence makes a figure stale."),
 }
 _PART_COLUMNS = {
     "dataset": (pa.string(), "Dataset, agency/name."),
     "kind": (pa.string(), "all, puskesmas, polsek, branch or indicator."),
     "part": (pa.string(), "A part expected for each period."),
+    "label_id": (pa.string(), "What it is, in Indonesian; NULL where its name says it."),
+    "label_en": (pa.string(), "What it is, in English; NULL where its name says it."),
+    "due_day": (pa.int64(), "Days after the period's end at which it is due."),
 }
 # What a rule means, for a monitor who sees that it failed.
 _RULE_COLUMNS = {
@@ -264,11 +266,7 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
     )
     tables["contract_parts"] = made(
         _PART_COLUMNS,
-        [
-            {"dataset": contract.dataset, "kind": contract.extras.parts, "part": part}
-            for contract in contracts.values()
-            for part in agencies.parts(s, contract)
-        ],
+        [_part_row(contract, part) for contract in contracts.values() for part in agencies.parts(s, contract)],
     )
     tables["contract_rules"] = made(
         _RULE_COLUMNS,
@@ -290,6 +288,13 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
     con.execute("CREATE SCHEMA ledger")
     for name, table in tables.items():
         _create_table(con, f'ledger."{name}"', table)
+
+
+def _part_row(contract: Contract, part: str) -> dict[str, Any]:
+    row = {"dataset": contract.dataset, "kind": contract.extras.parts, "part": part}
+    if terms := contract.extras.part_terms.get(part):
+        row |= {"label_id": terms.label_id, "label_en": terms.label_en}
+    return row | {"due_day": contract.due_day(part)}
 
 
 def _rule_row(rule: Rule) -> dict[str, Any]:

@@ -179,11 +179,13 @@ def replay(
 @app.command()
 def status(as_json: Json = False) -> None:
     """What is current, what waits, what is late: one page."""
-    from warehouse import release
+    from warehouse import release, timeliness
+    from warehouse.contract import load_contracts
     from warehouse.night import open_ledger
 
     s = get_settings()
     led = open_ledger(s)
+    contracts = load_contracts(s.contracts_dir)
     nights = led.rows(
         "select logical_date, started_at, ended_at, outcome, detail from nights order by started_at desc limit 1"
     )
@@ -198,10 +200,27 @@ def status(as_json: Json = False) -> None:
         "select dataset, part, period_start, delivery_id, reason_code, message_id, message_en from held_deliveries"
         " order by received_at"
     )
+    for row in held:
+        if row["dataset"] in contracts:
+            row["part"] = contracts[row["dataset"]].part_label(row["part"])
+    awaited = [
+        {
+            "dataset": dataset,
+            "part": one.label,
+            "period": one.awaited.label,
+            "due_on": one.due_on,
+            "state": " / ".join(timeliness.WORDS[one.state]),
+            "days_late": one.days_late,
+        }
+        for dataset, contract in contracts.items()
+        for one in timeliness.part_states(s, led, contract)
+        if one.state != "received"
+    ]
     state = {
         "night": nights[0] if nights else None,
         "release": release.current_state(s, led),
         "held": held,
+        "awaited": awaited,
         "datasets": datasets,
     }
     if as_json:
@@ -210,6 +229,7 @@ def status(as_json: Json = False) -> None:
     show(state["night"] or [], False, "Malam terakhir / last night")
     show(state["release"] or [], False, "Rilis / release")
     show(held, False, "Menunggu keputusan / held")
+    show(awaited, False, "Ditunggu / awaited")
     show(datasets, False, "Dataset")
 
 

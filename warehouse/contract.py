@@ -17,7 +17,7 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from warehouse.errors import ConfigError
-from warehouse.periods import PeriodKind
+from warehouse.periods import LONGEST_DAYS, PeriodKind
 
 Severity = Literal["stop", "quarantine", "warn"]
 Classification = Literal["direct_identifier", "quasi_identifier", "health", "public"]
@@ -77,6 +77,16 @@ class RuleExtras(Strict):
     reason_date: date | None = None
 
 
+class PartTerms(Strict):
+    """What holds of one part alone: its name for people, and its own due day where its publisher has one."""
+
+    label_id: str
+    label_en: str
+    due_day: int | None = None
+    source: str | None = Field(None, description="Where the due day was read, or that it is ours; demanded with one")
+    source_date: date | None = None
+
+
 class ContractExtras(Strict):
     agency_name: str
     agreement_number: str
@@ -87,7 +97,8 @@ class ContractExtras(Strict):
     period_kind: PeriodKind
     period_meaning: str
     parts: Literal["all", "puskesmas", "polsek", "branch", "indicator"] = "all"
-    due_day: int = Field(description="Days after the period's end at which it is due")
+    due_day: int = Field(description="Days after the period's end at which a part without its own day is due")
+    part_terms: dict[str, PartTerms] = Field(default_factory=dict, description="Part -> its label and own due day")
     open_days: int = Field(description="Days after the due day on which a night still asks for it")
     stale_after_days: int
     natural_key: tuple[str, ...] = ()
@@ -198,6 +209,25 @@ class Contract(Strict):
         measures = {*self.extras.profile, *PROFILE_BUILT_INS}
         return measures | {f"{prefix}_{name}" for prefix in ("previous", "change") for name in measures}
 
+    @property
+    def fixed_parts(self) -> tuple[str, ...] | None:
+        """The parts this contract itself names; None where a register of senders does."""
+        if self.extras.parts == "all":
+            return ("all",)
+        if self.extras.parts == "indicator":
+            return tuple(str(indicator) for indicator in self.server.extras.parameters.get("indicators", ()))
+        return None
+
+    def due_day(self, part: str) -> int:
+        """Days after a period's end at which ``part`` is due: its own day, else the dataset's."""
+        terms = self.extras.part_terms.get(part)
+        return self.extras.due_day if terms is None or terms.due_day is None else terms.due_day
+
+    def part_label(self, part: str) -> str:
+        """The part as people read it, both languages; its name alone where the contract has no other."""
+        terms = self.extras.part_terms.get(part)
+        return f"{part} · {terms.label_id} / {terms.label_en}" if terms else part
+
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
@@ -228,9 +258,27 @@ class Contract(Strict):
                 problems.append(f"rule {rule.code} has a threshold without a dated reason")
             if rule.extras.asset == "profile" and rule.severity == "quarantine":
                 problems.append(f"rule {rule.code} judges a delivery: severity is stop or warn")
+        problems += self._problems_of_parts()
         if problems:
             raise ValueError("; ".join(sorted(problems)))
         return self
+
+    def _problems_of_parts(self) -> list[str]:
+        problems = []
+        days = {"due_day": self.extras.due_day}
+        for part, terms in self.extras.part_terms.items():
+            if self.fixed_parts is not None and part not in self.fixed_parts:
+                problems.append(f"part_terms names no part: {part!r}; parts are {', '.join(self.fixed_parts)}")
+            if terms.due_day is None:
+                continue
+            days[f"due_day of part {part!r}"] = terms.due_day
+            if not (terms.source and terms.source_date):
+                problems.append(f"due_day of part {part!r} has no dated source")
+        first, last = -LONGEST_DAYS[self.extras.period_kind], self.extras.stale_after_days
+        for name, day in days.items():
+            if not first <= day <= last:
+                problems.append(f"{name} is {day}: allowed are {first} (the period's start) to {last} (stale)")
+        return problems
 
 
 def _invalid(path: Path, detail: str) -> ConfigError:

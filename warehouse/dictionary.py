@@ -102,6 +102,19 @@ def _datasets(s: Settings) -> Iterator[str]:
                 )
             ],
         )
+        if extras.part_terms:
+            yield from _table(
+                ("part", "label", "due, days after the period's end", "source of the day"),
+                (
+                    (
+                        f"`{part}`",
+                        f"{terms.label_id} / {terms.label_en}",
+                        contract.due_day(part),
+                        "the dataset's day" if terms.due_day is None else f"{terms.source} ({terms.source_date})",
+                    )
+                    for part, terms in extras.part_terms.items()
+                ),
+            )
         yield from _table(
             ("column", "header", "type", "classification", "use", "description"),
             (

@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 Outcome = Literal["admitted", "unchanged", "held", "failed"]
 Progress = Callable[[str], None]
+# A period and the parts asked for; None: all of them.
+Asked = tuple[Period, Sequence[str] | None]
 
 # Deliveries are judged together until their bytes reach this sum: one Great Expectations run costs about as much
 # for forty small files as for one, and memory must stay bounded for the large ones.
@@ -392,7 +394,7 @@ def ingest(
 ) -> IngestOutcome:
     """Everything one dataset does in one night: ask for its open periods, land, judge, store."""
     s = s or get_settings()
-    return ingest_periods(dataset, _open_periods(s, dataset, logical_date, backfill), s=s, progress=progress)
+    return ingest_asked(dataset, _open_parts(s, dataset, logical_date, backfill), s=s, progress=progress)
 
 
 @discreet
@@ -404,11 +406,19 @@ def ingest_periods(
     s: Settings | None = None,
     progress: Progress | None = None,
 ) -> IngestOutcome:
-    """Extract and judge the given periods, oldest first."""
+    """Extract and judge the given periods, oldest first; ``parts``: only those of each period."""
+    return ingest_asked(dataset, [(period, parts) for period in periods], s=s, progress=progress)
+
+
+@discreet
+def ingest_asked(
+    dataset: str, asked: Iterable[Asked], *, s: Settings | None = None, progress: Progress | None = None
+) -> IngestOutcome:
+    """Extract and judge parts of periods, in the order given."""
     s = s or get_settings()
     started = time.monotonic()
     _confirm_keys(s, open_ledger(s), get_contract(s.contracts_dir, dataset))
-    result, _errors = _extract_periods(dataset, periods, parts, s=s, progress=progress)
+    result, _errors = _extract_asked(dataset, asked, s=s, progress=progress)
     judge_landed(result, s=s, progress=progress)
     result.seconds = round(time.monotonic() - started, 2)
     return result
@@ -430,7 +440,7 @@ def extract_open(
     """
     s = s or get_settings()
     started = time.monotonic()
-    result, errors = _extract_periods(dataset, _open_periods(s, dataset, logical_date, backfill), s=s)
+    result, errors = _extract_asked(dataset, _open_parts(s, dataset, logical_date, backfill), s=s)
     passing = [error for error in errors if error.may_retry]
     if passing and not is_last_try:
         raise passing[0]
@@ -454,22 +464,32 @@ def judge_landed(
     return result
 
 
-def _open_periods(s: Settings, dataset: str, logical_date: date, backfill: bool) -> list[Period]:
-    extras = get_contract(s.contracts_dir, dataset).extras
-    return open_periods(extras.period_kind, extras.due_day, extras.open_days, logical_date, backfill=backfill)
+def _open_parts(s: Settings, dataset: str, logical_date: date, backfill: bool) -> list[Asked]:
+    """What a night asks for, oldest period first: each part by its own due day."""
+    contract = get_contract(s.contracts_dir, dataset)
+    extras = contract.extras
+    parts = agencies.parts(s, contract)
+    asked: dict[Period, list[str]] = {}
+    for part in parts:
+        for period in open_periods(
+            extras.period_kind,
+            contract.due_day(part),
+            extras.open_days,
+            logical_date,
+            first_due_day=min(map(contract.due_day, parts)),
+            backfill=backfill,
+        ):
+            asked.setdefault(period, []).append(part)
+    return sorted(asked.items())
 
 
-def _extract_periods(
-    dataset: str,
-    periods: Sequence[Period],
-    parts: Sequence[str] | None = None,
-    *,
-    s: Settings | None = None,
-    progress: Progress | None = None,
+def _extract_asked(
+    dataset: str, asked: Iterable[Asked], *, s: Settings | None = None, progress: Progress | None = None
 ) -> tuple[IngestOutcome, list[FetchError]]:
-    result = IngestOutcome(dataset, periods=[period.label for period in periods])
+    asked = list(asked)
+    result = IngestOutcome(dataset, periods=[period.label for period, _parts in asked])
     errors = []
-    for attempt in (a for period in periods for a in extract(dataset, period, parts, s=s, progress=progress)):
+    for attempt in (a for period, parts in asked for a in extract(dataset, period, parts, s=s, progress=progress)):
         _count_attempt(result, attempt)
         if attempt["outcome"] in ("failed", "refused"):
             fields = ("error_code", "message_id", "message_en", "action_id", "action_en")

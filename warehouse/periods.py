@@ -15,6 +15,7 @@ from warehouse.errors import ConfigError
 PeriodKind = Literal["month", "quarter", "half_year", "year", "snapshot"]
 JAKARTA = ZoneInfo("Asia/Jakarta")
 _MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+LONGEST_DAYS = {"snapshot": 1, "month": 31, "quarter": 92, "half_year": 184, "year": 366}
 _LABELS = {
     "snapshot": re.compile(r"(\d{4})-(\d{2})-(\d{2})"),
     "month": re.compile(r"(\d{4})-(\d{2})"),
@@ -94,13 +95,34 @@ class Period:
         return self.end + timedelta(days=due_day)
 
 
-def open_periods(kind: PeriodKind, due_day: int, open_days: int, day: date, *, backfill: bool = False) -> list[Period]:
+def owed(kind: PeriodKind, last: date | None, day: date) -> Period:
+    """The period now waited for: the one after ``last`` (start of the newest that came), else the newest that ended.
+
+    A snapshot's period is a day; it is owed month by month.
+    """
+    step = "month" if kind == "snapshot" else kind
+    if last is None:
+        return Period.containing(step, day).shift(-1)
+    return Period.containing(step, last).shift(1)
+
+
+def open_periods(
+    kind: PeriodKind,
+    due_day: int,
+    open_days: int,
+    day: date,
+    *,
+    first_due_day: int | None = None,
+    backfill: bool = False,
+) -> list[Period]:
     """Periods an ingest run of logical date ``day`` (Asia/Jakarta) asks the agency for, oldest first.
 
     A nightly run asks from the day after a period ended (or from its due day, where that comes before the end: targets
-    of a year are due in January) until ``open_days`` after it was due, so that late and corrected files are found. A
-    backfill run asks only on the due day: each period once, other days end at once.
+    of a year are due in January) until ``open_days`` after it was due, so that late and corrected files are found.
+    ``first_due_day`` is the earliest due day among the dataset's parts: all are asked for from then on, as a publisher
+    may be early. A backfill run asks only on the due day: each period once, other days end at once.
     """
+    opening = due_day if first_due_day is None else min(due_day, first_due_day)
     newest = Period.containing(kind, day)
     found = []
     for back in range(400):
@@ -108,6 +130,6 @@ def open_periods(kind: PeriodKind, due_day: int, open_days: int, day: date, *, b
         due = period.due_on(due_day)
         if due + timedelta(days=open_days) < day:
             break
-        if due == day if backfill else min(period.end, due) <= day:
+        if due == day if backfill else min(period.end, period.due_on(opening)) <= day:
             found.append(period)
     return sorted(found)

@@ -381,6 +381,11 @@ def test_an_agency_that_asks_for_a_longer_wait_than_a_night_has_is_left(s):
     assert job.attempts == 1
 
 
+def with_terms(contract, terms):
+    extras = contract.extras.model_copy(update={"part_terms": terms})
+    return contract.model_copy(update={"extras": extras})
+
+
 def test_parts_are_the_senders_of_today(s, tmp_path):
     project = tmp_path / "project"
     seeds = project / "dbt_project" / "seeds"
@@ -396,6 +401,10 @@ def test_parts_are_the_senders_of_today(s, tmp_path):
     assert agencies.parts(today, EPPGBM) == ["here"]
     assert agencies.parts(today, PORTAL) == ["all"]
     assert agencies.parts(today, BPS) == ["621"]
+    stranger = {"elsewhere": {"label_id": "Lain", "label_en": "Other"}}
+    with pytest.raises(ConfigError, match="PART_TERMS_UNKNOWN"):
+        agencies.parts(today, with_terms(EPPGBM, stranger))
+    assert agencies.parts(today, with_terms(EPPGBM, {"old": stranger["elsewhere"]})) == ["here"]
     before = today.model_copy(update={"now": datetime(1999, 1, 1, tzinfo=UTC)})
     with pytest.raises(ConfigError, match="PARTS_UNKNOWN"):
         agencies.parts(before, EPPGBM)

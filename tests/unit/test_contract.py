@@ -112,6 +112,41 @@ def test_profile_rule_cannot_quarantine(document: dict, tmp_path: Path) -> None:
     assert "severity is stop or warn" in refusal(document, tmp_path)
 
 
+TERMS = {"label_id": "inflasi", "label_en": "inflation", "due_day": 5, "source": "ours", "source_date": "2026-11-30"}
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "expected"),
+    [
+        ("620", {}, "part_terms names no part: '620'; parts are 619, 621"),
+        ("1", {"due_day": "soon"}, "part_terms.1.due_day"),
+        ("1", {"due_day": 581}, "due_day of part '1' is 581: allowed are -366 (the period's start) to 580 (stale)"),
+        ("1", {"due_day": -367}, "due_day of part '1' is -367"),
+        ("1", {"source": None}, "due_day of part '1' has no dated source"),
+        ("1", {"source_date": None}, "due_day of part '1' has no dated source"),
+        ("1", {"label_en": None}, "part_terms.1.label_en"),
+        ("1", {"due_dya": 5}, "due_dya"),
+    ],
+)
+def test_faulty_terms_of_a_part_are_refused(tmp_path: Path, part: str, changed: dict, expected: str) -> None:
+    given = yaml.safe_load((SOURCES / "bps/indicators.odcs.yaml").read_text(encoding="utf-8"))
+    next(item for item in given["customProperties"] if item["property"] == "part_terms")["value"] = {
+        part: TERMS | changed
+    }
+    with pytest.raises(ConfigError) as error:
+        load(given, tmp_path, "bps/indicators")
+    assert error.value.code == "CONTRACT_INVALID"
+    assert expected in error.value.message_en
+
+
+def test_a_part_has_its_own_due_day_and_label_or_the_datasets_day_and_its_name() -> None:
+    found = get_contract(SOURCES, "bps/indicators")
+    assert found.due_day("1") < 0 < found.due_day("621")
+    assert found.part_label("621") == "621 · P0, persentase penduduk miskin / P0, share of poor persons"
+    registry = get_contract(SOURCES, "kemenkes/eppgbm")
+    assert (registry.due_day("batuceper"), registry.part_label("batuceper")) == (10, "batuceper")
+
+
 def test_unknown_dataset_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="kemenkes/eppgbm"):
         get_contract(SOURCES, "kemenkes/epgbm")

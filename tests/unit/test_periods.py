@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse.errors import ConfigError
-from warehouse.periods import Period, open_periods
+from warehouse.periods import Period, open_periods, owed
 
 KINDS = ["month", "quarter", "half_year", "year", "snapshot"]
 days = st.dates(date(2000, 1, 1), date(2090, 12, 31))
@@ -60,3 +60,29 @@ def test_a_year_that_is_due_before_it_ends_is_asked_for_from_its_due_day():
     assert year in open_periods("year", -334, 60, date(2026, 2, 1))
     assert year in open_periods("year", -334, 60, date(2026, 4, 2))
     assert year not in open_periods("year", -334, 60, date(2026, 4, 3))
+
+
+def test_parts_due_later_are_asked_for_as_soon_as_the_first_is_due_each_to_its_own_end():
+    year = Period(date(2026, 1, 1), "year")
+    late_part = {"first_due_day": -330}
+    assert year not in open_periods("year", 30, 60, date(2026, 2, 4), **late_part)
+    assert year in open_periods("year", 30, 60, date(2026, 2, 5), **late_part)
+    assert year in open_periods("year", 30, 60, date(2027, 4, 1), **late_part)
+    assert year not in open_periods("year", 30, 60, date(2027, 4, 2), **late_part)
+    assert open_periods("year", 30, 60, date(2027, 1, 31), backfill=True, **late_part) == [year]
+    assert open_periods("year", 30, 60, date(2026, 2, 5), backfill=True, **late_part) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "expected"),
+    [
+        ("year", date(2025, 1, 1), "2026"),
+        ("year", None, "2025"),
+        ("month", date(2026, 10, 1), "2026-11"),
+        ("quarter", None, "2026-Q3"),
+        ("snapshot", date(2026, 9, 30), "2026-10"),
+        ("snapshot", None, "2026-10"),
+    ],
+)
+def test_what_is_owed_follows_what_came_or_is_the_newest_that_ended(kind, last, expected):
+    assert owed(kind, last, date(2026, 11, 22)).label == expected

@@ -53,18 +53,23 @@ def fetch(
 
 def parts(s: Settings, contract: Contract) -> list[str]:
     """The parts a period of this dataset consists of: senders valid today, indicators, or ``all``."""
+    if contract.fixed_parts is not None:
+        return list(contract.fixed_parts)
     kind = contract.extras.parts
-    if kind == "all":
-        return ["all"]
-    if kind == "indicator":
-        return [str(indicator) for indicator in contract.server.extras.parameters["indicators"]]
     today = s.today().isoformat()
     with (s.seeds_dir / "service_units.csv").open(encoding="utf-8", newline="") as file:
-        found = [
-            row["part"]
-            for row in csv.DictReader(file)
-            if row["kind"] == kind and row["valid_from"] <= today and (not row["valid_to"] or today < row["valid_to"])
-        ]
+        units = [row for row in csv.DictReader(file) if row["kind"] == kind]
+    if strangers := sorted(contract.extras.part_terms.keys() - {row["part"] for row in units}):
+        raise ConfigError(
+            "PART_TERMS_UNKNOWN",
+            f"part_terms kontrak {contract.dataset} menyebut yang bukan {kind}: {', '.join(strangers)}.",
+            f"part_terms of contract {contract.dataset} names what is no {kind}: {', '.join(strangers)}.",
+            "Perbaiki nama bagian di kontrak itu, atau lengkapi service_units.csv.",
+            "Correct the part's name in that contract, or complete service_units.csv.",
+        )
+    found = [
+        row["part"] for row in units if row["valid_from"] <= today and (not row["valid_to"] or today < row["valid_to"])
+    ]
     if not found:
         raise ConfigError(
             "PARTS_UNKNOWN",

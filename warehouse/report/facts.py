@@ -9,11 +9,12 @@ from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any, Literal
 
-from warehouse import agencies, gate
+from warehouse import gate
 from warehouse.contract import Contract, RuleExtras, load_contracts
 from warehouse.ledger import Ledger
 from warehouse.periods import Period
 from warehouse.settings import Settings
+from warehouse.timeliness import WORDS, PartState, State, part_states
 
 Light = Literal["red", "amber", "green", "grey"]
 ROWS_SHOWN = 30
@@ -27,7 +28,7 @@ STATES = {
     "quarantine": ("◐", "diterima, sebagian baris dikarantina", "accepted, some rows quarantined"),
     "good": ("●", "diterima", "accepted"),
     "closed": ("–", "ditolak atau digantikan", "rejected or replaced"),
-    "future": ("·", "belum jatuh tempo", "not yet due"),
+    "future": ("·", *WORDS["not_yet_due"]),
 }
 OWNERS = {
     "sender": ("pengirim data", "the sending agency"),
@@ -65,7 +66,7 @@ class FailedRule:
 
 @dataclass
 class DatasetFacts:
-    """Everything the page of one dataset shows."""
+    """Everything the page of one dataset shows; ``parts_expected`` leaves out what is not yet due."""
 
     contract: Contract
     light: Light
@@ -76,6 +77,8 @@ class DatasetFacts:
     days_late: int
     parts_expected: int
     parts_received: int
+    parts_not_yet_due: int
+    parts: dict[str, PartState]
     grid: dict[str, dict[date, str]]
     periods: list[Period]
     failed_rules: list[FailedRule]
@@ -108,7 +111,7 @@ def collect(s: Settings, led: Ledger) -> list[DatasetFacts]:
 def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     today = s.today()
     extras = contract.extras
-    expected = agencies.parts(s, contract)
+    parts = {state.part: state for state in part_states(s, led, contract)}
     history = led.rows(
         "select d.delivery_id, d.part, d.period_kind, d.period_start, d.received_at, v.verdict_id, v.verdict,"
         " v.reason_code, v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused,"
@@ -130,34 +133,36 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     starts = {row["period_start"] for row in history} | {row["period_start"] for row in fetches}
     newest = Period(max(starts), extras.period_kind) if starts else None
     periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
-    grid = _grid(expected, history, fetches, periods)
-    due = newest.due_on(extras.due_day) if newest else None
+    grid = _grid(contract, list(parts), history, fetches, periods, today)
     held = [row for row in history if row["verdict"] == "held" and row["decision"] is None]
-    states = [grid[part].get(newest.start, "missing") for part in grid] if newest else []
-    received = sum(state in {"good", "quarantine"} for state in states)
-    late = max(0, (today - due).days) if due and received < len(states) else 0
+    not_fetched = sum(states.get(newest.start) == "failed" for states in grid.values()) if newest else 0
     last_tries = {(row["part"], row["period_start"]): row for row in fetches}
+    late = {state.part: state.awaited.start for state in parts.values() if state.state == "late"}
     problems = [
         row
         for (part, start), row in last_tries.items()
-        if newest and start == newest.start and row["outcome"] in {"failed", "refused", "not_available"}
-        and grid.get(part, {}).get(start) in {"failed", "missing"}
+        if row["outcome"] in {"failed", "refused", "not_available"}
+        and (start == late.get(part)
+             or (newest and start == newest.start and grid.get(part, {}).get(start) in {"failed", "missing"}))
     ]  # fmt: skip
     counted = [row for row in history if row["is_in_force"] or row in held]
     failed_rules = _failed_rules(
         led, contract, [row for row in counted if newest and row["period_start"] == newest.start]
     )
-    light, headline_id, headline_en = _headline(newest, states, len(held), late, failed_rules, received)
+    states = list(parts.values())
+    light, headline_id, headline_en = _headline(newest, states, not_fetched, len(held), failed_rules)
     return DatasetFacts(
         contract=contract,
         light=light,
         headline_id=headline_id,
         headline_en=headline_en,
         newest=newest,
-        due_on=due,
-        days_late=late,
-        parts_expected=len(states) or len(expected),
-        parts_received=received,
+        due_on=_due_on(contract, newest, states),
+        days_late=max(state.days_late for state in states),
+        parts_expected=len(states) - _count(states, "not_yet_due"),
+        parts_received=_count(states, "received"),
+        parts_not_yet_due=_count(states, "not_yet_due"),
+        parts=parts,
         grid=grid,
         periods=periods,
         failed_rules=failed_rules,
@@ -167,12 +172,34 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     )
 
 
+def _count(states: list[PartState], state: State) -> int:
+    return sum(one.state == state for one in states)
+
+
+def _due_on(contract: Contract, newest: Period | None, states: list[PartState]) -> date | None:
+    """The first day on which something that has not come is due; of a newest period that is all there, its last."""
+    if newest is None:
+        return None
+    waited_for = [state.due_on for state in states if state.state != "received"]
+    return min(waited_for, default=max(newest.due_on(contract.due_day(state.part)) for state in states))
+
+
 def _grid(
-    expected: list[str], history: list[dict[str, Any]], fetches: list[dict[str, Any]], periods: list[Period]
+    contract: Contract,
+    expected: list[str],
+    history: list[dict[str, Any]],
+    fetches: list[dict[str, Any]],
+    periods: list[Period],
+    today: date,
 ) -> dict[str, dict[date, str]]:
     """State of each part in each shown period; what is in force wins over a later failure to fetch."""
     parts = list(expected) + sorted({row["part"] for row in history} - set(expected))
-    grid: dict[str, dict[date, str]] = {part: {period.start: "missing" for period in periods} for part in parts}
+    grid: dict[str, dict[date, str]] = {
+        part: {
+            period.start: "missing" if period.due_on(contract.due_day(part)) < today else "future" for period in periods
+        }
+        for part in parts
+    }
     shown = {period.start for period in periods}
     for row in fetches:
         start = row["period_start"]
@@ -282,28 +309,32 @@ def _failing_since(led: Ledger, contract: Contract, code: str) -> date | None:
 
 
 def _headline(
-    newest: Period | None, states: list[str], held: int, late: int, failed_rules: list[FailedRule], received: int
+    newest: Period | None, states: list[PartState], not_fetched: int, held: int, failed_rules: list[FailedRule]
 ) -> tuple[Light, str, str]:
+    received, early = _count(states, "received"), _count(states, "not_yet_due")
+    due = len(states) - early
+    also_id, also_en = (f"; {early} bagian belum jatuh tempo", f"; {early} parts not yet due") if early else ("", "")
     if newest is None:
         return "grey", "Belum pernah dikirim", "Never delivered"
     if held:
         return "red", f"{held} kiriman ditahan, menunggu keputusan", f"{held} held, waiting for a decision"
-    if "failed" in states:
-        count = states.count("failed")
-        return "red", f"{count} bagian gagal diambil", f"{count} parts could not be fetched"
-    if late:
-        return "red", f"Terlambat {late} hari: {received} dari {len(states)} bagian diterima", (
-            f"{late} days late: {received} of {len(states)} parts received"
-        )  # fmt: skip
-    if received < len(states):
-        return "amber", f"{received} dari {len(states)} bagian diterima", f"{received} of {len(states)} parts received"
+    if not_fetched:
+        return "red", f"{not_fetched} bagian gagal diambil", f"{not_fetched} parts could not be fetched"
+    if late := max(state.days_late for state in states):
+        return (
+            "red",
+            f"Terlambat {late} hari: {received} dari {due} bagian diterima{also_id}",
+            f"{late} days late: {received} of {due} parts received{also_en}",
+        )
+    if not received:
+        return "grey", "Belum jatuh tempo", "Not yet due"
     if quarantined := sum(rule.failed for rule in failed_rules if rule.severity == "quarantine"):
         return (
             "amber",
-            f"Lengkap; {quarantined} temuan baris dikarantina",
-            f"Complete; {quarantined} findings quarantined",
+            f"Lengkap; {quarantined} temuan baris dikarantina{also_id}",
+            f"Complete; {quarantined} findings quarantined{also_en}",
         )
-    return "green", "Lengkap dan diterima", "Complete and accepted"
+    return "green", f"Lengkap dan diterima{also_id}", f"Complete and accepted{also_en}"
 
 
 def stale_after(fact: DatasetFacts) -> date | None:

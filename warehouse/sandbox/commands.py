@@ -10,7 +10,6 @@ import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -91,9 +90,10 @@ def _window(s: Settings) -> tuple[Period, Period]:
 
 
 def load_history(s: Settings, dataset: str) -> dict[str, Any]:
-    """Ingest what history still lacks, each period as of the day it was due; runs in a process of its own.
+    """Ingest what history still lacks, each part of a period as of the day it was due; runs in a process of its own.
 
-    What was due before the warehouse began is asked for together, on its first day.
+    What was due before the warehouse began is asked for together, on its first day. A vintage that grows while its
+    period runs is whole at the agencies: it comes when the period has ended, or now.
     """
     from warehouse import agencies, night
     from warehouse.contract import get_contract
@@ -113,18 +113,22 @@ def load_history(s: Settings, dataset: str) -> dict[str, Any]:
         )
     }
 
-    def turn(period: Period) -> tuple[datetime, list[str]]:
-        day = max(period.due_on(contract.extras.due_day), began)
-        at = datetime.combine(day, datetime.min.time(), JAKARTA).astimezone(UTC) + timedelta(hours=19)
-        return min(at, s.utc_now()), [part for part in expected if (period.start, part) not in present]
-
-    for (at, lacking), periods in groupby(history_periods(s, dataset), key=turn):
-        if lacking:
-            then = s.model_copy(update={"now": at})
-            outcome = night.ingest_periods(dataset, list(periods), lacking, s=then).as_dict()
-            for key in total.keys() - {"dataset", "outcome"}:
-                total[key] += outcome[key]
-            total["outcome"] = outcome["outcome"]
+    turns: dict[datetime, dict[Period, list[str]]] = {}
+    for period in history_periods(s, dataset):
+        for part in expected:
+            if (period.start, part) in present:
+                continue
+            day = max(period.due_on(contract.due_day(part)), began)
+            if contract.extras.delivery_mode == "vintage":
+                day = max(day, period.end)
+            at = datetime.combine(day, datetime.min.time(), JAKARTA).astimezone(UTC) + timedelta(hours=19)
+            turns.setdefault(min(at, s.utc_now()), {}).setdefault(period, []).append(part)
+    for at, asked in sorted(turns.items()):
+        then = s.model_copy(update={"now": at})
+        outcome = night.ingest_asked(dataset, sorted(asked.items()), s=then).as_dict()
+        for key in total.keys() - {"dataset", "outcome"}:
+            total[key] += outcome[key]
+        total["outcome"] = outcome["outcome"]
     return total
 
 

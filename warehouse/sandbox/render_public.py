@@ -2,8 +2,8 @@
 
 All of them describe the whole city at every scale: they are published figures, or, for Dukcapil, the synthetic people
 raised to the published population. BPS figures come from ``data/bps_banten.csv``, those entered by hand from
-``data/official_figures.csv`` (source by row); inflation, procurement and service figures are ours and say so. What lies
-in ``by_hand`` is for a person to put into the inbox.
+``data/official_figures.csv`` (source by row); P1 and P2 of late years, inflation, procurement and service figures are ours
+and say so. What lies in ``by_hand`` is for a person to put into the inbox.
 """
 
 import csv
@@ -160,6 +160,7 @@ def _attributes(
 
 
 def _bps(city: City, rows: list[dict[str, str]], folder: Path) -> None:
+    rows = rows + _continued(rows)
     for variable, (title, unit) in _TITLES.items():
         held = [row for row in rows if row["var_id"] == str(variable)]
         areas = {int(row["vervar"]): row["label"] for row in held}
@@ -178,6 +179,25 @@ def _bps(city: City, rows: list[dict[str, str]], folder: Path) -> None:
             _variable(variable, title, unit, "Kabupaten/Kota", areas, {0: "Tahun"}, values, "", "2025-07-25 00:00:00"),
         )
     _write_json(folder / "1.json", _inflation(city))
+
+
+def _continued(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """P1 and P2 after their last year we found, to the last of P0. Made up: P0 times the area's last known ratio.
+
+    BPS publishes them together with P0; a sandbox without them would be short of years that no agency owes.
+    """
+    held = {(row["var_id"], row["vervar"], int(row["year"])): row for row in rows}
+    made = []
+    for variable in ("622", "623"):
+        for area in sorted({row["vervar"] for row in rows if row["var_id"] == variable}):
+            last = max(year for one, where, year in held if (one, where) == (variable, area))
+            ratio = float(held[variable, area, last]["value"]) / float(held["621", area, last]["value"])
+            made += [
+                {**row, "var_id": variable, "value": f"{ratio * float(row['value']):.2f}", "source": _MADE_UP}
+                for (one, where, year), row in sorted(held.items())
+                if (one, where) == ("621", area) and year > last
+            ]
+    return made
 
 
 def _number(text: str) -> int | float:

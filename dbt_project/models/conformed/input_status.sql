@@ -24,7 +24,6 @@ targets as (
 expected as (
     select
         contract.dataset,
-        contract.due_day,
         contract.open_days,
         contract.stale_after_days,
         target.period_kind,
@@ -37,7 +36,7 @@ expected as (
     inner join {{ ref('dim_period') }} as own
         on own.period_kind = contract.period_kind and own.period_end <= target.period_end
     group by
-        contract.dataset, contract.due_day, contract.open_days, contract.stale_after_days,
+        contract.dataset, contract.open_days, contract.stale_after_days,
         target.period_kind, target.period_start, target.period_end
 ),
 
@@ -65,7 +64,8 @@ by_part as (
         expected.period_end,
         expected.expected_start,
         expected.expected_end,
-        expected.due_day,
+        part.kind,
+        part.due_day,
         expected.open_days,
         expected.stale_after_days,
         max(delivered.known_until) as known_until,
@@ -78,7 +78,8 @@ by_part as (
         and delivered.period_start <= expected.period_end
     group by
         expected.dataset, part.part, expected.period_kind, expected.period_start, expected.period_end,
-        expected.expected_start, expected.expected_end, expected.due_day, expected.open_days, expected.stale_after_days
+        expected.expected_start, expected.expected_end, part.kind, part.due_day, expected.open_days,
+        expected.stale_after_days
 )
 
 select
@@ -87,7 +88,11 @@ select
     by_part.period_start,
     part_areas.kemendagri_code,
     sum(cast(by_part.is_received as int)) as parts_received,
-    count(*) as parts_expected,
+    sum(cast(
+        by_part.is_received
+        or by_part.kind <> 'indicator'
+        or {{ days_between('by_part.expected_end', as_of_date()) }} > by_part.due_day + 1
+    as int)) as parts_expected,
     min(case when by_part.known_until <= by_part.period_end then by_part.known_until
         when by_part.known_until is not null then by_part.period_end end) as as_of,
     max(cast(

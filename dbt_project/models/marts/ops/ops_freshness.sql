@@ -1,6 +1,6 @@
 /*
-How late each expected part is, as seen on the newest night. What is due next is the period after the last good one; a
-part that never came owes the newest period that has ended.
+How late each expected part is by its own due day, as seen on the newest night. What is due next is the period after the
+last good one; a part that never came owes the newest period that has ended (warehouse/timeliness.py says the same).
 */
 with seen_from as (
     select coalesce(max(logical_date), {{ as_of_date() }}) as today
@@ -12,7 +12,9 @@ parts as (
     select
         contract.dataset,
         part.part,
-        contract.due_day,
+        part.label_id,
+        part.label_en,
+        part.due_day,
         contract.stale_after_days,
         -- A snapshot's period is a day; it is owed month by month.
         case contract.period_kind when 'quarter' then 3 when 'half_year' then 6 when 'year' then 12 else 1 end as months
@@ -61,8 +63,18 @@ ends as (
     select
         *,
         {{ add_months('months', 'owed_start') }} as owed_end,
-        cast({{ dbt.dateadd('day', -1, add_months('months', month_start('last_period_start'))) }} as date) as as_of
+        cast({{ dbt.dateadd('day', -1, add_months('months', month_start('last_period_start'))) }} as date) as as_of,
+        max(last_period_start) over (partition by dataset) as newest_period_start
     from owed
+),
+
+due as (
+    select
+        *,
+        cast({{ dbt.dateadd('day', 'due_day', 'owed_end') }} as date) as due_on,
+        {{ days_between(dbt.dateadd('day', 'due_day', 'owed_end'), 'today') }} as days_past_due,
+        {{ days_between('owed_end', 'today') }} >= stale_after_days as is_past_limit
+    from ends
 ),
 
 lineage as (
@@ -86,21 +98,25 @@ affected as (
 )
 
 select
-    ends.dataset,
-    ends.part,
-    ends.last_good_delivery_id,
-    ends.last_period_start,
-    ends.as_of,
-    cast({{ dbt.dateadd('day', 'ends.due_day', 'ends.owed_end') }} as date) as due_on,
-    cast(greatest(
-        0, {{ days_between(dbt.dateadd('day', 'ends.due_day', 'ends.owed_end'), 'ends.today') }}
-    ) as bigint) as days_late,
-    ends.last_good_delivery_id is null or {{ days_between('ends.owed_end', 'ends.today') }} >= ends.stale_after_days
-        as is_stale,
-    case when {{ days_between('ends.owed_end', 'ends.today') }} >= ends.stale_after_days
-        then cast({{ dbt.dateadd('day', 'ends.stale_after_days', 'ends.owed_end') }} as date) end as stale_since,
+    due.dataset,
+    due.part,
+    due.label_id,
+    due.label_en,
+    due.last_good_delivery_id,
+    due.last_period_start,
+    due.as_of,
+    due.due_on,
+    cast(greatest(0, due.days_past_due) as bigint) as days_late,
+    case
+        when due.days_past_due > 0 then 'late'
+        when due.last_period_start = due.newest_period_start then 'received'
+        else 'not_yet_due'
+    end as state,
+    due.is_past_limit or (due.last_good_delivery_id is null and due.days_past_due > 0) as is_stale,
+    case when due.is_past_limit then cast({{ dbt.dateadd('day', 'due.stale_after_days', 'due.owed_end') }} as date) end
+        as stale_since,
     held.delivery_id as held_delivery_id,
     affected.affected_marts
-from ends
-left join held on held.dataset = ends.dataset and held.part = ends.part and held.place = 1
-left join affected on affected.dataset = ends.dataset
+from due
+left join held on held.dataset = due.dataset and held.part = due.part and held.place = 1
+left join affected on affected.dataset = due.dataset
