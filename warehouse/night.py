@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import duckdb
 import sqlalchemy as sa
 
 from warehouse import (
@@ -248,8 +249,9 @@ def _judge_group(
     )
     seconds = (time.monotonic() - started) / len(parsed)
     by_id = {row["delivery_id"]: row for row in group}
-    for delivery_id, judgement in judgements.items():
-        verdicts.append(_record_judgement(s, led, contract, by_id[delivery_id], judgement, seconds))
+    with vault.splitting(s, contract) as connection:
+        for delivery_id, judgement in judgements.items():
+            verdicts.append(_record_judgement(s, led, connection, contract, by_id[delivery_id], judgement, seconds))
     return verdicts
 
 
@@ -289,15 +291,21 @@ def _record_unreadable(led: Ledger, contract: Contract, row: dict[str, Any], err
 
 
 def _record_judgement(
-    s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], judgement: gate.Judgement, seconds: float
+    s: Settings,
+    led: Ledger,
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    row: dict[str, Any],
+    judgement: gate.Judgement,
+    seconds: float,
 ) -> dict[str, Any]:
     verdict_id = ledger.new_id()
     delivery_id = row["delivery_id"]
     stored = []
     if judgement.verdict != "held" and judgement.admitted is not None:
-        rows, identities = vault.pseudonymise(s, contract, row, judgement.admitted)
+        rows, identities = vault.pseudonymise(connection, contract, row, judgement.admitted)
         if identities is not None:
-            stored.append(("vault", vault.store(s, contract, delivery_id, verdict_id, identities)))
+            stored.append(("vault", vault.store(s, connection, contract, delivery_id, verdict_id, identities)))
         stored.append(("lake", lake.write(s, contract, delivery_id, verdict_id, rows)))
     verdict = {
         "verdict_id": verdict_id,

@@ -110,29 +110,39 @@ def vault_columns(contract: Contract) -> tuple[Column, ...]:
     )
 
 
+@contextmanager
+def splitting(s: Settings, contract: Contract) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection on which deliveries of one dataset are pseudonymised and stored, one after the other.
+
+    Opening one costs more than most deliveries take; it holds the keys that the contract's columns need, no others.
+    """
+    named = {column.name for column in contract.columns}
+    with connect(s) if contract.identity_columns else duck.connect(s, sees_identifiers=True) as connection:
+        if NIK in named or KK in named:
+            define_pseudonym(connection, keys.pseudonym_key(s))
+        yield connection
+
+
 def pseudonymise(
-    s: Settings, contract: Contract, delivery: Mapping[str, Any], admitted: pa.Table
+    connection: duckdb.DuckDBPyConnection, contract: Contract, delivery: Mapping[str, Any], admitted: pa.Table
 ) -> tuple[pa.Table, pa.Table | None]:
     """Split admitted rows into the lake's table and the vault's; the second is None where nobody is identified.
 
     ``record_key`` follows from delivery, source part and source row alone, so it stays when keys or contracts change.
     """
     named = {column.name for column in contract.columns}
-    is_keyed = NIK in named or KK in named
-    with duck.connect(s, sees_identifiers=True) as connection:
-        if is_keyed:
-            define_pseudonym(connection, keys.pseudonym_key(s))
-        connection.register("admitted", admitted)
-        keyed = connection.execute(
-            "SELECT *,"
-            " left(sha256(concat_ws(chr(10), $delivery_id, coalesce(source_part, ''), source_row)), 32) AS record_key,"
-            f" CAST({_pseudonym_of('nik', NIK, named)} AS VARCHAR) AS nik_key,"
-            f" CAST({_pseudonym_of('kk', KK, named)} AS VARCHAR) AS kk_key,"
-            " $delivery_id AS delivery_id, $part AS part,"
-            " CAST($period_start AS DATE) AS period_start, CAST($received_at AS TIMESTAMPTZ) AS received_at"
-            " FROM admitted",
-            {name: delivery[name] for name in ("delivery_id", "part", "period_start", "received_at")},
-        ).to_arrow_table()
+    connection.register("admitted", admitted)
+    keyed = connection.execute(
+        "SELECT *,"
+        " left(sha256(concat_ws(chr(10), $delivery_id, coalesce(source_part, ''), source_row)), 32) AS record_key,"
+        f" CAST({_pseudonym_of('nik', NIK, named)} AS VARCHAR) AS nik_key,"
+        f" CAST({_pseudonym_of('kk', KK, named)} AS VARCHAR) AS kk_key,"
+        " $delivery_id AS delivery_id, $part AS part,"
+        " CAST($period_start AS DATE) AS period_start, CAST($received_at AS TIMESTAMPTZ) AS received_at"
+        " FROM admitted",
+        {name: delivery[name] for name in ("delivery_id", "part", "period_start", "received_at")},
+    ).to_arrow_table()
+    connection.unregister("admitted")
     rows = keyed.select([*(column.name for column in contract.lake_columns), *LINEAGE])
     kept = [column.name for column in vault_columns(contract)]
     return rows, keyed.select([*kept, *_VAULT_LINEAGE]) if contract.identity_columns else None
@@ -142,12 +152,21 @@ def _pseudonym_of(kind: str, column: str, named: set[str]) -> str:
     return f"pseudonym('{kind}', {usable_sql(column)})" if column in named else "NULL"
 
 
-def store(s: Settings, contract: Contract, delivery_id: str, verdict_id: str, identities: pa.Table) -> StoredFile:
+def store(
+    s: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    delivery_id: str,
+    verdict_id: str,
+    identities: pa.Table,
+) -> StoredFile:
     """Write identities as an encrypted Parquet file, whole and on disk before its name exists."""
     path = s.vault_dir / contract.table / f"{delivery_id}-{verdict_id}.parquet"
-    with connect(s) as connection:
-        connection.register("identities", identities)
+    connection.register("identities", identities)
+    try:
         return put(s, connection, "identities", path)
+    finally:
+        connection.unregister("identities")
 
 
 def put(

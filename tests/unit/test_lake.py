@@ -28,7 +28,8 @@ def deliver(s, led, content: str, part: str = "batuceper", received_at=RECEIVED,
     for name, kind in {"jk": pa.string(), "berat": pa.float64(), "tanggal": pa.date32()}.items():
         if name not in values:
             table = table.append_column(name, pa.nulls(1, kind))
-    rows, _ = vault.pseudonymise(s, CONTRACT, row, table)
+    with vault.splitting(s, CONTRACT) as connection:
+        rows, _ = vault.pseudonymise(connection, CONTRACT, row, table)
     verdict_id = ledger.new_id()
     stored = lake.write(s, CONTRACT, row["delivery_id"], verdict_id, rows)
     led.insert(ledger.deliveries, row)

@@ -57,12 +57,13 @@ class World:
         row = delivery_row(one, content, part)
         table = table.append_column("source_part", pa.nulls(table.num_rows, pa.string()))
         table = table.append_column("source_row", pa.array(range(table.num_rows), pa.int64()))
-        lake_rows, identities = vault.pseudonymise(self.s, one, row, table)
         verdict_id = ledger.new_id()
-        files = {
-            "vault": vault.store(self.s, one, row["delivery_id"], verdict_id, identities),
-            "lake": lake.write(self.s, one, row["delivery_id"], verdict_id, lake_rows),
-        }
+        with vault.splitting(self.s, one) as connection:
+            lake_rows, identities = vault.pseudonymise(connection, one, row, table)
+            files = {
+                "vault": vault.store(self.s, connection, one, row["delivery_id"], verdict_id, identities),
+                "lake": lake.write(self.s, one, row["delivery_id"], verdict_id, lake_rows),
+            }
         self.names |= {
             key: f"{one.name}:{content}{number}" for number, key in enumerate(lake_rows["record_key"].to_pylist())
         }

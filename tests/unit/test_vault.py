@@ -37,6 +37,16 @@ def admitted(**given) -> pa.Table:
     return pa.table(row | {name: pa.array([value], pa.string()) for name, value in given.items()})
 
 
+def pseudonymise(s, one, delivery: dict, table: pa.Table) -> tuple[pa.Table, pa.Table | None]:
+    with vault.splitting(s, one) as connection:
+        return vault.pseudonymise(connection, one, delivery, table)
+
+
+def store(s, one, delivery_id: str, verdict_id: str, identities: pa.Table) -> vault.StoredFile:
+    with vault.splitting(s, one) as connection:
+        return vault.store(s, connection, one, delivery_id, verdict_id, identities)
+
+
 @pytest.fixture
 def s(settings):
     keys.make_sandbox_keys(settings)
@@ -54,7 +64,7 @@ def test_pseudonyms_are_hmac_sha256(key, message):
 
 
 def test_one_number_as_nik_and_as_family_card_has_two_pseudonyms(s):
-    rows, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(no_kk=NIK))
+    rows, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted(no_kk=NIK))
     (row,) = rows.to_pylist()
     assert row["nik_key"] != row["kk_key"]
 
@@ -75,19 +85,19 @@ def test_one_number_as_nik_and_as_family_card_has_two_pseudonyms(s):
     ],
 )
 def test_an_unusable_nik_has_no_pseudonym(s, nik):
-    rows, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))
+    rows, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))
     assert rows["nik_key"].to_pylist() == identities["nik_key"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize("nik", [f" {NIK} ", f"'{NIK}", "367101 410220 0007", "367101.410220.0007"])
 def test_spellings_of_one_nik_have_one_pseudonym(s, nik):
-    plain, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
-    spelt, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))
+    plain, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    spelt, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))
     assert plain["nik_key"] == spelt["nik_key"]
 
 
 def test_identifiers_and_gate_columns_stay_out_of_the_lake(s):
-    rows, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    rows, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted())
     assert rows.column_names == ["jk", "berat", *vault.LINEAGE]
     assert identities.column_names[:5] == ["nik", "no_kk", "nama", "jk", "rt"]
     assert NIK not in str(rows.to_pylist())
@@ -95,9 +105,9 @@ def test_identifiers_and_gate_columns_stay_out_of_the_lake(s):
 
 
 def test_record_keys_follow_from_the_place_of_the_row_alone(s, tmp_path):
-    first, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
-    again, _ = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=None, nama="BUDI"))
-    other, _ = vault.pseudonymise(s, CONTRACT, delivery_row(CONTRACT, "b"), admitted())
+    first, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    again, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=None, nama="BUDI"))
+    other, _ = pseudonymise(s, CONTRACT, delivery_row(CONTRACT, "b"), admitted())
     assert first["record_key"] == again["record_key"] == identities["record_key"]
     assert first["record_key"] != other["record_key"]
 
@@ -105,14 +115,14 @@ def test_record_keys_follow_from_the_place_of_the_row_alone(s, tmp_path):
 def test_rows_about_nobody_need_no_keys_and_fill_no_vault(settings):
     public = contract([column("nilai", "number")], dataset="portal/investment")
     table = pa.table({"nilai": [1.0], "source_part": pa.nulls(1, pa.string()), "source_row": [2]})
-    rows, identities = vault.pseudonymise(settings, public, DELIVERY, table)
+    rows, identities = pseudonymise(settings, public, DELIVERY, table)
     assert identities is None
     assert rows.column_names == ["nilai", *vault.LINEAGE]
 
 
 def test_identities_are_stored_encrypted_and_come_back(s):
-    _, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
-    stored = vault.store(s, CONTRACT, DELIVERY["delivery_id"], "v1", identities)
+    _, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    stored = store(s, CONTRACT, DELIVERY["delivery_id"], "v1", identities)
     path = s.home / stored.path
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o077 == 0
@@ -127,15 +137,25 @@ def test_identities_are_stored_encrypted_and_come_back(s):
 
 
 def test_files_of_different_contract_versions_are_read_by_name(s):
-    _, identities = vault.pseudonymise(s, CONTRACT, DELIVERY, admitted())
-    older = vault.store(s, CONTRACT, "old", "v1", identities.drop_columns(["rt"]))
-    newer = vault.store(s, CONTRACT, "new", "v2", identities)
+    _, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted())
+    older = store(s, CONTRACT, "old", "v1", identities.drop_columns(["rt"]))
+    newer = store(s, CONTRACT, "new", "v2", identities)
     with vault.connect(s) as connection:
         sql = vault.relation_sql([s.home / older.path, s.home / newer.path])
         assert [row["rt"] for row in connection.execute(sql).to_arrow_table().to_pylist()] == [None, "003"]
 
 
+def test_deliveries_on_one_connection_keep_apart(s):
+    with vault.splitting(s, CONTRACT) as connection:
+        first, _ = vault.pseudonymise(connection, CONTRACT, DELIVERY, admitted())
+        second, _ = vault.pseudonymise(connection, CONTRACT, delivery_row(CONTRACT, "b"), admitted(nik=None))
+        left = connection.execute("SELECT count(*) FROM duckdb_views() WHERE NOT internal").fetchone()
+    assert [row["nik_key"] is None for row in first.to_pylist() + second.to_pylist()] == [False, True]
+    assert first["delivery_id"] != second["delivery_id"]
+    assert left == (0,)
+
+
 def test_without_keys_nothing_is_written(settings):
     with pytest.raises(ConfigError, match="KEYS_MISSING"):
-        vault.pseudonymise(settings, CONTRACT, DELIVERY, admitted())
+        pseudonymise(settings, CONTRACT, DELIVERY, admitted())
     assert not settings.vault_dir.exists()
