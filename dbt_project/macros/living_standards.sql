@@ -48,3 +48,15 @@ sum(case when {{ expenditure }} is not null and {{ line }} > 0 then {{ weight }}
         then power(({{ line }} - {{ expenditure }}) / cast({{ line }} as {{ type_double() }}), {{ alpha }}) else 0.0 end
 end) / nullif(sum(case when {{ expenditure }} is not null and {{ line }} > 0 then {{ weight }} end), 0)
 {%- endmacro %}
+
+
+{# One row with the weight of each indicator, 0 where it has none. #}
+{% macro living_standards_weights() -%}
+select
+        {%- for name in living_standards_indicators() %}
+        coalesce(max(case when indicator = '{{ name }}' then cast(value as {{ type_double() }}) end), 0) as weight_{{ name }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('living_standards') }}
+    where parameter = 'weight'
+{%- endmacro %}

@@ -9,7 +9,7 @@ with listed as (
 ),
 
 received as (
-    {%- for programme in ['pkh', 'bpnt', 'pbi_jk'] %}
+    {%- for programme in assistance_programmes() %}
     select
         family_key,
         '{{ programme }}' as programme,

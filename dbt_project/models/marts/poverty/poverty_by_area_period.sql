@@ -1,58 +1,26 @@
 /*
-Counts per kelurahan are made once from families and once from members, then spread over measures: no row of a person or
-family is multiplied. Indices that do not add up are computed at each level from the same sums.
+Counts come from cells and are spread over measures: no row of a person or family is multiplied. Indices that do not add up are
+computed at each level from the same sums.
 */
 {% set indicators = living_standards_indicators() %}
+{%- set below = "case when spending.persons_below >= " ~ var('statistic_minimum') %}
+{%- set housing = [] %}
+{%- for name in indicators %}
+{%- do housing.append(
+    ('deprived_' ~ name, 'cells_family_conditions', 'deprived_' ~ name, 'answered_' ~ name, 'families', 'true')
+) %}
+{%- endfor %}
 with families as (
-    select
-        period_start,
-        ranking,
-        kemendagri_code,
-        desil,
-        exclusion_reason,
-        count(*) as families,
-        {%- for name in indicators %}
-        sum(is_deprived_{{ name }}) as deprived_{{ name }},
-        count(is_deprived_{{ name }}) as answered_{{ name }},
-        {%- endfor %}
-        sum(size_agrees) as sizes_agreeing,
-        count(size_agrees) as sizes_compared,
-        sum(person_count) as persons,
-        sum(case when is_multiply_deprived is not null then person_count end) as persons_scored,
-        sum(case when is_multiply_deprived = 1 then person_count end) as persons_deprived,
-        sum(case when is_multiply_deprived = 1 then person_count * deprivation_score end) as deprivations,
-        {%- for name in indicators %}
-        sum(case when is_multiply_deprived = 1 and is_deprived_{{ name }} = 1 then person_count end)
-            as persons_deprived_in_{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ ref('fct_welfare') }}
-    group by period_start, ranking, kemendagri_code, desil, exclusion_reason
+    select period_start, ranking, desil, kemendagri_code, families from {{ ref('cells_families') }}
 ),
 
-in_scope as (
-    select * from families where exclusion_reason is null
-),
-
-members as (
-    select
-        period_start,
-        ranking,
-        kemendagri_code,
-        desil,
-        exclusion_reason,
-        count(*) as persons,
-        sum(desil_agrees) as agreeing,
-        count(desil_agrees) as compared,
-        sum(case when age_years between 7 and 18 and school_code = '2' then 1 else 0 end) as attending,
-        sum(case when age_years between 7 and 18 and school_code is not null then 1 else 0 end) as answered_school,
-        sum(case when age_years between 7 and 18 then 1 else 0 end) as of_school_age
-    from {{ ref('fct_registry_member') }}
-    group by period_start, ranking, kemendagri_code, desil, exclusion_reason
+persons as (
+    select period_start, ranking, desil, kemendagri_code, persons from {{ ref('cells_persons') }}
 ),
 
 ranked as (
     -- Families and persons alike: how many, and how many of them stand in a given span of ranks.
-    {%- for unit, relation, counted in [('families', 'in_scope', 'families'), ('persons', 'members', 'persons')] %}
+    {%- for unit in ['families', 'persons'] %}
     {%- if not loop.first %}
     union all
     {%- endif %}
@@ -61,29 +29,31 @@ ranked as (
         ranking,
         kemendagri_code,
         '{{ unit }}' as unit,
-        sum({{ counted }}) as all_units,
-        sum(case when desil = 'unknown' then {{ counted }} else 0 end) as unknown_units,
-        sum(case when desil = '01' then {{ counted }} else 0 end) as desil_1,
-        sum(case when desil in ('01', '02', '03', '04') then {{ counted }} else 0 end) as desil_1_to_4
-    from {{ relation }}
-    where exclusion_reason is null
+        sum({{ unit }}) as all_units,
+        sum(case when desil = 'unknown' then {{ unit }} else 0 end) as unknown_units,
+        sum(case when desil = '01' then {{ unit }} else 0 end) as desil_1,
+        sum(case when desil in ('01', '02', '03', '04') then {{ unit }} else 0 end) as desil_1_to_4
+    from {{ unit }}
     group by period_start, ranking, kemendagri_code
     {%- endfor %}
 ),
 
+main_rankings as (
+    select period_start, min(ranking) as ranking from {{ ref('fct_welfare') }} group by period_start
+),
+
 counted as (
-    {%- for measure, column, relation in [('families', 'families', 'in_scope'), ('persons', 'persons', 'members')] %}
+    {%- for unit in ['families', 'persons'] %}
     {%- for desil in ['desil', "'all'"] %}
     select
-        period_start, ranking, kemendagri_code, '{{ measure }}' as measure, {{ desil }} as desil,
-        sum({{ column }}) as numerator,
+        period_start, ranking, kemendagri_code, '{{ unit }}' as measure, {{ desil }} as desil,
+        sum({{ unit }}) as numerator,
         cast(null as bigint) as denominator,
         cast(null as bigint) as numerator_low,
         cast(null as bigint) as numerator_high,
         cast(null as bigint) as bounds_denominator,
-        sum(case when desil = 'unknown' then {{ column }} else 0 end) as unknown_count
-    from {{ relation }}
-    where exclusion_reason is null
+        sum(case when desil = 'unknown' then {{ unit }} else 0 end) as unknown_count
+    from {{ unit }}
     group by period_start, ranking, kemendagri_code{{ ', desil' if desil == 'desil' }}
     union all
     {%- endfor %}
@@ -101,76 +71,42 @@ counted as (
     select
         period_start, ranking, kemendagri_code, 'families_excluded', 'all',
         sum(families), null, null, null, null, null
-    from families
-    where exclusion_reason is not null
+    from {{ ref('cells_families_excluded') }}
     group by period_start, ranking, kemendagri_code
     union all
     select
         period_start, ranking, kemendagri_code,
         {{ dbt.concat(["'families_excluded_'", 'exclusion_reason']) }}, 'all',
-        sum(families), null, null, null, null, null
-    from families
-    where exclusion_reason is not null
-    group by period_start, ranking, kemendagri_code, exclusion_reason
+        families, null, null, null, null, null
+    from {{ ref('cells_families_excluded') }}
     union all
     select
-        period_start, ranking, kemendagri_code, 'persons_without_family', 'all', sum(persons), null, null, null, null, null
-    from members
-    where exclusion_reason = 'family_not_listed'
-    group by period_start, ranking, kemendagri_code
-    {%- for name in indicators %}
+        period_start, ranking, kemendagri_code, 'persons_without_family', 'all', persons, null, null, null, null, null
+    from {{ ref('cells_persons_without_family') }}
+    {%- for measure, cells, agreeing, answered, asked, condition in [
+        ('living_standards_h', 'cells_family_conditions', 'persons_deprived', 'persons_scored', 'persons_stated', 'true'),
+        ('school_attendance_7_18', 'cells_person_conditions', 'attending', 'answered', 'of_school_age', 'true'),
+        ('family_size_agreement', 'cells_family_conditions', 'sizes_agreeing', 'sizes_compared', 'families', 'true'),
+        ('member_desil_agreement', 'cells_person_conditions', 'agreeing', 'compared', 'persons', "ranking = 'dtsen'"),
+    ] + housing %}
     union all
     select
-        period_start, ranking, kemendagri_code, 'deprived_{{ name }}', 'all',
-        sum(coalesce(deprived_{{ name }}, 0)), sum(answered_{{ name }}), sum(coalesce(deprived_{{ name }}, 0)),
-        sum(coalesce(deprived_{{ name }}, 0) + families - answered_{{ name }}), sum(families),
-        sum(families - answered_{{ name }})
-    from in_scope
-    group by period_start, ranking, kemendagri_code
+        period_start, ranking, kemendagri_code, '{{ measure }}', 'all',
+        {{ agreeing }}, {{ answered }}, {{ agreeing }}, {{ agreeing }} + {{ asked }} - {{ answered }}, {{ asked }},
+        {{ asked }} - {{ answered }}
+    from {{ ref(cells) }}
+    where {{ condition }}
     {%- endfor %}
     union all
     select
-        period_start, ranking, kemendagri_code, 'living_standards_h', 'all',
-        sum(coalesce(persons_deprived, 0)), sum(coalesce(persons_scored, 0)), sum(coalesce(persons_deprived, 0)),
-        sum(coalesce(persons_deprived, 0) + coalesce(persons, 0) - coalesce(persons_scored, 0)), sum(coalesce(persons, 0)),
-        sum(coalesce(persons, 0) - coalesce(persons_scored, 0))
-    from in_scope
-    group by period_start, ranking, kemendagri_code
-    union all
-    select
-        period_start, ranking, kemendagri_code, 'school_attendance_7_18', 'all',
-        sum(attending), sum(answered_school), sum(attending), sum(attending + of_school_age - answered_school),
-        sum(of_school_age), sum(of_school_age - answered_school)
-    from members
-    where exclusion_reason is null
-    group by period_start, ranking, kemendagri_code
-    union all
-    select
         put_aside.period_start,
-        coalesce(main_ranking.ranking, 'dtsen'),
+        coalesce(main_rankings.ranking, 'dtsen'),
         put_aside.kemendagri_code,
         case put_aside.dataset when 'bps/social_registry_families' then 'families_put_aside' else 'persons_put_aside' end,
         'all', put_aside.rows_put_aside, null, null, null, null, null
-    from {{ ref('part_put_aside') }} as put_aside
-    left join (select period_start, min(ranking) as ranking from families group by period_start) as main_ranking
-        on main_ranking.period_start = put_aside.period_start
+    from {{ ref('cells_rows_put_aside') }} as put_aside
+    left join main_rankings on main_rankings.period_start = put_aside.period_start
     where put_aside.dataset in ('bps/social_registry_families', 'bps/social_registry_individuals')
-    union all
-    select
-        period_start, ranking, kemendagri_code, 'family_size_agreement', 'all',
-        sum(coalesce(sizes_agreeing, 0)), sum(sizes_compared), sum(coalesce(sizes_agreeing, 0)),
-        sum(coalesce(sizes_agreeing, 0) + families - sizes_compared), sum(families), sum(families - sizes_compared)
-    from in_scope
-    group by period_start, ranking, kemendagri_code
-    union all
-    -- Members' own ranks are DTSEN's alone.
-    select
-        period_start, ranking, kemendagri_code, 'member_desil_agreement', 'all',
-        sum(coalesce(agreeing, 0)), sum(compared), sum(coalesce(agreeing, 0)),
-        sum(coalesce(agreeing, 0) + persons - compared), sum(persons), sum(persons - compared)
-    from members
-    where exclusion_reason is null and ranking = 'dtsen'
-    group by period_start, ranking, kemendagri_code
 ),
 
 additive as (
@@ -178,7 +114,7 @@ additive as (
 ),
 
 levels as (
-    {{ at_each_area_level('in_scope') }}
+    select * from ({{ at_each_area_level(ref('cells_family_conditions')) }}) as conditions
 ),
 
 sums as (
@@ -187,9 +123,8 @@ sums as (
         ranking,
         area_code as kemendagri_code,
         sum(persons_scored) as persons_scored,
-        sum(persons) - sum(coalesce(persons_scored, 0)) as persons_unknown,
+        sum(persons_stated - persons_scored) as persons_unknown,
         sum(persons_deprived) as persons_deprived,
-        sum(deprivations) as deprivations,
         {%- for name in indicators %}
         sum(persons_deprived_in_{{ name }}) as persons_deprived_in_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
@@ -197,37 +132,32 @@ sums as (
     group by period_start, ranking, area_code
 ),
 
-weights as (
-    select indicator, cast(value as {{ type_double() }}) as weight
-    from {{ ref('living_standards') }}
-    where parameter = 'weight'
+weighted as (
+    -- Deprivations: persons x score of those who reach k, a score being the sum of the weights of what is lacked.
+    select
+        sums.*,
+        weights.*,
+        {% for name in indicators %}weights.weight_{{ name }} * sums.persons_deprived_in_{{ name }}
+        {{- ' + ' if not loop.last }}{% endfor %} as deprivations
+    from sums
+    cross join ({{ living_standards_weights() }}) as weights
 ),
 
 spending as (
-    -- Families of a delivery whose contract has expenditure; those that do not state it stay, as unknown.
-    select family.*
-    from {{ ref('fct_welfare') }} as family
-    inner join (
-        select distinct delivery_id from {{ ref('fct_welfare') }} where expenditure_per_head_idr is not null
-    ) as stated on stated.delivery_id = family.delivery_id
-    where family.is_in_scope
+    select period_start, ranking, area_code, sum(persons) as persons, sum(persons_stated) as persons_stated,
+        sum(persons_below) as persons_below
+    from {{ ref('cells_spending') }}
+    group by period_start, ranking, area_code
 ),
 
-lines as (
-    -- Of an area and year. BPS publishes none below the kota, so no index comes out below it.
-    select line.kemendagri_code, line.value, line_year.period_start, line_year.period_end
-    from {{ ref('fct_published_figure') }} as line
-    inner join {{ ref('dim_period') }} as line_year
-        on line_year.period_kind = 'year' and line_year.period_start = line.period_start
-    where line.indicator = 'poverty_line_idr' and line.source_system = 'bps' and line.period_kind = 'year' and line.is_latest
-),
-
-spending_and_line as (
-    select spread.*, lines.value as poverty_line_idr
-    from ({{ at_each_area_level('spending') }}) as spread
-    inner join lines
-        on lines.kemendagri_code = spread.area_code
-        and spread.period_start between lines.period_start and lines.period_end
+gaps as (
+    -- A mean of distances is no count: it comes from the families, and stands on those below the line.
+    select
+        period_start, ranking, area_code,
+        {{ fgt('expenditure_per_head_idr', 'poverty_line_idr', 1, 'person_count') }} as gap,
+        {{ fgt('expenditure_per_head_idr', 'poverty_line_idr', 2, 'person_count') }} as severity
+    from {{ ref('family_spending') }}
+    group by period_start, ranking, area_code
 ),
 
 indices as (
@@ -235,34 +165,37 @@ indices as (
     select
         'quarter' as period_kind, period_start, ranking, kemendagri_code, 'living_standards_a' as measure, 'all' as desil,
         cast(null as bigint) as numerator,
-        coalesce(persons_deprived, 0) as denominator,
+        persons_deprived as denominator,
         deprivations / nullif(persons_deprived, 0) as statistic,
         persons_unknown as unknown_count
-    from sums
+    from weighted
     union all
     select
         'quarter', period_start, ranking, kemendagri_code, 'living_standards_m0', 'all', null,
-        coalesce(persons_scored, 0), coalesce(deprivations, 0) / nullif(persons_scored, 0), persons_unknown
-    from sums
+        persons_scored, deprivations / nullif(persons_scored, 0), persons_unknown
+    from weighted
     {%- for name in indicators %}
     union all
     select
-        'quarter', sums.period_start, sums.ranking, sums.kemendagri_code, 'm0_share_{{ name }}', 'all', null,
-        coalesce(sums.persons_deprived, 0),
-        100.0 * weights.weight * coalesce(sums.persons_deprived_in_{{ name }}, 0) / nullif(sums.deprivations, 0),
-        sums.persons_unknown
-    from sums
-    inner join weights on weights.indicator = '{{ name }}' and weights.weight > 0
+        'quarter', period_start, ranking, kemendagri_code, 'm0_share_{{ name }}', 'all', null,
+        persons_deprived, 100.0 * weight_{{ name }} * persons_deprived_in_{{ name }} / nullif(deprivations, 0), persons_unknown
+    from weighted
+    where weight_{{ name }} > 0
     {%- endfor %}
-    {%- for alpha in [0, 1, 2] %}
+    {%- for measure, statistic in [
+        ('fgt_p0', '1.0 * spending.persons_below / nullif(spending.persons_stated, 0)'),
+        ('fgt_p1', below ~ ' then gaps.gap end'),
+        ('fgt_p2', below ~ ' then gaps.severity end'),
+    ] %}
     union all
     select
-        'quarter', period_start, ranking, area_code, 'fgt_p{{ alpha }}', 'all', null,
-        sum(case when expenditure_per_head_idr is not null then person_count end),
-        100.0 * {{ fgt('expenditure_per_head_idr', 'poverty_line_idr', alpha, 'person_count') }},
-        sum(case when expenditure_per_head_idr is null then coalesce(person_count, 0) else 0 end)
-    from spending_and_line
-    group by period_start, ranking, area_code
+        'quarter', spending.period_start, spending.ranking, spending.area_code, '{{ measure }}', 'all', null,
+        spending.persons_stated, 100.0 * {{ statistic }}, spending.persons - spending.persons_stated
+    from spending
+    inner join gaps
+        on gaps.period_start = spending.period_start
+        and gaps.ranking = spending.ranking
+        and gaps.area_code = spending.area_code
     {%- endfor %}
 )
 
