@@ -28,7 +28,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 import yaml
 
-from warehouse import agencies, duck, lake, ledger, linkage
+from warehouse import agencies, duck, lake, ledger, linkage, sample
 from warehouse.contract import Contract, Rule, load_contracts
 from warehouse.errors import BuildError, ConfigError
 from warehouse.gate.marts import mart_rules
@@ -348,14 +348,15 @@ def dbt_environment(s: Settings, file: Path) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
         "WAREHOUSE_BUILD_FILE": str(file),
+        "WAREHOUSE_IS_SAMPLE": str(int(sample.peopled_kelurahan(s) is not None)),
         "WAREHOUSE_SPILL_DIR": str(s.tmp_dir / "spill"),
         "WAREHOUSE_DUCKDB_THREADS": str(s.duckdb_threads),
         "WAREHOUSE_DUCKDB_MEMORY": s.duckdb_memory,
     }
 
 
-def dbt_command(as_of: date, *arguments: str) -> list[str]:
-    variables = json.dumps({"as_of": as_of.isoformat()})
+def dbt_command(as_of: date, *arguments: str, **more: int) -> list[str]:
+    variables = json.dumps({"as_of": as_of.isoformat(), **more})
     return [str(Path(sys.executable).with_name("dbt")), *arguments, "--vars", variables]
 
 
@@ -366,7 +367,8 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
     """
     results = dbt_target(s) / "run_results.json"
     results.unlink(missing_ok=True)
-    command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test")
+    rounding = {"small_base": s.disclosure_small_base, "statistic_minimum": 2 * s.disclosure_threshold}
+    command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test", **rounding)
     shown = -1
     with subprocess.Popen(
         command,

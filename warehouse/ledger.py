@@ -236,7 +236,12 @@ release_marts = Table(
     Column("row_count", BigInteger, nullable=False),
     Column("content_hash", String(64), nullable=False),
     Column("cells_published", BigInteger),
-    Column("cells_hidden", BigInteger),
+    Column("cells_hidden", BigInteger, comment="of releases made before small counts were rounded"),
+    Column("cells_rounded", BigInteger),
+    Column("rounding_base", BigInteger),
+    Column("mean_error_kelurahan", Float, comment="points, of reliable percentages"),
+    Column("mean_error_kecamatan", Float),
+    Column("mean_error_kota", Float),
     comment="One row per release and mart",
 )
 

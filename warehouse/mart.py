@@ -1,17 +1,13 @@
 """What dbt knows of the relations a release is made of, as typed objects: the only reader of dbt's manifest.
 
 A mart column is defined once, in the YAML beside its model; names, types, descriptions and roles are read from there.
-Not here: data, hiding small cells (disclosure), writing files (release).
+Not here: data, rounding small counts (disclosure), writing files (release).
 
 What a model's YAML may say under ``config.meta``, all optional:
 
     columns:
       - name: desil
-        config: {meta: {role: key, total: all}}        this value is the sum of the column's other values
-      - name: stunted_child
-        config: {meta: {role: key, asked: "yes"}}      the answer readers ask for: hidden last
-      - name: area_basis
-        config: {meta: {role: key, together: true}}    values count nearly the same people: hidden for one and all
+        config: {meta: {role: key}}
       - name: haz
         config: {meta: {micro: true}}                  the column may go to the pseudonymised file
       - name: age_months
@@ -22,19 +18,31 @@ of a person (place, age, sex, size of the household, month of registration), not
 
 And for a whole model ``config: {meta: {restricted: true}}``: it goes to the restricted file, never to the marts' own.
 
-Roles: key | count | rate | bound | suppression | date | attribute. A column without one gets it from its name where the
+A cells model says what each of its counts (``role: count``) is: a root where it says nothing, else
+
+      - name: stunted
+        config: {meta: {role: count, part_of: haz_valid}}     with ``split: name`` disjoint from others of that name
+      - name: families
+        config: {meta: {role: count, same_as: cells_families.families, same_as_period: registry_period}}
+
+``same_as`` sums the other table over the keys this one lacks; ``same_as_period`` names the column that holds the
+other's period, ``same_as_where: {desil: ["01"]}`` the rows that count, ``same_as_map: {desil_class: {"02_04": ["02",
+"03", "04"]}}`` what values of the one key without a namesake mean here. A table without ``period_kind`` states its
+kind under the model's ``config.meta``.
+
+Roles: key | count | rate | bound | date | attribute. A column without one gets it from its name where the
 one shape of marts fixes it, else from its type; text without a role is an attribute, so a mart's own keys state theirs.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from warehouse.errors import ReleaseError
 
-Role = Literal["key", "count", "rate", "bound", "suppression", "date", "attribute"]
+Role = Literal["key", "count", "rate", "bound", "date", "attribute"]
 QuasiKind = Literal["area", "sex", "age_months", "age_years", "household_size", "month"]
 # Kinds that have a second column in the pseudonymised file, with a band instead of the value.
 BANDED: dict[str, str] = {
@@ -54,8 +62,7 @@ _STEP_DESCRIPTION = (
     " size and month of registration; 2 kecamatan; 3 bands of age; 4 kota; 5 wide bands; 6 no quasi-identifier."
 )
 
-FAMILIES = "disclosure_families"
-SUMS = "disclosure_sums"
+CELLS_SCHEMA = "cells"
 DIMENSIONS = ("dim_measure", "dim_region", "dim_period")
 
 # The one shape of an area mart. What the YAML says wins.
@@ -80,7 +87,7 @@ _SHAPE: dict[str, Role] = {
     "ci95_low": "bound",
     "ci95_high": "bound",
     "unknown_count": "count",
-    "suppression_reason": "suppression",
+    "is_rounded": "attribute",
     # Worked out from the counts, so that it bounds them.
     "is_reliable": "bound",
     "is_outside": "bound",
@@ -102,14 +109,11 @@ class MartColumn:
     kind: str
     role: Role
     description: str
-    total: str | None = None
-    asked: tuple[str, ...] = ()
-    is_together: bool = False
     quasi_identifier: QuasiKind | None = None
 
     @property
-    def is_hidden_with_cell(self) -> bool:
-        """Whether it is NULL in a hidden row: every number that is no key, and what bounds one."""
+    def is_number(self) -> bool:
+        """Whether it is NULL while a period is open: every number that is no key, and what bounds one."""
         return self.role in {"count", "rate", "bound"} or (self.role != "key" and self.kind in _NUMERIC)
 
 
@@ -128,7 +132,7 @@ class Mart:
 
     @property
     def is_long(self) -> bool:
-        """Whether a row is one measure: then numerator and denominator decide whether it is hidden."""
+        """Whether a row is one measure."""
         return {"measure", "numerator"} <= {column.name for column in self.columns}
 
     def ddl(self, table: str) -> str:
@@ -138,6 +142,58 @@ class Mart:
     def comments(self, table: str) -> Iterable[str]:
         """Statements that write the descriptions into the file."""
         return comments(table, self.description, {column.name: column.description for column in self.columns})
+
+
+@dataclass(frozen=True)
+class CellColumn:
+    """A count of a table of cells. ``shared``: keys of the table it is taken from -> columns of this one."""
+
+    name: str
+    part_of: str | None = None
+    split: str | None = None
+    same_as: tuple[str, str] | None = None
+    shared: Mapping[str, str] = field(default_factory=dict)
+    same_as_where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    same_as_map: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table of counts at the finest grain that is published. ``others``: its columns that are no counts."""
+
+    name: str
+    relation: str
+    keys: tuple[str, ...]
+    others: tuple[str, ...]
+    counts: tuple[CellColumn, ...]
+    period_kind: str | None
+
+    @property
+    def place(self) -> str | None:
+        return next((name for name in ("kemendagri_code", "puskesmas", "posyandu_key") if name in self.keys), None)
+
+    @property
+    def taken_from(self) -> set[str]:
+        return {column.same_as[0] for column in self.counts if column.same_as}
+
+    def kind_of(self, alias: str = "") -> str:
+        """SQL of a row's kind of period."""
+        if self.period_kind:
+            return literal(self.period_kind)
+        return f"{alias}.period_kind" if alias else "period_kind"
+
+    def splits(self) -> list[tuple[str, list[str]]]:
+        """(count, its disjoint parts), parents before their parts' own."""
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for column in self.counts:
+            if column.part_of:
+                grouped.setdefault((column.part_of, column.split or column.name), []).append(column.name)
+        parent_of = {column.name: column.part_of for column in self.counts}
+
+        def depth(name: str) -> int:
+            return 1 + depth(parent) if (parent := parent_of[name]) else 0
+
+        return sorted(((parent, parts) for (parent, _), parts in grouped.items()), key=lambda split: depth(split[0]))
 
 
 @dataclass(frozen=True)
@@ -164,7 +220,8 @@ class Query:
 class Catalogue:
     """What dbt's manifest says of everything that may leave the build file.
 
-    ``families`` is the relation that says which measures are hidden together, ``sums`` which add up to another.
+    ``cells`` are the tables small counts are rounded in, ``downstream`` every model that stands on them, each after
+    those it reads: a release makes them again from the rounded counts.
     """
 
     marts: tuple[Mart, ...]
@@ -172,8 +229,8 @@ class Catalogue:
     dimensions: tuple[Dimension, ...]
     micro: tuple[Mart, ...]
     restricted: tuple[Mart, ...]
-    families: str | None
-    sums: str | None
+    cells: tuple[Cells, ...]
+    downstream: tuple[Query, ...]
     ops: tuple[tuple[Mart, Query], ...]
 
 
@@ -217,11 +274,87 @@ def read_catalogue(manifest: Path) -> Catalogue:
         wide=tuple(_query(node, known) for node in marts if node["config"]["materialized"] == "view"),
         dimensions=tuple(_dimension(node) for node in models if node["name"] in DIMENSIONS),
         micro=tuple(_micro(node) for node in facts if any(_meta(c).get("micro") for c in node["columns"].values())),
-        families=next((_relation(node) for node in nodes["nodes"].values() if node["name"] == FAMILIES), None),
-        sums=next((_relation(node) for node in nodes["nodes"].values() if node["name"] == SUMS), None),
+        cells=_all_cells([node for node in models if node["schema"] == CELLS_SCHEMA]),
+        downstream=tuple(_query(node, known) for node in _downstream(nodes["nodes"])),
         restricted=tuple(_mart(node) for node in tables if _is_restricted(node)),
         ops=tuple((_mart(node), _query(node, known)) for node in tables if _is_ops(node)),
     )
+
+
+def _all_cells(nodes: Sequence[dict[str, Any]]) -> tuple[Cells, ...]:
+    keys = {node["name"]: _cell_keys(node) for node in nodes}
+    return tuple(_cells(node, keys) for node in nodes)
+
+
+def _cell_keys(node: dict[str, Any]) -> tuple[str, ...]:
+    """What identifies a row: its columns that are text or a date, but for periods of other tables."""
+    metas = {name: _meta(column) for name, column in node["columns"].items()}
+    borrowed = {meta.get("same_as_period") for meta in metas.values()}
+    return tuple(
+        name
+        for name, column in node["columns"].items()
+        if metas[name].get("role", "key") == "key" and column["data_type"] != "double" and name not in borrowed
+    )
+
+
+def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cells:
+    counts, name = [], node["name"]
+    metas = {column: _meta(described) for column, described in node["columns"].items()}
+    for column, meta in metas.items():
+        if meta.get("role") != "count":
+            continue
+        parent, source = meta.get("part_of"), meta.get("same_as")
+        table, _, other = (source or "").partition(".")
+        if (parent and metas.get(parent, {}).get("role") != "count") or (source and table not in keys_of):
+            raise ReleaseError(
+                "CELLS_UNDECLARED",
+                f"{name}.{column} menunjuk cacah yang tidak ada: {parent or source}",
+                f"{name}.{column} refers to a count that is not there: {parent or source}",
+                f"Perbaiki dbt_project/models/cells/_{name}.yml.",
+                f"Mend dbt_project/models/cells/_{name}.yml.",
+            )
+        shared = {key: key for key in keys_of.get(table, ()) if key in node["columns"]}
+        if meta.get("same_as_period"):
+            shared["period_start"] = meta["same_as_period"]
+        mapped = {}
+        for own, values in meta.get("same_as_map", {}).items():
+            (key,) = set(keys_of[table]) - set(shared)
+            shared[key], mapped[key] = own, values
+        counts.append(
+            CellColumn(
+                column,
+                part_of=parent,
+                split=meta.get("split"),
+                same_as=(table, other) if source else None,
+                shared=shared,
+                same_as_where=meta.get("same_as_where", {}),
+                same_as_map=mapped,
+            )
+        )
+    others = tuple(column for column, meta in metas.items() if meta.get("role") != "count")
+    return Cells(name, _relation(node), keys_of[name], others, tuple(counts), _meta(node).get("period_kind"))
+
+
+def _downstream(nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Models that stand on cells, each after those it reads; views are made again where they are written."""
+    order: dict[str, bool] = {}
+
+    def stands(node_id: str) -> bool:
+        node = nodes.get(node_id)
+        if node is None or node["resource_type"] != "model":
+            return False
+        if node_id not in order:
+            upstream = [stands(other) for other in node["depends_on"]["nodes"]]
+            order[node_id] = any(upstream) or node["schema"] == CELLS_SCHEMA
+        return order[node_id]
+
+    for node_id in sorted(nodes):
+        stands(node_id)
+    return [
+        nodes[node_id]
+        for node_id, found in order.items()
+        if found and nodes[node_id]["schema"] != CELLS_SCHEMA and nodes[node_id]["config"]["materialized"] != "view"
+    ]
 
 
 def _is_ops(node: dict[str, Any]) -> bool:
@@ -278,15 +411,8 @@ def _column(column: dict[str, Any]) -> MartColumn:
         kind=kind,
         role=_role(column, kind),
         description=(column.get("description") or "").strip(),
-        total=meta.get("total"),
-        asked=_listed(meta.get("asked", [])),
-        is_together=bool(meta.get("together")),
         quasi_identifier=_quasi_identifier(column["name"], meta),
     )
-
-
-def _listed(given: str | list[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _mart(node: dict[str, Any]) -> Mart:

@@ -55,16 +55,17 @@ class Settings(BaseSettings):
     disclosure_threshold: int = Field(
         default=5,
         ge=2,
-        description="Counts from 1 to one below this are hidden: one of four who knows the other three could be named",
+        description="Counts from 1 to one below this are rounded to 0 or to this: one of four who knows the other three"
+        " could be named",
     )
     disclosure_small_base: int = Field(
-        default=10, ge=2, description="Below this denominator shares of 0% and 100% are hidden: they speak of all"
+        default=10, ge=2, description="Below this denominator shares of 0% and 100% are not shown: they speak of all"
     )
     micro_class_size: int = Field(
         default=5,
         ge=2,
-        description="Persons who must share a description in micro.duckdb, else it is coarsened: the city hides counts"
-        " below five elsewhere too, and an acquaintance who knows place, age and sex is left with five children",
+        description="Persons who must share a description in micro.duckdb, else it is coarsened: the city shows no"
+        " counts below five elsewhere either, and an acquaintance who knows place, age and sex is left with five children",
     )
     disclosure_revision_dates: str = Field(
         default="01-15 04-15 07-15 10-15",
@@ -75,9 +76,6 @@ class Settings(BaseSettings):
     readers_group: str | None = Field(default=None, description="Group that may read releases and ops; default all")
     reports_group: str | None = Field(default=None, description="Group that may read the monitors' site; default all")
     micro_group: str | None = Field(default=None, description="Group that may read micro.duckdb; default owner only")
-    disclosure_attack_programs: int = Field(
-        default=200, ge=0, description="Linear programs of one attack at most; bounds passed along come before"
-    )
     report_url: str | None = Field(default=None, description="Address monitors open the report site at")
 
     def model_post_init(self, _context) -> None:

@@ -1,419 +1,261 @@
-"""Every count of a release as a cell of one additive system: what an attacker can write down beside the shown numbers.
+"""Cells: a mart's counts at the finest grain that is published, as the release reads, rounds and writes them.
 
-A *series* is a mart's rows of one period, measure and category values, over all areas. Its rows give *terms*:
-numerator n, denominator d, the rest r = d - n, the unknown u, the base of the bounds b = d + u, and how far the bounds
-lie from n. Terms whose counts are equal in every area are one *class*: a denominator that is another measure's
-numerator is the same number wherever it is printed, in whatever mart. A *cell* is a class in an area.
-
-Equations between classes hold in every area (n + r = d, a category key's values and their total, declared sums), lines
-over areas within a class (kelurahan -> kecamatan -> kota, people without a place included). A sum counts when the data
-satisfy it: one that does not hold is none an attacker could use, one that nobody thought of as a sum is still one.
-
-Not here: which cells are hidden (hiding), what can be computed from the rest (attacker).
+What a count is (a root, a part of another, the same as one of another table) is declared in the YAML of its cells model
+and read by ``mart``. The exact counts have to satisfy the declaration. Not here: the method (rounding), which periods
+may change (release.revisions).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
+import pyarrow as pa
 
-from warehouse.mart import Mart, literal
+from warehouse.disclosure.rounding import Known, Sheet, Split, round_sheet
+from warehouse.errors import ReleaseError
+from warehouse.mart import CellColumn, Cells, literal
 
-AREA_KEYS = ("area_level", "kemendagri_code")
-LEVELS = ("kota", "kecamatan", "kelurahan")
-# What hiding a row costs: higher levels and totals over categories say more to more readers; people without a place
-# are nobody's kelurahan.
-_LEVEL_COST = np.array([400.0, 20.0, 1.0])
-_TOTAL_COST = 10.0
-_UNPLACED_COST = 0.3
-_MOST_TOTALS = 3
-# With counts in fewer areas, or of fewer people, equal series may be equal by chance; of two periods all the more.
-_ALIKE_AREAS = 5
-_ALIKE_AREAS_OTHER_PERIOD = 8
-_ALIKE_COUNT = 50
-_COUNTS = {
-    "n": "numerator",
-    "d": "denominator",
-    "u": "unknown_count",
-    "low": "numerator_low",
-    "high": "numerator_high",
-}
+MARK = "__was_rounded"
+_PLACE = "kemendagri_code"
 
 
 @dataclass(frozen=True)
-class Term:
-    """One side of a declared sum: the counts of a measure where some of the mart's own keys have given values."""
+class Sources:
+    """Relations of one table of cells: ``exact`` as built; ``last`` as the last release had it (counts exact, and
+    rounded, as in ``saved_names``), or None; ``target`` is made here."""
 
-    identity: str
-    is_total: bool
-    mart: str
-    measure: str
-    keys: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Areas:
-    """All areas: their codes, levels (place in LEVELS) and the place of the area above, -1 where there is none."""
-
-    codes: list[str]
-    level: np.ndarray
-    parent: np.ndarray
-
-    @property
-    def families(self) -> list[tuple[int, np.ndarray]]:
-        """Each area that has parts, with those."""
-        return [(int(a), np.flatnonzero(self.parent == a)) for a in np.unique(self.parent[self.parent >= 0])]
+    exact: str
+    target: str
+    last: str | None
 
 
-@dataclass(frozen=True)
-class System:
-    """Series, the classes their terms belong to, and the equations between classes.
-
-    Matrices of series and of classes are [.., area]. A term is printed by its series' rows, except r; ``term_is_side``:
-    by the columns of bounds and unknowns, which can be withheld while the row stands. ``row`` is a row's number in its
-    mart, -1 where there is none. Equation e says: class totals[e] = sum of parts[part_start[e]:part_start[e + 1]].
-    """
-
-    areas: Areas
-    keys: list[dict[str, str]]
-    group: np.ndarray
-    cost: np.ndarray
-    is_headline: np.ndarray
-    row: np.ndarray
-    numerator: np.ndarray
-    denominator: np.ndarray
-    unknown: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    term_series: np.ndarray
-    term_class: np.ndarray
-    term_is_side: np.ndarray
-    term_is_printed: np.ndarray
-    class_of: Mapping[str, np.ndarray]
-    value: np.ndarray
-    is_there: np.ndarray
-    totals: np.ndarray
-    part_start: np.ndarray
-    parts: np.ndarray
-    line_holds: np.ndarray
-
-    @property
-    def has_row(self) -> np.ndarray:
-        return self.row >= 0
-
-    @property
-    def equation_of_part(self) -> np.ndarray:
-        return np.repeat(np.arange(len(self.totals)), np.diff([*self.part_start, len(self.parts)]))
-
-    def cut(self, chosen: np.ndarray) -> tuple["System", np.ndarray]:
-        """The system of some series that no equation ties to the others, and the classes it has of this one."""
-        of_term = np.isin(self.term_series, chosen)
-        classes = np.unique(self.term_class[of_term])
-        has_equation = np.isin(self.totals, classes)
-        sizes = np.diff([*self.part_start, len(self.parts)])[has_equation]
-        place = np.full(len(self.value) + 1, -1)
-        place[classes] = np.arange(len(classes))
-        by_series = ("cost", "is_headline", "row", "numerator", "denominator", "unknown", "low", "high")
-        cut = replace(
-            self,
-            keys=[self.keys[i] for i in chosen],
-            group=np.unique(self.group[chosen], return_inverse=True)[1],
-            term_series=np.searchsorted(chosen, self.term_series[of_term]),
-            term_class=place[self.term_class[of_term]],
-            term_is_side=self.term_is_side[of_term],
-            term_is_printed=self.term_is_printed[of_term],
-            class_of={kind: place[found[chosen]] for kind, found in self.class_of.items()},
-            value=self.value[classes],
-            is_there=self.is_there[classes],
-            totals=place[self.totals[has_equation]],
-            part_start=np.cumsum([0, *sizes], dtype=int)[:-1],
-            parts=place[self.parts[has_equation[self.equation_of_part]]],
-            line_holds=self.line_holds[classes],
-            **{name: getattr(self, name)[chosen] for name in by_series},
-        )
-        return cut, classes
-
-    @cached_property
-    def matrix(self) -> sparse.csr_matrix:
-        """The equations [equation, class]: 1 for parts, -1 for the total; each row times the counts is nought."""
-        of, size = self.equation_of_part, len(self.totals)
-        signs = np.concatenate([np.ones(len(of)), -np.ones(size)])
-        places = np.concatenate([of, np.arange(size)]), np.concatenate([self.parts, self.totals])
-        return sparse.csr_matrix((signs, places), shape=(size, len(self.value)))
-
-    @cached_property
-    def component(self) -> np.ndarray:
-        """For each class the number of its component: classes that equations tie together."""
-        joined = sparse.bmat([[None, self.matrix.T], [self.matrix, None]], format="csr")
-        return connected_components(joined, directed=False)[1][: len(self.value)]
+def in_order(tables: Sequence[Cells]) -> list[Cells]:
+    """Each after those it takes counts from."""
+    done: dict[str, Cells] = {}
+    left = sorted(tables, key=lambda cells: cells.name)
+    while left:
+        ready = next((c for c in left if all(o in done for o in c.taken_from)), None)
+        if ready is None:
+            raise ReleaseError(
+                "CELLS_CIRCLE",
+                f"Tabel sel saling mengambil cacah: {', '.join(c.name for c in left)}",
+                f"Tables of cells take counts from each other in a circle: {', '.join(c.name for c in left)}",
+                "Perbaiki same_as dalam dbt_project/models/cells.",
+                "Mend same_as in dbt_project/models/cells.",
+            )
+        done[ready.name] = ready
+        left.remove(ready)
+    return list(done.values())
 
 
-@dataclass(frozen=True)
-class _About:
-    """What the keys of the series say, before any count."""
-
-    group: np.ndarray
-    cost: np.ndarray
-    is_headline: np.ndarray
-    totals: Mapping[str, Mapping[str, str]]
-
-
-def is_area_mart(mart: Mart) -> bool:
-    return set(AREA_KEYS) <= set(mart.keys)
-
-
-def read(
+def round_table(
     con: duckdb.DuckDBPyConnection,
-    tables: Sequence[tuple[Mart, str]],
-    families: Mapping[tuple[str, str], str],
-    sums: Sequence[Term],
-) -> System:
-    """The system of the given area marts; their tables carry ``row_id__``."""
-    areas = _areas(con, [table for _, table in tables])
-    place = {code: n for n, code in enumerate(areas.codes)}
-    keys: list[dict[str, str]] = []
-    blocks = []
-    for mart, table in tables:
-        for found, block in _counts(con, mart, table, place, len(keys)):
-            keys += found
-            blocks.append(block)
-    given = {name: np.full((len(keys), len(areas.codes)), -1, dtype=np.int64) for name in (*_COUNTS, "row")}
-    for block in blocks:
-        for name, matrix in given.items():
-            matrix[block["series"], block["area"]] = block[name]
-    marts = {mart.name: mart for mart, _ in tables}
-    totals = {name: totals_of(mart, [key for key in keys if key[""] == name]) for name, mart in marts.items()}
-    asked = {name: {c.name: c.asked for c in mart.columns if c.asked} for name, mart in marts.items()}
-    wanted = [_wanted(key, totals[key[""]], asked[key[""]]) for key in keys]
-    about = _About(
-        group=_groups(keys, families, marts),
-        cost=_costs(areas, wanted),
-        is_headline=np.array([all(answers) for answers in wanted], dtype=bool),
-        totals=totals,
-    )
-    return _assemble(areas, keys, about, given, sums)
+    cells: Cells,
+    sources: Sources,
+    rounded_of: Mapping[str, str],
+    kept: str,
+    key: bytes,
+    base: int,
+) -> None:
+    """Make ``target``: every column of the cells, counts rounded, beside each count ``<count>__exact`` and its mark.
 
-
-def totals_of(mart: Mart, keys: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Category keys and the value that is the sum of their others: as declared, else ``all`` where it occurs."""
-    found = list(keys)
-    totals = {}
-    for column in mart.columns:
-        is_category = column.role == "key" and column.kind in {"varchar", "text"} and not column.is_together
-        if is_category and column.name not in {*AREA_KEYS, "measure", "period_kind"}:
-            total = column.total or "all"
-            if any(key.get(column.name) == total for key in found):
-                totals[column.name] = total
-    return totals
-
-
-def _areas(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> Areas:
-    union = " UNION ".join(f"SELECT kemendagri_code, area_level FROM {table}" for table in tables)
-    known = con.execute(
-        f"SELECT kemendagri_code, min(area_level) FROM ({union}) WHERE area_level IN"
-        f" ({', '.join(map(literal, LEVELS))}) GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    place = {code: n for n, (code, _) in enumerate(known)}
-    # The area above is the code without its last part.
-    parent = [place.get(code.rpartition(".")[0], -1) if level != "kota" else -1 for code, level in known]
-    return Areas(list(place), np.array([LEVELS.index(level) for _, level in known], dtype=int), np.array(parent, int))
-
-
-def _counts(
-    con: duckdb.DuckDBPyConnection, mart: Mart, table: str, place: Mapping[str, int], first: int
-) -> Iterator[tuple[list[dict[str, str]], dict[str, np.ndarray]]]:
-    """Keys and counts of a mart's series; a mart that is not long has a series for each column of counts."""
-    own = [key for key in mart.keys if key not in AREA_KEYS]
-    columns = {column.name for column in mart.columns}
-    quoted = ", ".join(f'"{key}"' for key in own)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE series__ AS SELECT *, row_number() OVER (ORDER BY {quoted}) - 1 AS series__"
-        f" FROM (SELECT DISTINCT {quoted} FROM {table})"
-    )
-    texts = ", ".join(f'CAST("{key}" AS VARCHAR)' for key in own)
-    listed = con.execute(f"SELECT {texts} FROM series__ ORDER BY series__").fetchall()
-    keys = [{"": mart.name} | dict(zip(own, values, strict=True)) for values in listed]
-    same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM s."{key}"' for key in own)
-    chosen = [({}, {name: column for name, column in _COUNTS.items() if column in columns})]
-    if not mart.is_long:
-        chosen = [({"measure": column.name}, {"n": column.name}) for column in mart.columns if column.role == "count"]
-    for extra, counts in chosen:
-        values = ", ".join(
-            f'coalesce(r."{counts[name]}", -1) AS {name}' if name in counts else f"-1 AS {name}" for name in _COUNTS
-        )
-        found = con.execute(
-            f"SELECT s.series__ AS series, r.kemendagri_code AS area, {values}, r.row_id__ AS row"
-            f" FROM {table} AS r INNER JOIN series__ AS s ON {same}"
-        ).fetchnumpy()
-        codes, where = np.unique(np.asarray(found["area"], dtype=str), return_inverse=True)
-        area = np.array([place.get(code, -1) for code in codes], dtype=int)[where]
-        block = {name: np.asarray(found[name]).astype(np.int64)[area >= 0] for name in (*_COUNTS, "row", "series")}
-        yield [key | extra for key in keys], block | {"series": block["series"] + first, "area": area[area >= 0]}
-        first += len(keys)
-
-
-def _groups(
-    keys: Sequence[Mapping[str, str]], families: Mapping[tuple[str, str], str], marts: Mapping[str, Mart]
-) -> np.ndarray:
-    """Series hidden in the same areas: values of a ``together`` key, and measures of one family."""
-    together = {name: {column.name for column in mart.columns if column.is_together} for name, mart in marts.items()}
-    seen: dict[tuple, int] = {}
-    groups = []
-    for key in keys:
-        own = {name: value for name, value in key.items() if name not in together[key[""]]}
-        family = families.get((key[""], key["measure"]), key["measure"])
-        groups.append(seen.setdefault(tuple((own | {"measure": family}).items()), len(seen)))
-    return np.array(groups, dtype=int)
-
-
-def _wanted(key: Mapping[str, str], totals: Mapping[str, str], asked: Mapping[str, Sequence[str]]) -> list[bool]:
-    """For each key of a series that has a total or values readers ask for: whether it has one of those."""
-    axes = [axis for axis in key if axis in totals or axis in asked]
-    return [key[axis] == totals.get(axis) or key[axis] in asked.get(axis, ()) for axis in axes]
-
-
-def _costs(areas: Areas, wanted: Sequence[Sequence[bool]]) -> np.ndarray:
-    unplaced = np.array([code.endswith((".00", ".0000")) for code in areas.codes])
-    by_area = np.where(unplaced, _UNPLACED_COST, 1.0) * _LEVEL_COST[areas.level]
-    by_series = np.array([_TOTAL_COST ** min(sum(answers), _MOST_TOTALS) for answers in wanted])
-    return by_series[:, None] * by_area[None, :]
-
-
-def _assemble(
-    areas: Areas,
-    keys: list[dict[str, str]],
-    about: _About,
-    given: Mapping[str, np.ndarray],
-    sums: Sequence[Term],
-) -> System:
-    n, d, u, low, high = (given[name] for name in _COUNTS)
-    is_rate = (n >= 0) & (d >= 0)
-    # Coverage may exceed 100%: then there is no rest that could not be negative.
-    has_rest = is_rate.any(axis=1) & ~(is_rate & (d < n)).any(axis=1)
-    has_base = (d >= 0) & (u >= 0)
-    is_bounded = {"above": (n >= 0) & (high >= n), "below": (n >= 0) & (low >= 0) & (low <= n)}
-    everything = {
-        "n": n,
-        "d": d,
-        "r": np.where(is_rate & has_rest[:, None], d - n, -1),
-        "u": u,
-        "b": np.where(has_base, d + u, -1),
-        "above": np.where(is_bounded["above"], high - n, -1),
-        "below": np.where(is_bounded["below"], n - low, -1),
+    ``rounded_of``: the targets made so far, by table. ``kept``: a relation of the (period_kind, period_start) that
+    stand as the last release had them. Raises ReleaseError CELLS_PARTS or CELLS_SAME when the counts are not what is
+    declared.
+    """
+    names = [column.name for column in cells.counts]
+    sheet_table = _number(con, cells, sources, kept)
+    counts = {name: n for n, name in enumerate(names)}
+    arrays = con.execute(f"FROM {sheet_table} ORDER BY row__").fetchnumpy()
+    exact = _matrix(arrays, names, "")
+    splits = [Split(counts[parent], tuple(counts[name] for name in parts)) for parent, parts in cells.splits()]
+    _demand_parts(cells, names, exact, splits)
+    given = {
+        counts[c.name]: _taken(con, cells, c, sheet_table, rounded_of, exact[:, counts[c.name]], arrays["keep__"])
+        for c in cells.counts
+        if c.same_as
     }
-    series, kinds, counts = [], [], []
-    for kind, matrix in everything.items():
-        present = np.flatnonzero((matrix >= 0).any(axis=1))
-        series.append(present)
-        kinds += [kind] * len(present)
-        counts.append(matrix[present])
-    term_series, matrix, term_kind = np.concatenate(series), np.concatenate(counts), np.array(kinds)
-    periods = [f"{key.get('period_kind')} {key.get('period_start')}" for key in keys]
-    term_class = _classes(matrix, [periods[s] for s in term_series])
-    shape = (int(term_class.max(initial=-1)) + 1, len(areas.codes))
-    value, is_there = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-    np.maximum.at(value, term_class, np.maximum(matrix, 0))
-    np.logical_or.at(is_there, term_class, matrix >= 0)
-    class_of = {}
-    for kind in everything:
-        class_of[kind] = np.full(len(keys), -1)
-        class_of[kind][term_series[term_kind == kind]] = term_class[term_kind == kind]
-    equations = _equations(keys, class_of, about.totals, sums)
-    kept = [
-        (total, parts)
-        for total, parts in sorted(equations)
-        if total not in parts and value[total].any() and (value[total] == value[list(parts)].sum(axis=0)).all()
-    ]
-    line_holds = np.zeros(shape, dtype=bool)
-    for a, parts in areas.families:
-        # Parts without any row say nothing of the area above.
-        line_holds[:, a] = (value[:, parts].sum(axis=1) == value[:, a]) & is_there[:, parts].any(axis=1)
-    return System(
-        areas=areas,
-        keys=keys,
-        group=about.group,
-        cost=about.cost,
-        is_headline=about.is_headline,
-        row=given["row"],
-        numerator=n,
-        denominator=d,
-        unknown=u,
-        low=low,
-        high=high,
-        term_series=term_series,
-        term_class=term_class,
-        term_is_side=np.isin(term_kind, ["u", "b", "above", "below"]),
-        term_is_printed=term_kind != "r",
-        class_of=class_of,
-        value=value,
-        is_there=is_there,
-        totals=np.array([total for total, _ in kept], dtype=int),
-        part_start=np.cumsum([0, *(len(parts) for _, parts in kept)], dtype=int)[:-1],
-        parts=np.array([part for _, parts in kept for part in parts], dtype=int),
-        line_holds=line_holds,
+    places = [str(place) for place in arrays["place__"]]
+    sheet = Sheet(
+        exact=exact,
+        periods=_runs(arrays["period__"]),
+        group=arrays["group__"].astype(np.int64),
+        region=np.unique([place[:8] for place in places], return_inverse=True)[1] if places else np.zeros(0, dtype=int),
+        before=arrays["before__"].astype(np.int64),
+        last=Known(_matrix(arrays, names, "__exact"), _matrix(arrays, names, "__rounded")),
+        given=given,
+        tie=_ties(cells.name, names, places, key),
+        keep=arrays["keep__"].astype(bool),
+        keep_marks=_matrix(arrays, names, MARK).astype(bool),
+    )
+    roots = [counts[c.name] for c in cells.counts if not c.part_of and not c.same_as]
+    rounded, marks = round_sheet(sheet, roots, splits, base)
+    con.register(
+        "rounded__",
+        pa.table(
+            {"row__": np.arange(len(exact))}
+            | {name: rounded[:, n] for n, name in enumerate(names)}
+            | {f"{name}{MARK}": marks[:, n] for n, name in enumerate(names)}
+        ),
+    )
+    own = ", ".join(f't."{name}"' for name in cells.others)
+    columns = ", ".join(f'r."{n}", CAST(t."{n}" AS BIGINT) AS "{n}__exact", r."{n}{MARK}"' for n in names)
+    con.execute(
+        f"CREATE OR REPLACE TABLE {sources.target} AS SELECT {own}, {columns}"
+        f" FROM {sheet_table} AS t INNER JOIN rounded__ AS r USING (row__) ORDER BY row__"
+    )
+    con.unregister("rounded__")
+
+
+def saved_columns(cells: Cells) -> str:
+    """The columns of a target that the next release needs, under the names of ``saved_names``."""
+    source = [*cells.others]
+    for column in cells.counts:
+        source += [f"{column.name}__exact", column.name, f"{column.name}{MARK}"]
+    return ", ".join(f'"{old}" AS "{new}"' for old, new in zip(source, saved_names(cells), strict=True))
+
+
+def saved_names(cells: Cells) -> list[str]:
+    """The columns of the relations that ``Sources.last`` names."""
+    counts = [f"{c.name}{suffix}" for c in cells.counts for suffix in ("__exact", "__rounded", MARK)]
+    return [*cells.others, *counts]
+
+
+def changes(con: duckdb.DuckDBPyConnection, cells: Cells, exact: str, last: str, base: int) -> str:
+    """SELECT of (period_kind, period_start, moved, moved_little): whether counts of a period differ from the last
+    release's, and whether any differs by 1 … base-1 people, rests included."""
+    same = " AND ".join(f'n."{key}" = o."{key}"' for key in cells.keys)
+    moves = {c.name: f'coalesce(n."{c.name}", 0) - coalesce(o."{c.name}__exact", 0)' for c in cells.counts}
+    moves |= {
+        f"rest {parent} {parts}": f"({moves[parent]}) - ({' + '.join(f'({moves[p]})' for p in parts)})"
+        for parent, parts in cells.splits()
+    }
+    moved = " OR ".join(f"({move}) <> 0" for move in moves.values())
+    little = " OR ".join(f"abs({move}) BETWEEN 1 AND {base - 1}" for move in moves.values())
+    return (
+        f"SELECT coalesce({cells.kind_of('n')}, {cells.kind_of('o')}) AS period_kind,"
+        f" coalesce(n.period_start, o.period_start) AS period_start,"
+        f" bool_or({moved}) AS moved, bool_or({little}) AS moved_little"
+        f" FROM {exact} AS n FULL JOIN {last} AS o ON {same} GROUP BY ALL"
     )
 
 
-def _classes(matrix: np.ndarray, periods: Sequence[str]) -> np.ndarray:
-    """The class of each term: equal counts in every area are one class, where that can hardly be chance."""
-    counts = np.maximum(matrix, 0)
-    areas = (counts > 0).sum(axis=1)
-    seen: dict[tuple, int] = {}
-    found = []
-    for t, row in enumerate(counts):
-        is_telling = areas[t] >= _ALIKE_AREAS and row.max() >= _ALIKE_COUNT
-        period = "" if areas[t] >= _ALIKE_AREAS_OTHER_PERIOD else periods[t]
-        name = (period, row.tobytes()) if is_telling else (t,)
-        found.append(seen.setdefault(name, len(seen)))
-    return np.array(found, dtype=int)
+def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept: str) -> str:
+    """Temporary table of the rows to round, numbered, with what the last release had beside them."""
+    counts = [column.name for column in cells.counts]
+    others = ", ".join(f'n."{name}"' for name in cells.others)
+    same = " AND ".join(f'n."{key}" = o."{key}"' for key in cells.keys)
+    is_kept = f"({cells.kind_of('n')}, n.period_start) IN (SELECT (period_kind, period_start) FROM {kept})"
+    remembered = [f'"{c}{suffix}"' for c in counts for suffix in ("__exact", "__rounded", MARK)]
+    if sources.last is None:
+        nothing = ", ".join(f"NULL AS {name}" for name in remembered)
+        rows = f"SELECT {others}, {_named(counts, 'n')}, {nothing}, false AS keep__ FROM {sources.exact} AS n"
+    else:
+        beside = ", ".join(f"o.{name}" for name in remembered)
+        stands = ", ".join(f'n."{c}__exact" AS "{c}"' for c in counts)
+        rows = (
+            f"SELECT {others}, {_named(counts, 'n')}, {beside}, false AS keep__"
+            f" FROM {sources.exact} AS n LEFT JOIN {sources.last} AS o ON {same} WHERE NOT {is_kept}"
+            f" UNION ALL SELECT {others}, {stands}, {', '.join(f'n.{name}' for name in remembered)}, true"
+            f" FROM {sources.last} AS n WHERE {is_kept}"
+        )
+    own = ", ".join(f'"{name}"' for name in cells.keys if name not in {cells.place, "period_start"}) or "1"
+    place = f'"{cells.place}"' if cells.place else "''"
+    ordered = ", ".join(f'"{name}"' for name in cells.keys)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE sheet__ AS
+        WITH numbered AS (SELECT *, row_number() OVER (ORDER BY {ordered}) - 1 AS row__ FROM ({rows}))
+        SELECT *, {place} AS place__,
+            dense_rank() OVER (ORDER BY {cells.kind_of()}, period_start) AS period__,
+            dense_rank() OVER (ORDER BY period_start, {own}) AS group__,
+            coalesce(lag(row__) OVER (PARTITION BY {own}, {place} ORDER BY period_start), -1) AS before__
+        FROM numbered
+        """
+    )
+    return "sheet__"
 
 
-def _equations(
-    keys: Sequence[Mapping[str, str]],
-    class_of: Mapping[str, np.ndarray],
-    totals: Mapping[str, Mapping[str, str]],
-    sums: Sequence[Term],
-) -> set[tuple[int, tuple[int, ...]]]:
-    """(total, parts) in classes, whether the data satisfy them or not."""
-    equations = set()
-    for total, parts in (("d", ("n", "r")), ("b", ("d", "u"))):
-        members = np.stack([class_of[kind] for kind in (total, *parts)])
-        equations |= {(int(c[0]), tuple(sorted(map(int, c[1:])))) for c in members.T if c.min() >= 0}
-    for kinds, lines in (("ndru", _lines_of_categories(keys, totals)), ("n", _declared(keys, sums))):
-        for total, parts in lines:
-            for kind in kinds:
-                members = [int(class_of[kind][s]) for s in (total, *parts)]
-                if min(members) >= 0:
-                    equations.add((members[0], tuple(sorted(members[1:]))))
-    return equations
+def _named(names: Sequence[str], alias: str) -> str:
+    return ", ".join(f'{alias}."{name}"' for name in names)
 
 
-def _lines_of_categories(
-    keys: Sequence[Mapping[str, str]], totals: Mapping[str, Mapping[str, str]]
-) -> list[tuple[int, list[int]]]:
-    """(total, parts) in series, for each category key and each combination of the others."""
-    lines: dict[tuple, tuple[list[int], list[int]]] = {}
-    for s, key in enumerate(keys):
-        for axis, total in totals[key[""]].items():
-            others = (axis, *(value for name, value in key.items() if name != axis))
-            lines.setdefault(others, ([], []))[key[axis] != total].append(s)
-    return [(heads[0], parts) for heads, parts in lines.values() if len(heads) == 1 and parts]
+def _matrix(arrays: Mapping[str, np.ndarray], names: Sequence[str], suffix: str) -> np.ndarray:
+    columns = [np.ma.filled(np.ma.asarray(arrays[f"{name}{suffix}"]).astype(np.int64), -1) for name in names]
+    return np.column_stack(columns)
 
 
-def _declared(keys: Sequence[Mapping[str, str]], sums: Sequence[Term]) -> list[tuple[int, list[int]]]:
-    """(total, parts) in series of each declared sum, for each combination of the keys it leaves open."""
-    by_measure: dict[tuple, list[int]] = {}
-    for s, key in enumerate(keys):
-        by_measure.setdefault((key[""], key["measure"]), []).append(s)
-    lines: dict[tuple, tuple[list[int], list[int]]] = {}
-    for term in sums:
-        for s in by_measure.get((term.mart, term.measure), []):
-            if all(keys[s].get(name) == value for name, value in term.keys.items()):
-                given = {"", "measure", *term.keys}
-                others = tuple(pair for pair in keys[s].items() if pair[0] not in given)
-                lines.setdefault((term.identity, others), ([], []))[not term.is_total].append(s)
-    return [(heads[0], parts) for heads, parts in lines.values() if len(heads) == 1 and parts]
+def _runs(period: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(period, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(period[order])) + 1) if len(order) else []
+
+
+def _ties(table: str, names: Sequence[str], places: Sequence[str], key: bytes):
+    """Order of equal counts: a keyed hash of column and place, so that nobody can tell who was served first."""
+    distinct, of = np.unique(places, return_inverse=True) if places else (np.zeros(0), np.zeros(0, dtype=int))
+
+    def tie(column: int) -> np.ndarray:
+        texts = (f"rounding|{table}|{names[column]}|{place}".encode() for place in distinct)
+        return np.array([int.from_bytes(hmac.digest(key, text, "sha256")[:7]) for text in texts], dtype=np.int64)[of]
+
+    return tie
+
+
+def _demand_parts(cells: Cells, names: Sequence[str], exact: np.ndarray, splits: Sequence[Split]) -> None:
+    wrong = [names[n] for n in range(len(names)) if (exact[:, n] < 0).any()]
+    for split in splits:
+        if (exact[:, split.parts].sum(axis=1) > exact[:, split.parent]).any():
+            wrong.append(f"{' + '.join(names[n] for n in split.parts)} > {names[split.parent]}")
+    if wrong:
+        raise ReleaseError(
+            "CELLS_PARTS",
+            f"Bagian dalam {cells.name} tak sesuai pernyataannya: {'; '.join(wrong)}",
+            f"Parts in {cells.name} are not what is declared: {'; '.join(wrong)}",
+            f"Periksa part_of dan split dalam models/cells/_{cells.name}.yml. Rilis terakhir tetap berlaku.",
+            f"Check part_of and split in models/cells/_{cells.name}.yml. The last release stays current.",
+        )
+
+
+def _taken(
+    con: duckdb.DuckDBPyConnection,
+    cells: Cells,
+    column: CellColumn,
+    sheet: str,
+    rounded_of: Mapping[str, str],
+    exact: np.ndarray,
+    keep: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(rounded values, marks) of a count that another table holds, summed over that table's further keys."""
+    table, name = column.same_as
+    conditions = []
+    for key, own in column.shared.items():
+        theirs = f'o."{key}"'
+        if key in column.same_as_map:
+            whens = " ".join(
+                f"WHEN {theirs} IN ({', '.join(map(literal, values))}) THEN {literal(value)}"
+                for value, values in column.same_as_map[key].items()
+            )
+            theirs = f"CASE {whens} END"
+        if key == _PLACE:
+            conditions.append(f'({theirs} = t."{own}" OR starts_with({theirs}, t."{own}" || \'.\'))')
+        else:
+            conditions.append(f'{theirs} = t."{own}"')
+    conditions += [f'o."{key}" IN ({", ".join(map(literal, values))})' for key, values in column.same_as_where.items()]
+    found = con.execute(
+        f'SELECT t.row__, coalesce(sum(o."{name}"), 0)::BIGINT AS rounded,'
+        f' coalesce(sum(o."{name}__exact"), 0)::BIGINT AS exact,'
+        f' coalesce(bool_or(o."{name}{MARK}"), false) AS mark FROM {sheet} AS t'
+        f" LEFT JOIN {rounded_of[table]} AS o ON {' AND '.join(conditions)} GROUP BY t.row__ ORDER BY t.row__"
+    ).fetchnumpy()
+    differs = (found["exact"] != exact) & ~keep.astype(bool)
+    if differs.any():
+        raise ReleaseError(
+            "CELLS_SAME",
+            f"{cells.name}.{column.name} tidak sama dengan {table}.{name} pada {int(differs.sum())} baris.",
+            f"{cells.name}.{column.name} is not what {table}.{name} holds in {int(differs.sum())} rows.",
+            f"Periksa same_as dalam models/cells/_{cells.name}.yml. Rilis terakhir tetap berlaku.",
+            f"Check same_as in models/cells/_{cells.name}.yml. The last release stays current.",
+        )
+    return found["rounded"].astype(np.int64), found["mark"].astype(bool)

@@ -1,7 +1,7 @@
 """Releases: made beside the current one, verified, made current by one rename, kept, compared, rolled back.
 
 Here: the files of a release, the register of published cells, which release readers see, and ``ops.duckdb``. Not here:
-which cells are hidden (disclosure), who may read what (analyst, micro).
+how small counts are rounded (disclosure), who may read what (analyst, micro).
 
 Nothing is ever modified in place: readers keep the files they opened, and a kill at any point leaves the current
 release as it was and a folder that the next run sweeps away.

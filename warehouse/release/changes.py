@@ -97,16 +97,9 @@ def _mart(con: duckdb.DuckDBPyConnection, mart: str) -> dict[str, Any]:
     found = {"mart": mart, "rows_before": counts["older"], "rows_after": counts["newer"]}
     keys = [name for name, role in after.items() if role == "key" and before.get(name) == "key"]
     if not keys or keys != [name for name, role in before.items() if role == "key"]:
-        moved = {
-            "added": counts["newer"],
-            "removed": counts["older"],
-            "changed": 0,
-            "newly_hidden": 0,
-            "newly_shown": 0,
-        }
+        moved = {"added": counts["newer"], "removed": counts["older"], "changed": 0}
         return found | moved | {"moves": []}
     values = [name for name in after if name in before and name not in {*keys, "release_id"}]
-    reason = "suppression_reason" if "suppression_reason" in values else "NULL"
     same = " AND ".join(f'o."{key}" IS NOT DISTINCT FROM n."{key}"' for key in keys)
     chosen = ", ".join(f'"{name}"' for name in (*keys, *values))
     differs = " OR ".join(f'o."{name}" IS DISTINCT FROM n."{name}"' for name in values) or "false"
@@ -116,18 +109,15 @@ def _mart(con: duckdb.DuckDBPyConnection, mart: str) -> dict[str, Any]:
         SELECT {", ".join(f'n."{name}" AS "{name}"' for name in (*keys, *values))},
             {", ".join(f'o."{name}" AS "older_{name}"' for name in values)},
             o.is_there IS NULL AS is_added, n.is_there IS NULL AS is_removed,
-            o.is_there AND n.is_there AND ({differs}) AS is_changed,
-            o.is_there AND n.is_there AND o.reason__ IS NULL AND n.reason__ IS NOT NULL AS is_newly_hidden,
-            o.is_there AND n.is_there AND o.reason__ IS NOT NULL AND n.reason__ IS NULL AS is_newly_shown
-        FROM (SELECT {chosen}, {reason} AS reason__, true AS is_there FROM older."{mart}") AS o
-        FULL JOIN (SELECT {chosen}, {reason} AS reason__, true AS is_there FROM newer."{mart}") AS n ON {same}
+            o.is_there AND n.is_there AND ({differs}) AS is_changed
+        FROM (SELECT {chosen}, true AS is_there FROM older."{mart}") AS o
+        FULL JOIN (SELECT {chosen}, true AS is_there FROM newer."{mart}") AS n ON {same}
         """
     )
     sums = con.execute(
-        "SELECT count(*) FILTER (is_added), count(*) FILTER (is_removed), count(*) FILTER (is_changed),"
-        " count(*) FILTER (is_newly_hidden), count(*) FILTER (is_newly_shown) FROM compared"
+        "SELECT count(*) FILTER (is_added), count(*) FILTER (is_removed), count(*) FILTER (is_changed) FROM compared"
     ).fetchone()
-    names = ("added", "removed", "changed", "newly_hidden", "newly_shown")
+    names = ("added", "removed", "changed")
     return found | dict(zip(names, sums, strict=True)) | {"moves": _moves(con, {*keys, *values})}
 
 
@@ -169,8 +159,6 @@ def _mart_words(mart: dict[str, Any]) -> list[tuple[str, str]]:
         "added": ("baris baru", "new rows"),
         "removed": ("baris hilang", "rows gone"),
         "changed": ("baris berubah", "rows changed"),
-        "newly_hidden": ("sel kini disembunyikan", "cells now hidden"),
-        "newly_shown": ("sel kini ditampilkan", "cells now shown"),
     }
     parts = [(_number(mart[key]), words) for key, words in said.items() if mart[key]]
     if not parts:

@@ -1,4 +1,4 @@
-"""The files of a release, filled from the build file through disclosure control, and the check that they hold it.
+"""The files of a release, filled from the build file with small counts rounded, and the check that they hold it.
 
 Every file is created empty and filled table by table from the allow-list that dbt's contracts are: a copied or reused
 file would carry the bytes of what was dropped. Not here: which release readers see (state), the register (register).
@@ -6,16 +6,16 @@ file would carry the bytes of what was dropped. Not here: which release readers 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from warehouse import disclosure, duck
-from warehouse.disclosure import Policy
+from warehouse.disclosure import audit, published
 from warehouse.errors import ReleaseError
 from warehouse.mart import Catalogue, Mart, Query, comments, literal
+from warehouse.release import revisions
 from warehouse.settings import Settings
 
 BUILD = "warehouse"
@@ -32,6 +32,10 @@ _CELL_COLUMNS = {
     "released_at": "Waktu rilis itu (UTC). When it was made (UTC).",
     "mart": "Mart. Mart.",
     "further_keys": "Kunci mart itu sendiri, JSON. The mart's own keys, as JSON.",
+    "was_hidden": (
+        "Apakah sel disembunyikan pada rilis lama itu (sebelum pembulatan). Whether that older release hid the cell"
+        " (before rounding)."
+    ),
     "is_withdrawn": "Apakah sel tak terbit lagi sejak rilis itu. Whether the cell is published no longer.",
 }
 _ABOUT_COLUMNS = {
@@ -39,8 +43,8 @@ _ABOUT_COLUMNS = {
     "column": "Kolom. Column.",
     "type": "Tipe data. Data type.",
     "role": (
-        "Peran: key, count, rate, bound, suppression, date, attribute. Role: what identifies a row, counts, divides,"
-        " bounds, hides, dates or describes."
+        "Peran: key, count, rate, bound, date, attribute. Role: what identifies a row, counts, divides, bounds, dates"
+        " or describes."
     ),
     "description": "Keterangan dwibahasa. What it means, in both languages.",
 }
@@ -49,7 +53,7 @@ _WIDE_PARTS = {
     "_percentage": ("persen", "per cent"),
     "_numerator": ("pembilang", "numerator"),
     "_denominator": ("penyebut", "denominator"),
-    "_suppression_reason": ("alasan sel disembunyikan", "why the cell is hidden"),
+    "_is_rounded": ("apakah memuat cacah kecil yang dibulatkan", "whether small counts in it were rounded"),
 }
 _CELL_ORDER = "mart, measure, kemendagri_code, period_start, further_keys, release_id"
 _MART_COLUMNS = '(mart VARCHAR, "column" VARCHAR, type VARCHAR, role VARCHAR, description VARCHAR)'
@@ -62,20 +66,7 @@ class Content:
     name: str
     row_count: int
     content_hash: str
-    published: int = 0
-    primary: int = 0
-    complement: int = 0
-    secondary: int = 0
-    between_releases: int = 0
-
-    @property
-    def hidden(self) -> int:
-        return self.primary + self.complement + self.secondary + self.between_releases
-
-
-def suppressed(name: str) -> str:
-    """The table of the working connection that holds a mart as it will be published."""
-    return f'memory.main."{name}"'
+    rounded: int = 0
 
 
 def reading_build(s: Settings) -> duckdb.DuckDBPyConnection:
@@ -119,69 +110,48 @@ def demand_equal(con: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[str, str]
         )
 
 
-def _rules(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> disclosure.Rules:
-    """Measures hidden together, and sums between measures, as the build's reference tables have them."""
-    families, sums = {}, []
-    if catalogue.families:
-        rows = con.execute(f"SELECT mart, measure, family FROM {BUILD}.{catalogue.families}").fetchall()
-        families = {(mart, measure): family for mart, measure, family in rows}
-    if catalogue.sums:
-        rows = con.execute(
-            f"SELECT identity, role = 'total', mart, measure, key, value FROM {BUILD}.{catalogue.sums} ORDER BY ALL"
-        ).fetchall()
-        sums = [disclosure.Term(*row[:4], {row[4]: row[5]} if row[4] else {}) for row in rows]
-    return disclosure.Rules(families, sums)
-
-
 def built(mart: Mart) -> str:
     """A mart as the build made it, in the working connection."""
     return f"{BUILD}.{mart.relation}"
 
 
-def suppress_marts(
-    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, policy: Policy, programs: int, sources: Mapping[str, str]
-) -> tuple[Mapping[str, disclosure.Hidden], dict[str, Any]]:
-    """Hide the small cells of every mart and attack what is left; the results wait in the working connection.
+def round_marts(
+    con: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    when: revisions.Calendar,
+    older: Path | None,
+    key: bytes,
+    base: int,
+) -> None:
+    """Round the small counts of every table of cells and make every mart from them in the working connection.
 
-    ``sources`` names the relation to take instead of the built mart. Returns what was hidden of each mart; and what
-    was lost where, and how far the attack came. Raises ReleaseError DISCLOSURE_ATTACK when a hidden cell can be worked
-    out more closely than it may.
+    ``older``: the folder of the last release's cells. Raises ReleaseError when counts are not what is declared.
     """
+    disclosure.demand_cells(catalogue)
     for mart in catalogue.marts:
         _demand_one_row_per_key(con, mart)
-    tables = [disclosure.Table(m, sources.get(m.name, built(m)), suppressed(m.name)) for m in catalogue.marts]
-    made = disclosure.suppress(con, tables, policy, _rules(con, catalogue), programs)
-    narrow, unproven = disclosure.attack_released(con, tables, made, programs)
-    _hold_on_narrow(narrow)
-    disclosure.drop_row_ids(con, tables)
-    return made.marts, {
-        "losses": [asdict(loss) for loss in made.losses],
-        "attack": {"cells_unproven": unproven, "cells_waived": made.waived, "programs": made.found.programs},
-    }
+    tables = disclosure.in_order(catalogue.cells)
+    sources = {cells.name: f"{BUILD}.{cells.relation}" for cells in tables}
+    last = revisions.last_cells(older, tables)
+    revisions.find_kept(con, tables, sources, last, when, base)
+    targets = {cells.name: disclosure.rounded(cells.name) for cells in tables}
+    for cells in tables:
+        found = disclosure.Sources(sources[cells.name], targets[cells.name], last.get(cells.name))
+        disclosure.round_table(con, cells, found, targets, revisions.KEPT, key, base)
+    disclosure.run_again(con, catalogue, {cells.name: revisions.is_over(cells, when.day) for cells in tables})
+    made = {query.name for query in catalogue.downstream}
+    for mart in (*catalogue.marts, *catalogue.restricted):
+        columns = revisions.columns()
+        disclosure.mark_rounded(con, mart, built(mart), columns, is_downstream=mart.name in made)
 
 
-def describe(con: duckdb.DuckDBPyConnection, mart: Mart, hidden: disclosure.Hidden) -> Content:
-    """A mart as it will be published, counted: by its own reasons where it states them, else as it was hidden."""
-    table = suppressed(mart.name)
+def describe(con: duckdb.DuckDBPyConnection, mart: Mart) -> Content:
+    """A mart as it will be published, counted."""
+    table = published(mart.name)
     rows, digest = content_hash(con, table)
-    counts = asdict(hidden)
-    if any(column.role == "suppression" for column in mart.columns):
-        found = dict(con.execute(f"SELECT suppression_reason, count(*) FROM {table} GROUP BY 1").fetchall())
-        counts = {name: found.get(None if name == "shown" else name, 0) for name in counts}
-    return Content(mart.name, rows, digest, counts.pop("shown"), **counts)
-
-
-def _hold_on_narrow(narrow: Mapping[str, int]) -> None:
-    if not narrow:
-        return
-    places = ", ".join(f"{mart} ({count})" for mart, count in sorted(narrow.items()))
-    raise ReleaseError(
-        "DISCLOSURE_ATTACK",
-        f"Sel tersembunyi dapat dihitung kembali dari yang tampil: {places}",
-        f"Hidden cells can be worked out from those shown: {places}",
-        "Rilis terakhir tetap berlaku. Periksa seeds/disclosure_sums.csv; laporkan kepada pengelola.",
-        "The last release stays current. Check the sums between measures in seeds/disclosure_sums.csv; report it.",
-    )
+    marked = any(column.name == "is_rounded" for column in mart.columns)
+    rounded = con.execute(f"SELECT count(*) FROM {table} WHERE is_rounded").fetchone()[0] if marked else 0
+    return Content(mart.name, rows, digest, rounded)
 
 
 def _demand_one_row_per_key(con: duckdb.DuckDBPyConnection, mart: Mart) -> None:
@@ -202,17 +172,18 @@ def _demand_one_row_per_key(con: duckdb.DuckDBPyConnection, mart: Mart) -> None:
 
 
 def write_marts(
-    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, folder: Path, release_id: str, register: str
+    con: duckdb.DuckDBPyConnection, catalogue: Catalogue, folder: Path, release_id: str, register: str, base: int
 ) -> None:
-    """Write ``marts.duckdb`` and a Parquet file of each mart, reopen both and compare.
+    """Write ``marts.duckdb`` and a Parquet file of each mart, reopen both, compare and audit.
 
-    ``register`` names the working connection's table of published cells. Raises ReleaseError RELEASE_NOT_VERIFIED.
+    ``register`` names the working connection's table of published cells. Raises ReleaseError RELEASE_NOT_VERIFIED or
+    DISCLOSURE_AUDIT.
     """
     con.execute(f"ATTACH {literal(str(folder / MARTS_FILE))} AS released ({STORAGE})")
     (folder / "parquet").mkdir()
     for mart in catalogue.marts:
         table = f'released.main."{mart.name}"'
-        _fill(con, mart, table, suppressed(mart.name), release_id)
+        _fill(con, mart, table, published(mart.name), release_id)
         con.execute(f"COPY {table} TO {literal(_parquet(folder, mart))} (FORMAT parquet, COMPRESSION zstd)")
     _write_dimensions(con, catalogue)
     con.execute(f"CREATE TABLE released.main.mart_columns {_MART_COLUMNS}")
@@ -231,11 +202,11 @@ def write_marts(
             con.execute(comment)
     _create_wide(con, catalogue.wide, {mart.name: mart for mart in catalogue.marts})
     con.execute("DETACH released")
-    _verify(con, catalogue, folder)
+    _verify(con, catalogue, folder, base)
 
 
-def write_unhidden(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: Path, release_id: str) -> None:
-    """Write the marts as built, with nothing hidden: for an internal release only."""
+def write_exact(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: Path, release_id: str) -> None:
+    """Write the marts as built, with nothing rounded: for an internal release only."""
     con.execute(f"ATTACH {literal(str(file))} AS released ({STORAGE})")
     for mart in catalogue.marts:
         _fill(con, mart, f'released.main."{mart.name}"', built(mart), release_id)
@@ -270,7 +241,7 @@ def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
 
 
 def _create_wide(con: duckdb.DuckDBPyConnection, wide: Iterable[Query], marts: Mapping[str, Mart]) -> None:
-    """dbt's wide views, over the suppressed tables of this file instead of the build's."""
+    """dbt's wide views, over the tables of this file instead of the build's."""
     con.execute("USE released")
     for view in wide:
         mart = next((marts[name] for name in view.relations.values() if name in marts), None)
@@ -308,12 +279,13 @@ def _wide_descriptions(con: duckdb.DuckDBPyConnection, mart: Mart) -> dict[str, 
     return described
 
 
-def _verify(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, folder: Path) -> None:
-    """Open the files again and compare every table with what was meant."""
+def _verify(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, folder: Path, base: int) -> None:
+    """Open the files again, compare every table with what was meant and look for small counts."""
     con.execute(f"ATTACH {literal(str(folder / MARTS_FILE))} AS reopened (READ_ONLY)")
     pairs = [(f"{BUILD}.{d.relation}", f'reopened.main."{d.name}"') for d in catalogue.dimensions]
     for mart in catalogue.marts:
-        pairs.append((suppressed(mart.name), f'reopened.main."{mart.name}"'))
-        pairs.append((suppressed(mart.name), f"read_parquet({literal(_parquet(folder, mart))})"))
+        pairs.append((published(mart.name), f'reopened.main."{mart.name}"'))
+        pairs.append((published(mart.name), f"read_parquet({literal(_parquet(folder, mart))})"))
     demand_equal(con, pairs)
+    audit.audit(con, catalogue, "reopened", base)
     con.execute("DETACH reopened")

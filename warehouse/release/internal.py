@@ -1,4 +1,4 @@
-"""An internal release: the marts of the build at hand with nothing hidden, for one decided purpose.
+"""An internal release: the marts of the build at hand with nothing rounded, for one decided purpose.
 
 It says so in its folder's and files' names, its manifest, the ledger and on the monitors' pages; it lies apart from the
 releases, readable by the owner of the process alone, is never current, never in the register of what was published, and
@@ -24,8 +24,10 @@ MARK = "undisclosed"
 
 
 def make_internal(s: Settings, led: Ledger, reason: str, by: str) -> Path:
-    """Write the build's marts unhidden; returns the file. Raises ReleaseError when there is no build, ConfigError
-    REASON_MISSING."""
+    """Write the build's marts with exact counts; returns the file.
+
+    Raises ReleaseError when there is no build, ConfigError REASON_MISSING.
+    """
     state.demand_reason(reason)
     with state.only_releaser(s):
         builds = led.rows("select build_id, code_version from builds where outcome = 'built' order by started_at desc")
@@ -45,12 +47,12 @@ def make_internal(s: Settings, led: Ledger, reason: str, by: str) -> Path:
         s.internal_dir.chmod(0o700)
         file = folder / f"marts-{MARK}.duckdb"
         with content.reading_build(s) as con:
-            content.write_unhidden(con, catalogue, file, release_id)
+            content.write_exact(con, catalogue, file, release_id)
         about = {
             "release_id": release_id, "disclosure": "off", "reason": reason.strip(), "decided_by": by,
             "created_at": created_at, "removed_after": created_at + timedelta(days=KEPT_DAYS), "file": file.name,
-            "warning_id": "Sel kecil TIDAK disembunyikan. Jangan dibagikan.",
-            "warning_en": "Small cells are NOT hidden. Do not share.",
+            "warning_id": "Cacah kecil TIDAK dibulatkan. Jangan dibagikan.",
+            "warning_en": "Small counts are NOT rounded. Do not share.",
         }  # fmt: skip
         text = json.dumps(about, ensure_ascii=False, indent=1, default=str)
         (folder / state.MANIFEST_FILE).write_text(text, encoding="utf-8")

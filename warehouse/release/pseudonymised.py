@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from warehouse import duck, keys, vault
+from warehouse.disclosure import published
 from warehouse.errors import ReleaseError
 from warehouse.mart import Catalogue, Mart, band_name, literal
 from warehouse.release import coarsening, state
@@ -171,10 +172,14 @@ def write_micro(
     for mart in catalogue.micro:
         _refuse_columns(mart)
     facts = {f'micro.main."{mart.name}"': mart for mart in catalogue.micro}
-    tables = facts | {f'micro.main."{mart.name}"': mart for mart in catalogue.restricted}
+    restricted = {f'micro.main."{mart.name}"': mart for mart in catalogue.restricted}
+    tables = facts | restricted
     relations = {table: (mart, f"{BUILD}.{mart.relation}") for table, mart in facts.items()}
     coarse, counts = coarsening.coarsen(con, relations, s.micro_class_size)
-    sources = {table: _source(mart, coarse.get(table)) for table, mart in tables.items()}
+    sources = {
+        table: _source(mart, coarse.get(table, _as_it_is(f"{BUILD}.{mart.relation}"))) for table, mart in facts.items()
+    }
+    sources |= {table: _source(mart, _as_it_is(published(mart.name))) for table, mart in restricted.items()}
     create_micro(con, path, release_id, keys.vault_key(s), "micro")
     for table, mart in tables.items():
         con.execute(mart.ddl(table))
@@ -198,10 +203,13 @@ def _write_counts(con: duckdb.DuckDBPyConnection, counts: list[dict[str, Any]]) 
         con.execute(comment)
 
 
-def _source(mart: Mart, coarse: coarsening.Coarse | None) -> str:
+def _as_it_is(relation: str) -> coarsening.Coarse:
+    return coarsening.Coarse({}, f"{relation} AS f")
+
+
+def _source(mart: Mart, found: coarsening.Coarse) -> str:
     """Rare descriptions coarse, dates by month and numbers at two decimals, whatever the fact holds."""
     masks = {"date": "CAST(date_trunc('month', {0}) AS DATE)", "double": "round({0}, 2)"}
-    found = coarse or coarsening.Coarse({}, f"{BUILD}.{mart.relation} AS f")
     columns = {
         c.name: found.columns.get(c.name) or masks.get(c.kind, "{0}").format(f'f."{c.name}"') for c in mart.columns
     }

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import disclosure, folders, gate, ledger, scan
+from warehouse import disclosure, folders, gate, keys, ledger, scan
 from warehouse.build import BuildResult
-from warehouse.disclosure import Policy
+from warehouse.disclosure import audit
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.mart import Catalogue, manifest_path, read_catalogue
@@ -26,6 +26,7 @@ from warehouse.periods import JAKARTA
 from warehouse.release import changes, content, pseudonymised, register, revisions, state
 from warehouse.settings import Settings
 
+LEVELS = ("kelurahan", "kecamatan", "kota")
 # Places an error names; the ledger has them all.
 _PLACES_NAMED = 5
 
@@ -38,7 +39,7 @@ class ReleaseResult:
     outcome: Literal["released", "unchanged", "pinned"]
     seconds: float
     cells_published: int = 0
-    cells_hidden: int = 0
+    cells_rounded: int = 0
 
 
 def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
@@ -64,23 +65,23 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
             release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
             draft = s.releases_dir / f".draft-{release_id}"
             draft.mkdir(mode=0o700)
-            made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), older)
+            made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last)
             if older:
                 found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
                 _write_json(draft / changes.CHANGES_FILE, found)
             _hold_on_leak(s, led, con, release_id)
         row = _ledger_row(led, build, last, release_id, created_at)
-        about = row | {"fingerprint": fingerprint, "policy": asdict(_policy(s)), "mart_rules": rules} | made | inputs
+        about = row | {"fingerprint": fingerprint, "policy": _policy(s), "mart_rules": rules} | made | inputs
         _finish(s, draft, release_id, about)
-        _record(led, row, made["marts"])
+        _record(led, row, made, s.disclosure_threshold)
         state.point_current(s, led)
         is_pinned = state.pin(led) is not None
     return ReleaseResult(
         release_id,
         "pinned" if is_pinned else "released",
         round(time.monotonic() - began, 2),
-        sum(mart["published"] for mart in made["marts"]),
-        sum(mart["hidden"] for mart in made["marts"]),
+        sum(mart["row_count"] for mart in made["marts"]),
+        sum(mart["rounded"] for mart in made["marts"]),
     )
 
 
@@ -106,8 +107,8 @@ def _calendar(s: Settings, last: dict[str, Any] | None) -> revisions.Calendar:
     return revisions.calendar(s.today(), before, s.disclosure_revision_dates.split())
 
 
-def _policy(s: Settings) -> Policy:
-    return Policy(s.disclosure_threshold, s.disclosure_small_base)
+def _policy(s: Settings) -> dict[str, Any]:
+    return {"method": "small count rounding", "base": s.disclosure_threshold, "small_base": s.disclosure_small_base}
 
 
 def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
@@ -150,17 +151,15 @@ def _has_freshness(con: duckdb.DuckDBPyConnection) -> bool:
 def _fingerprint(
     s: Settings, con: duckdb.DuckDBPyConnection, content_hash: str, catalogue: Catalogue, inputs: dict[str, Any]
 ) -> str:
-    """Equal when a release would say the same: data, marts' shape and words, hiding rules, held and stale inputs."""
-    told = [relation for relation in (catalogue.families, catalogue.sums) if relation]
-    rules = [con.execute(f"FROM {content.BUILD}.{relation} ORDER BY ALL").fetchall() for relation in told]
+    """Equal when a release would say the same: data, marts' shape and words, rounding rules, held and stale inputs."""
     code = [_sha256(path) for path in sorted(Path(disclosure.__file__).parent.glob("*.py"))]
-    hiding = [asdict(_policy(s)), rules, code]
+    rounding = [_policy(s), repr(catalogue.cells), code]
     shape = [repr(catalogue.marts), repr(catalogue.micro), *pseudonymised.rules(s)]
     # Each month closes periods; on a revision date what waits may change.
     day = s.today()
     calendar = [f"{day:%Y-%m}", str(revisions.last_declared(day, s.disclosure_revision_dates.split()))]
-    hiding.append(calendar)
-    text = json.dumps([content_hash, shape, hiding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
+    rounding.append(calendar)
+    text = json.dumps([content_hash, shape, rounding, inputs["held"], inputs["stale"], inputs["pseudonym_key_version"]])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -223,27 +222,38 @@ def _fill(
     release_id: str,
     created_at: datetime,
     when: revisions.Calendar,
-    older: Path | None,
+    last: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
+    base, before = s.disclosure_threshold, register.cells_folder(s, last["release_id"]) if last else None
+    _demand_same_base(s, last, when)
+    content.round_marts(con, catalogue, when, before, keys.pseudonym_key(s), base)
+    contents = [content.describe(con, mart) for mart in catalogue.marts]
     register.load(s, led, con)
-    controlled = [mart for mart in catalogue.marts if revisions.is_controlled(mart)]
-    for mart in controlled:
-        revisions.prepare(con, mart, content.built(mart), when, s.disclosure_threshold, older)
-    sources = {mart.name: revisions.source(mart) for mart in controlled}
-    hidden, hiding = content.suppress_marts(con, catalogue, _policy(s), s.disclosure_attack_programs, sources)
-    for mart in controlled:
-        revisions.finish(con, mart, content.suppressed(mart.name))
-    contents = [content.describe(con, mart, hidden[mart.name]) for mart in catalogue.marts]
     cells = register.extend(s, con, catalogue.marts, release_id, created_at)
-    content.write_marts(con, catalogue, draft, release_id, cells)
+    revisions.write_cells(con, catalogue.cells, register.cells_folder(s, release_id), when.day)
+    content.write_marts(con, catalogue, draft, release_id, cells, base)
     micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
-        "marts": [asdict(item) | {"hidden": item.hidden} for item in contents],
-        "hiding": hiding,
+        "marts": [asdict(item) for item in contents],
+        "rounding": [row for mart in catalogue.marts for row in audit.errors(con, mart, content.built(mart))],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
         "micro_coarsening": coarsened,
     }
+
+
+def _demand_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Calendar) -> None:
+    """Two bases side by side narrow what was rounded: another one counts from a revision date on."""
+    before = _manifest(s, last["release_id"]).get("policy", {}).get("base") if last else None
+    if before not in (None, s.disclosure_threshold) and not when.is_revision:
+        dates = s.disclosure_revision_dates
+        raise ReleaseError(
+            "DISCLOSURE_BASE_CHANGED",
+            f"Rilis terakhir membulatkan cacah kecil dengan dasar {before}, sekarang {s.disclosure_threshold}.",
+            f"The last release rounded small counts to base {before}, now it is {s.disclosure_threshold}.",
+            f"Kembalikan WAREHOUSE_DISCLOSURE_THRESHOLD={before}, atau tunggu tanggal revisi ({dates}).",
+            f"Set WAREHOUSE_DISCLOSURE_THRESHOLD={before} again, or wait for a revision date ({dates}).",
+        )
 
 
 def _hold_on_leak(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str) -> None:
@@ -308,7 +318,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _record(led: Ledger, row: dict[str, Any], marts: list[dict[str, Any]]) -> None:
+def _record(led: Ledger, row: dict[str, Any], made: dict[str, Any], base: int) -> None:
+    marts = made["marts"]
+    errors = {mart["name"]: {f"mean_error_{level}": None for level in LEVELS} for mart in marts}
+    for found in made["rounding"]:
+        errors[found["mart"]][f"mean_error_{found['area_level']}"] = found["mean_error"]
     with led.write() as connection:
         connection.execute(ledger.releases.insert(), row)
         if marts:
@@ -320,9 +334,11 @@ def _record(led: Ledger, row: dict[str, Any], marts: list[dict[str, Any]]) -> No
                         "mart": mart["name"],
                         "row_count": mart["row_count"],
                         "content_hash": mart["content_hash"],
-                        "cells_published": mart["published"],
-                        "cells_hidden": mart["hidden"],
+                        "cells_published": mart["row_count"],
+                        "cells_rounded": mart["rounded"],
+                        "rounding_base": base,
                     }
+                    | errors[mart["name"]]
                     for mart in marts
                 ],
             )

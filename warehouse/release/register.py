@@ -2,7 +2,9 @@
 
 One Parquet file per release with only the cells that are new, changed or gone; their union is ``released_cells``. A
 cell is a mart's key; marts in the long shape give numerator, denominator, percentage and statistic, others give each of
-their numbers as a measure of its own. Not here: which cells are hidden (disclosure).
+their numbers as a measure of its own. Releases made before small counts were rounded hid cells and say why in a column
+``suppression_reason``; they are read as ``was_hidden``. Beside the file lies what the next release needs to know of the
+last one's cells (revisions). Not here: rounding (disclosure).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +15,9 @@ import duckdb
 import sqlalchemy as sa
 
 from warehouse import ledger
+from warehouse.disclosure import published
 from warehouse.ledger import Ledger
 from warehouse.mart import Mart, literal
-from warehouse.release.content import suppressed
 from warehouse.settings import Settings
 
 _AREA_PERIOD = {
@@ -30,13 +32,19 @@ _VALUE = {
     "denominator": "BIGINT",
     "percentage": "DOUBLE",
     "statistic": "DOUBLE",
-    "suppression_reason": "VARCHAR",
+    "is_rounded": "BOOLEAN",
 }
 _REGISTER = {"release_id": "VARCHAR", "released_at": "TIMESTAMPTZ"} | KEY | _VALUE | {"is_withdrawn": "BOOLEAN"}
+_REGISTER |= {"was_hidden": "BOOLEAN"}
 
 
 def register_file(s: Settings, release_id: str) -> Path:
     return s.register_dir / f"{release_id}.parquet"
+
+
+def cells_folder(s: Settings, release_id: str) -> Path:
+    """Where the cells of a release lie, exact and rounded: for the next release only, readable by the owner alone."""
+    return s.register_dir / f"{release_id}.cells"
 
 
 def _expressions(mart: Mart) -> dict[str, str]:
@@ -54,7 +62,7 @@ def _expressions(mart: Mart) -> dict[str, str]:
 
 def _selects(mart: Mart) -> Iterator[str]:
     """SELECTs of a published mart's cells in the columns of key and value."""
-    relation = suppressed(mart.name)
+    relation = published(mart.name)
     if mart.is_long:
         yield select(mart, relation)
         return
@@ -75,11 +83,15 @@ def select(mart: Mart, relation: str, *more: str, given: Mapping[str, str] | Non
 def load(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection) -> None:
     """Make the working table ``register``: what every cell said in each release that the ledger names."""
     known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(ledger.releases.c.release_id))]
-    files = ", ".join(literal(str(path)) for path in known if path.exists())
+    files = [path for path in known if path.exists()]
     columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTER.items())
     con.execute(f"CREATE OR REPLACE TEMP TABLE register ({columns})")
-    if files:
-        con.execute(f"INSERT INTO register BY NAME FROM read_parquet([{files}])")
+    for file in files:
+        source = f"read_parquet({literal(str(file))})"
+        names = {name for name, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
+        hidden = "suppression_reason IS NOT NULL" if "suppression_reason" in names else "false"
+        chosen = ", ".join(name for name in _REGISTER if name in names and name != "was_hidden")
+        con.execute(f"INSERT INTO register BY NAME SELECT {chosen}, {hidden} AS was_hidden FROM {source}")
 
 
 def extend(
@@ -109,10 +121,12 @@ def extend(
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE changed AS
-        SELECT {stamp}, now.*, false AS is_withdrawn FROM cells_now AS now LEFT JOIN said_last AS said ON {same}
+        SELECT {stamp}, now.*, false AS is_withdrawn, false AS was_hidden
+        FROM cells_now AS now LEFT JOIN said_last AS said ON {same}
         WHERE said.mart IS NULL OR {differs}
         UNION ALL BY NAME
-        SELECT {stamp}, {", ".join(f"said.{name}" for name in KEY)}, true AS is_withdrawn
+        SELECT {stamp}, {", ".join(f"said.{name}" for name in KEY)}, true AS is_withdrawn,
+            false AS was_hidden
         FROM said_last AS said ANTI JOIN cells_now AS now ON {same}
         """
     )

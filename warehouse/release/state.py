@@ -100,9 +100,12 @@ def sweep(s: Settings, led: Ledger) -> int:
     for folder in orphans:
         remove_folder(folder)
     # A removed release's cells were published all the same: its register file stays.
-    registers = [path for path in s.register_dir.glob("*") if path.name.partition(".")[0] not in known]
-    for path in registers:
-        path.unlink()
+    registers = [path for path in s.register_dir.glob("*.*") if path.name.partition(".")[0] not in known]
+    # Only the next release needs the cells of the last.
+    last = newest(led)
+    registers += [path for path in s.register_dir.glob("*.cells") if not last or path.stem != last["release_id"]]
+    for path in set(registers):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return len(orphans) + len(registers)
 
 
@@ -154,7 +157,7 @@ def listing(s: Settings, led: Ledger) -> list[dict[str, Any]]:
         row["release_id"]: row
         for row in led.rows(
             "select release_id, sum(row_count) as row_count, sum(cells_published) as cells_published,"
-            " sum(cells_hidden) as cells_hidden from release_marts group by release_id"
+            " sum(cells_rounded) as cells_rounded from release_marts group by release_id"
         )
     }
     return [
@@ -166,7 +169,7 @@ def listing(s: Settings, led: Ledger) -> list[dict[str, Any]]:
             "previous_release_id": row["previous_release_id"],
             "row_count": int(sums.get(row["release_id"], {}).get("row_count") or 0),
             "cells_published": int(sums.get(row["release_id"], {}).get("cells_published") or 0),
-            "cells_hidden": int(sums.get(row["release_id"], {}).get("cells_hidden") or 0),
+            "cells_rounded": int(sums.get(row["release_id"], {}).get("cells_rounded") or 0),
             "disclosure": row["disclosure"],
             "scan_verdict": row["scan_verdict"],
             "code_version": row["code_version"],

@@ -27,7 +27,11 @@ select
     mart.row_count,
     mart.content_hash,
     mart.cells_published,
-    mart.cells_hidden,
+    mart.cells_rounded,
+    mart.rounding_base,
+    mart.mean_error_kelurahan,
+    mart.mean_error_kecamatan,
+    mart.mean_error_kota,
     release.disclosure,
     release.scan_verdict
 from {{ source('ledger', 'releases') }} as release
