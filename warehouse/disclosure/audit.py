@@ -1,0 +1,102 @@
+"""The audit of a draft release, from its written files alone: no small count, every sum holds.
+
+A count of people is what ``dim_measure`` declares: ``count_of`` for a numerator, ``part_of`` for a denominator it is a
+part of. Judged are these, what is left of the denominator, unknowns and the distances of bounds; in a mart without
+measures every count. Not here: rounding (rounding).
+"""
+
+from collections.abc import Iterator
+
+import duckdb
+
+from warehouse.disclosure import published
+from warehouse.errors import ReleaseError
+from warehouse.mart import Catalogue, Mart
+
+_SUMMED = ("numerator", "denominator", "unknown_count")
+
+
+def audit(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: str, base: int) -> dict[str, int]:
+    """Rows judged by mart; raises ReleaseError DISCLOSURE_AUDIT naming marts and measures, never a number.
+
+    ``file`` is the attached draft; ``catalogue`` says which of its marts stand on cells.
+    """
+    made = {query.name for query in catalogue.downstream}
+    judged, wrong = {}, []
+    for mart in catalogue.marts:
+        if mart.name not in made:
+            continue
+        table = f'{file}.main."{mart.name}"'
+        judged[mart.name] = con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for what, sql in _tests(mart, table, f"{file}.main.dim_measure", base):
+            wrong += [f"{mart.name} {what} {name} ({rows})" for name, rows in con.execute(sql).fetchall()]
+    if wrong:
+        raise ReleaseError(
+            "DISCLOSURE_AUDIT",
+            f"Audit pembulatan menemukan cacah kecil atau jumlah yang tak cocok: {'; '.join(wrong[:8])}",
+            f"The audit of rounding found small counts or sums that do not hold: {'; '.join(wrong[:8])}",
+            "Rilis terakhir tetap berlaku. Nyatakan cacah itu dalam models/cells; lihat docs/guides/engineer.md.",
+            "The last release stays current. Declare that count in models/cells; see docs/guides/engineer.md.",
+        )
+    return judged
+
+
+def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[str, str]]:
+    """(what it finds, SELECT of (measure or column, rows))."""
+    few = f"BETWEEN 1 AND {base - 1}"
+    if not mart.is_long:
+        for column in mart.columns:
+            if column.role == "count" and not column.name.startswith("parts_"):
+                found = f"SELECT '{column.name}', count(*) FROM {table}"
+                yield "cacah kecil / small", f'{found} WHERE abs("{column.name}") {few} HAVING count(*) > 0'
+        return
+    small = [
+        f"(d.count_of IS NOT NULL AND numerator {few})",
+        f"(d.part_of IS NOT NULL AND (denominator {few} OR denominator - numerator {few}))",
+        f"unknown_count {few}",
+        f"(d.count_of IS NOT NULL AND (numerator - numerator_low {few} OR numerator_high - numerator {few}))",
+    ]
+    joined = f"{table} AS r INNER JOIN {measures} AS d ON d.mart = '{mart.name}' AND d.measure = r.measure"
+    yield (
+        "cacah kecil / small",
+        f"SELECT r.measure, count(*) FROM {joined} WHERE {' OR '.join(f'coalesce({test}, false)' for test in small)}"
+        " GROUP BY 1 ORDER BY 1",
+    )
+    keys = ", ".join(f'r."{key}"' for key in mart.keys if key not in {"area_level", "kemendagri_code"})
+    for level, upper, above in (("kelurahan", "kecamatan", 8), ("kecamatan", "kota", 5)):
+        for column in _SUMMED:
+            yield (
+                f"jumlah / sum {upper} {column}",
+                f"""
+                SELECT measure, count(*) FROM (
+                    SELECT r.measure, {keys}, substring(r.kemendagri_code, 1, {above}) AS area,
+                        sum(r.{column}) FILTER (r.area_level = '{level}') AS parts,
+                        count(*) FILTER (r.area_level = '{level}') AS rows_below,
+                        any_value(r.{column}) FILTER (r.area_level = '{upper}') AS whole
+                    FROM {joined} WHERE d.is_additive AND r.area_level IN ('{level}', '{upper}')
+                    GROUP BY ALL
+                ) WHERE rows_below > 0 AND coalesce(parts, 0) <> coalesce(whole, 0) GROUP BY 1 ORDER BY 1
+                """,
+            )
+
+
+def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built: str) -> list[dict[str, object]]:
+    """By level: rows rounded, mean and largest difference of percentages from the exact ones, largest of any count.
+
+    Percentages in points, of rows that both have one and that are reliable; for a mart without areas nothing.
+    """
+    if not (mart.is_long and "area_level" in mart.keys):
+        return []
+    same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM b."{key}"' for key in mart.keys)
+    reliable = "b.is_reliable AND r.percentage IS NOT NULL AND b.percentage IS NOT NULL"
+    found = con.execute(
+        f"""
+        SELECT r.area_level, count(*) AS rows_published, count(*) FILTER (r.is_rounded) AS rows_rounded,
+            avg(abs(r.percentage - b.percentage)) FILTER ({reliable}) AS mean_error,
+            max(abs(r.percentage - b.percentage)) FILTER ({reliable}) AS largest_error,
+            max(greatest(abs(r.numerator - b.numerator), abs(r.denominator - b.denominator))) AS largest_deviation
+        FROM {published(mart.name)} AS r INNER JOIN {built} AS b ON {same} GROUP BY 1 ORDER BY 1
+        """
+    )
+    names = [column[0] for column in found.description]
+    return [{"mart": mart.name} | dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -1,0 +1,198 @@
+"""Small count rounding of one table of cells: arrays in, arrays out.
+
+A *root* is a count by itself. A *split* divides a count of the same row into disjoint parts and what is left of it,
+the rest. Roots of 1 … b-1 become 0 or b. In a split each small part becomes 0 or b and the largest part takes what that
+adds or leaves, so that the parts are still the count: every root, part and rest ends as 0 or at least b, and so does
+every sum of them.
+
+Which small counts get b is dealt so that kota and kecamatan come as near as whole steps of b allow: within a kecamatan
+the largest counts first, equal ones in the order of a keyed hash. A count that is the same as in the period before, or
+as in the last release, keeps its rounding.
+
+The method is a form of small count rounding (Heldal 2017; Langsrud and Heldal 2018), which rounds inner cells of one
+cross-classification. Not here: what a column counts (cells), reading and writing (cells, release).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Split:
+    """Columns that are disjoint parts of another column."""
+
+    parent: int
+    parts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Counts and roundings known from elsewhere, by row and column: -1 where nothing is known."""
+
+    exact: np.ndarray
+    rounded: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The counts of a table [row, column] and what the method needs to know of its rows.
+
+    ``periods``: rows of each period, oldest first. ``group``: rows that differ in place alone share one. ``region``:
+    the kecamatan of a row. ``before``: the row of the same keys one period earlier, or -1. ``last``: the last release.
+    ``given``: columns rounded elsewhere, with their values and whether these were rounded. ``tie``: order of equal
+    counts, by row. ``keep``: rows that stand as ``last`` has them, with their marks.
+    """
+
+    exact: np.ndarray
+    periods: Sequence[np.ndarray]
+    group: np.ndarray
+    region: np.ndarray
+    before: np.ndarray
+    last: Known
+    given: dict[int, tuple[np.ndarray, np.ndarray]]
+    tie: Callable[[int], np.ndarray]
+    keep: np.ndarray
+    keep_marks: np.ndarray
+
+
+def round_sheet(
+    sheet: Sheet, roots: Sequence[int], splits: Sequence[Split], base: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(rounded counts, marks of those that were rounded), both [row, column]. ``splits`` come parents first."""
+    rounded, marks = sheet.exact.copy(), np.zeros(sheet.exact.shape, dtype=bool)
+    for column, (values, is_rounded) in sheet.given.items():
+        rounded[:, column], marks[:, column] = values, is_rounded
+    rounded[sheet.keep] = sheet.last.rounded[sheet.keep]
+    marks[sheet.keep] = sheet.keep_marks[sheet.keep]
+    for period in sheet.periods:
+        rows = period[~sheet.keep[period]]
+        if not len(rows):
+            continue
+        for column in roots:
+            values, small = _rounded_alone(sheet, rounded, rows, column, base)
+            rounded[rows, column], marks[rows, column] = values, small
+        for split in splits:
+            _round_split(sheet, rounded, marks, rows, split, base)
+    return rounded, marks
+
+
+def _rounded_alone(
+    sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, column: int, base: int
+) -> tuple[np.ndarray, np.ndarray]:
+    counts = sheet.exact[rows, column]
+    small = (counts > 0) & (counts < base)
+    stuck = _stuck(sheet, rounded, rows, column, counts)
+    return _dealt(sheet, rows, column, counts, small, stuck, base), small
+
+
+def _stuck(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, column: int, counts: np.ndarray) -> np.ndarray:
+    """The rounding that an equal count had in the last release, else in the period before; -1 where it had none."""
+    before = sheet.before[rows]
+    earlier = np.where((before >= 0) & (sheet.exact[before, column] == counts), rounded[before, column], -1)
+    return np.where(sheet.last.exact[rows, column] == counts, sheet.last.rounded[rows, column], earlier)
+
+
+def _dealt(
+    sheet: Sheet, rows: np.ndarray, column: int, counts: np.ndarray, small: np.ndarray, stuck: np.ndarray, base: int
+) -> np.ndarray:
+    """The counts with the small ones made 0 or ``base``."""
+    values = counts.copy()
+    is_stuck = small & ((stuck == 0) | (stuck == base))
+    values[is_stuck] = stuck[is_stuck]
+    free = small & ~is_stuck
+    if not free.any():
+        return values
+    regions, group = sheet.region[rows], sheet.group[rows]
+    owed = np.zeros(sheet.region.max() + 1, dtype=np.int64)
+    tie = sheet.tie(column)[rows]
+    order = np.lexsort((tie, -counts, group))
+    touched = order[small[order]]
+    for members in np.split(touched, np.flatnonzero(np.diff(group[touched])) + 1):
+        settled = members[is_stuck[members]]
+        np.add.at(owed, regions[settled], values[settled] - counts[settled])
+        open_ = members[free[members]]
+        gets = _deal(counts[open_], regions[open_], owed, base)
+        values[open_] = np.where(gets, base, 0)
+        np.add.at(owed, regions[open_], values[open_] - counts[open_])
+    return values
+
+
+def _deal(counts: np.ndarray, regions: np.ndarray, owed: np.ndarray, base: int) -> np.ndarray:
+    """Which of the counts, given in the order they are served, get ``base``: kota and regions as near as they can be.
+
+    ``owed``: by how much each region is too high already.
+    """
+    size = len(owed)
+    target = np.bincount(regions, weights=counts, minlength=size) - owed
+    places = np.bincount(regions, minlength=size)
+    dealt = np.clip(np.floor(target / base), 0, places).astype(np.int64)
+    wanted = int(np.clip(np.rint(target.sum() / base), 0, len(counts)))
+    while (step := np.sign(wanted - dealt.sum())) != 0:
+        can = dealt < places if step > 0 else dealt > 0
+        left = np.where(can, (target - base * dealt) * step, -np.inf)
+        dealt[np.argmax(left)] += step
+    rank = np.zeros(len(counts), dtype=np.int64)
+    for region in np.unique(regions):
+        inside = regions == region
+        rank[inside] = np.arange(inside.sum())
+    return rank < dealt[regions]
+
+
+def _round_split(
+    sheet: Sheet, rounded: np.ndarray, marks: np.ndarray, rows: np.ndarray, split: Split, base: int
+) -> None:
+    parts = list(split.parts)
+    total, exact_total = rounded[rows, split.parent], sheet.exact[rows, split.parent]
+    counts = np.column_stack(
+        [sheet.exact[rows[:, None], parts], exact_total - sheet.exact[rows[:, None], parts].sum(axis=1)]
+    )
+    largest = counts.argmax(axis=1)
+    line = np.arange(len(rows))
+    small = (counts > 0) & (counts < base)
+    values = counts.copy()
+    # With less than two steps in all, one part takes everything: nothing is dealt.
+    is_dealt = small & (total >= 2 * base)[:, None]
+    is_dealt[line, largest] = False
+    for n, column in enumerate(parts):
+        stuck = _stuck(sheet, rounded, rows, column, counts[:, n])
+        values[:, n] = _dealt(sheet, rows, column, counts[:, n], is_dealt[:, n], stuck, base)
+    rest = counts[:, -1]
+    values[:, -1] = _dealt(
+        sheet, rows, split.parent, rest, is_dealt[:, -1], _stuck_rest(sheet, rounded, rows, split, rest), base
+    )
+    values[line, largest] = 0
+    values[line, largest] = total - values.sum(axis=1)
+    wrong = ((values != 0) & (values < base)).any(axis=1) | (total < 2 * base)
+    for row in np.flatnonzero(wrong):
+        values[row] = settle(counts[row], int(total[row]), base)
+    moved = small | (values != counts)
+    moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
+    rounded[rows[:, None], parts] = values[:, :-1]
+    marks[rows[:, None], parts] = moved[:, :-1]
+
+
+def _stuck_rest(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split, rest: np.ndarray) -> np.ndarray:
+    def left(counts: np.ndarray, of: np.ndarray) -> np.ndarray:
+        known = counts[of][:, [split.parent, *split.parts]]
+        return np.where((known >= 0).all(axis=1), known[:, 0] - known[:, 1:].sum(axis=1), -1)
+
+    before = sheet.before[rows]
+    earlier = np.where((before >= 0) & (left(sheet.exact, before) == rest), left(rounded, before), -1)
+    return np.where(left(sheet.last.exact, rows) == rest, left(sheet.last.rounded, rows), earlier)
+
+
+def settle(counts: np.ndarray, total: int, base: int) -> np.ndarray:
+    """Parts near ``counts`` that are each 0 or at least ``base`` and are ``total`` (itself 0 or at least ``base``)."""
+    values = np.where(2 * counts < base, 0, np.maximum(counts, base))
+    largest = int(counts.argmax())
+    for n in np.argsort(counts, kind="stable"):
+        left = total - (values.sum() - values[largest])
+        if left == 0 or left >= base:
+            break
+        if n != largest:
+            values[n] = 0
+    values[largest] = 0
+    values[largest] = total - values.sum()
+    return values
