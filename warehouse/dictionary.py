@@ -109,7 +109,7 @@ def _datasets(s: Settings) -> Iterator[str]:
                     (
                         f"`{part}`",
                         f"{terms.label_id} / {terms.label_en}",
-                        contract.due_day(part),
+                        str(contract.due_day(part)),
                         "the dataset's day" if terms.due_day is None else f"{terms.source} ({terms.source_date})",
                     )
                     for part, terms in extras.part_terms.items()

@@ -8,13 +8,14 @@ import duckdb
 import pytest
 
 from tests.release_helpers import NOON
-from warehouse import build, duck, gate, keys, ledger, release
+from warehouse import build, duck, gate, keys, ledger, release, timeliness
 from warehouse.contract import load_contracts
 from warehouse.mart import manifest_path
 from warehouse.periods import Period
 from warehouse.settings import Settings
 
 DATASET = "kemenkes/eppgbm"
+BPS = "bps/indicators"
 RULE = "KEMENKES__EPPGBM-REQUIRED-nama"
 SEPTEMBER, OCTOBER = Period(date(2026, 9, 1), "month"), Period(date(2026, 10, 1), "month")
 TODAY = date(2026, 11, 22)
@@ -26,12 +27,19 @@ class Record:
     def __init__(self, led: ledger.Ledger):
         self.led = led
 
-    def deliver(self, content: str, period: Period = OCTOBER, part: str = "benda", at: datetime = NOON) -> str:
-        identifier = ledger.delivery_id(DATASET, part, period, content)
+    def deliver(
+        self,
+        content: str,
+        period: Period = OCTOBER,
+        part: str = "benda",
+        at: datetime = NOON,
+        dataset: str = DATASET,
+    ) -> str:
+        identifier = ledger.delivery_id(dataset, part, period, content)
         self.led.insert(
             ledger.deliveries,
             {
-                "delivery_id": identifier, "dataset": DATASET, "part": part, "period_kind": "month",
+                "delivery_id": identifier, "dataset": dataset, "part": part, "period_kind": period.kind,
                 "period_start": period.start, "received_at": at, "content_sha256": content, "bytes": 1, "media": "csv",
                 "origin": "agency", "stored_path": "x", "stored_sha256": "x",
             },
@@ -82,6 +90,8 @@ def told(tmp_path_factory):
     record.judge(ids["held"], "fail", verdict="held", rows_admitted=0, rows_refused=10, reason_code=RULE)
     record.judge(ids["replayed"], "fail", (5, 6), at=NOON)
     record.judge(ids["replayed"], "fail", (6,), at=NOON + timedelta(hours=1))
+    for part, year in (("1", 2026), ("621", 2025)):
+        record.judge(record.deliver(part, Period(date(year, 1, 1), "year"), part, dataset=BPS))
     for hours, outcomes in enumerate([("fail", "fail"), ("pass", "fail"), ("fail", "fail")]):
         at = NOON + timedelta(hours=hours)
         for code, outcome in zip(("STUNTING-005", "STUNTING-006"), outcomes, strict=True):
@@ -188,6 +198,37 @@ def test_every_expected_part_is_there_and_says_how_late_it_is(told):
     assert (never["due_on"], never["days_late"]) == (date(2026, 11, 11), 11)
     datasets = {row["dataset"] for row in rows(con, "FROM ops_freshness")}
     assert datasets == set(load_contracts(Settings().contracts_dir))
+
+
+def test_the_mart_and_the_pages_judge_lateness_alike(told):
+    """``ops_freshness`` in SQL, ``warehouse.timeliness`` in Python: the same due day, days late and state a part."""
+    s, con, _ = told
+    led = ledger.Ledger(s.ledger)
+    pages = {
+        (dataset, one.part): (one.due_on, one.days_late, one.state, one.last and one.last.start)
+        for dataset, contract in load_contracts(s.contracts_dir).items()
+        for one in timeliness.part_states(s, led, contract)
+    }
+    mart = {
+        (row["dataset"], row["part"]): (row["due_on"], row["days_late"], row["state"], row["last_period_start"])
+        for row in rows(con, "FROM ops_freshness")
+    }
+    assert mart == pages
+    assert {"late", "not_yet_due", "received"} == {state for _, _, state, _ in mart.values()}
+
+
+def test_a_part_is_judged_by_its_own_due_day_and_named(told):
+    """This year's inflation came; P0 is not due before the year is over; P1 never came and is late for last year."""
+    _, con, _ = told
+    found = {row["part"]: row for row in rows(con, f"FROM ops_freshness WHERE dataset = '{BPS}'")}
+    judged = {part: (row["state"], row["due_on"], row["days_late"], row["is_stale"]) for part, row in found.items()}
+    assert judged["1"] == ("received", date(2027, 2, 5), 0, False)
+    assert judged["621"] == ("not_yet_due", date(2027, 1, 31), 0, False)
+    assert judged["622"] == ("late", date(2026, 1, 31), 295, True)
+    assert (found["621"]["label_id"], found["621"]["label_en"]) == (
+        "P0, persentase penduduk miskin", "P0, share of poor persons",
+    )  # fmt: skip
+    assert {row["label_id"] for row in rows(con, f"FROM ops_freshness WHERE dataset = '{DATASET}'")} == {None}
 
 
 # What would break each rule on the marts of operations; each is tried alone on a copy.

@@ -2,8 +2,8 @@
 
 All of them describe the whole city at every scale: they are published figures, or, for Dukcapil, the synthetic people
 raised to the published population. BPS figures come from ``data/bps_banten.csv``, those entered by hand from
-``data/official_figures.csv`` (source by row); P1 and P2 of late years, inflation, procurement and service figures are ours
-and say so. What lies in ``by_hand`` is for a person to put into the inbox.
+``data/official_figures.csv`` (source by row); P1 and P2 of late years, inflation, procurement and service figures are
+ours and say so. What lies in ``by_hand`` is for a person to put into the inbox.
 """
 
 import csv
@@ -189,13 +189,14 @@ def _continued(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     held = {(row["var_id"], row["vervar"], int(row["year"])): row for row in rows}
     made = []
     for variable in ("622", "623"):
+        newest = max(year for one, _area, year in held if one == variable)
         for area in sorted({row["vervar"] for row in rows if row["var_id"] == variable}):
             last = max(year for one, where, year in held if (one, where) == (variable, area))
             ratio = float(held[variable, area, last]["value"]) / float(held["621", area, last]["value"])
             made += [
                 {**row, "var_id": variable, "value": f"{ratio * float(row['value']):.2f}", "source": _MADE_UP}
                 for (one, where, year), row in sorted(held.items())
-                if (one, where) == ("621", area) and year > last
+                if (one, where) == ("621", area) and year > newest
             ]
     return made
 
