@@ -55,6 +55,8 @@ def good_night(agencies_home: tuple[Settings, control.Running]) -> Settings:
 def copied(s: Settings, folder: Path) -> Settings:
     """A home of its own with the same past, asking the same agencies."""
     shutil.copytree(s.home, folder, symlinks=True, ignore=shutil.ignore_patterns("sandbox"))
+    (folder / "sandbox").mkdir()
+    shutil.copy(s.home / "sandbox" / "city.json", folder / "sandbox")
     return s.model_copy(
         update={"home": folder, "endpoints_file": s.endpoints, "secrets_dir": s.secrets, "keys_dir": None}
     )

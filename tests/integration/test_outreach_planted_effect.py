@@ -7,7 +7,7 @@ permutation against brute force (test_dbt_welfare_outreach).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import build_files
@@ -16,7 +16,7 @@ import pytest
 
 from warehouse.sandbox import truth
 from warehouse.sandbox.draw import draw
-from warehouse.sandbox.margins import OUTREACH_KECAMATAN
+from warehouse.sandbox.margins import OUTREACH_KECAMATAN, Kelurahan, kelurahan
 from warehouse.settings import Settings
 
 SEEDS = range(20)
@@ -78,15 +78,15 @@ class Finding:
 
 @pytest.fixture(scope="module")
 def find(tmp_path_factory) -> Callable[..., Finding]:
-    """The models run on a city drawn for a seed, a scale and a planted effect."""
+    """The models run on a city drawn for a seed, kelurahan and a planted effect."""
     made = Settings(home=tmp_path_factory.mktemp("planted"))
     build_files.make(made, [])
     build_files.dbt(made, "compile", "--select", *MODELS)
     folder = made.home / "dbt" / "target" / "compiled"
     sql = {name: next(folder.rglob(f"{name}.sql")).read_text(encoding="utf-8") for name in MODELS}
 
-    def run(seed: int, planted: float, scale: str | float) -> Finding:
-        city = draw(scale=scale, seed=seed, tonight=TONIGHT, months=14, planted_effect=planted)
+    def run(seed: int, planted: float, area: Kelurahan) -> Finding:
+        city = draw(area=area, seed=seed, tonight=TONIGHT, months=14, planted_effect=planted)
         with duckdb.connect() as con:
             for name, table in truth.tables(city).items():
                 con.register(name, table)
@@ -107,15 +107,17 @@ def find(tmp_path_factory) -> Callable[..., Finding]:
 @pytest.fixture(
     scope="module",
     params=[
-        # The smaller the city, the larger the effect that its few thousand PBPU can show.
-        pytest.param((0.02, 60.0), id="small"),
-        pytest.param(("default", 20.0), id="default", marks=pytest.mark.long),
+        # The fewer people, the larger the effect that their few thousand PBPU can show. All 13 kecamatan have some.
+        pytest.param((6, 60.0), id="small"),
+        pytest.param((1, 20.0), id="default", marks=pytest.mark.long),
     ],
 )
 def cities(request, find) -> dict[float, list[Finding]]:
     """What the models say of twenty cities without an effect and of twenty with one, by the effect planted."""
-    scale, planted = request.param
-    return {effect: [find(seed, effect, scale) for seed in SEEDS] for effect in (0.0, planted)}
+    thinner, planted = request.param
+    default = kelurahan("default")
+    area = replace(default, people=default.people // thinner)
+    return {effect: [find(seed, effect, area) for seed in SEEDS] for effect in (0.0, planted)}
 
 
 def test_the_three_sectors_come_out(cities):

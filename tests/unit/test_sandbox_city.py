@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ from python_calamine import CalamineWorkbook
 
 from warehouse.sandbox import city, growth, margins, people, render, work
 from warehouse.sandbox.corruption import misspelt, scientific
-from warehouse.sandbox.draw import City, draw
+from warehouse.sandbox.draw import City, draw, puskesmas_of, puskesmas_serving
 from warehouse.sandbox.render_children import header_of, layout_of
 
 TONIGHT = date(2026, 11, 22)
@@ -36,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def default() -> City:
     """The city of default scale, in memory."""
-    return draw(scale="default", seed=SEED, tonight=TONIGHT, months=14, planted_effect=20.0)
+    return draw(area=margins.kelurahan("default"), seed=SEED, tonight=TONIGHT, months=14, planted_effect=20.0)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -80,24 +81,60 @@ def test_a_scale_outside_the_city_is_refused(scale: float):
         margins.kelurahan(scale)
 
 
-def test_twelve_kelurahan_are_dense_and_the_rest_thinned_alike(default: City):
-    density = default.area.density
-    dense = density > 0.99
-    assert dense.sum() == 12
-    in_outreach = Counter(
-        parent for parent, is_dense in zip(default.area.kecamatan_codes, dense, strict=True) if is_dense
-    )
-    assert all(in_outreach[code] >= 2 for code in margins.OUTREACH_KECAMATAN)
-    assert np.ptp(density[~dense]) < 0.002
-    assert len(default.area.codes) == 104
-    residents = default.persons.is_resident.sum()
-    assert residents == pytest.approx(240_000, rel=0.01)
+def _residents(city: City) -> np.ndarray:
+    """Residents by kelurahan, of families that ever lived there."""
+    living = city.persons.is_resident
+    return np.bincount(city.families.place[city.persons.family[living]], minlength=len(city.area.codes))
+
+
+def test_the_default_city_peoples_nineteen_whole_kelurahan_and_nobody_elsewhere(default: City):
+    area = default.area
+    assert len(area.codes) == 104
+    peopled = Counter(np.array(area.kecamatan_codes)[area.is_peopled])
+    assert peopled == {code: 3 if code in margins.OUTREACH_KECAMATAN else 1 for code in set(area.kecamatan_codes)}
+    residents = _residents(default)
+    assert (residents[~area.is_peopled] == 0).all()
+    assert residents[area.is_peopled] == pytest.approx(area.real_people[area.is_peopled], rel=0.02)
+    assert residents.sum() == pytest.approx(240_000, rel=0.02)
+    later = default.families.later_dwelling[default.families.move_kind == "internal"]
+    assert area.is_peopled[default.dwellings.place[later]].all()
+    # They are among the smaller ones of their kecamatan.
+    for code in peopled:
+        inside = np.array(area.kecamatan_codes) == code
+        assert area.real_people[inside & area.is_peopled].max() <= np.median(area.real_people[inside])
+
+
+def test_scales_people_more_whole_kelurahan_in_one_order_and_never_thinner_ones():
+    before: set[str] = set()
+    for scale in (0.003, 0.01, 0.02, 0.05, 0.1, "default", 0.2, 0.5, 1.0):
+        area = margins.kelurahan(scale)
+        peopled = area.is_peopled
+        assert area.people[peopled] == pytest.approx(area.real_people[peopled], rel=0.001)
+        assert before < set(area.peopled_codes) or scale == 0.01
+        before = set(area.peopled_codes)
+        if scale not in ("default", 0.003):
+            largest = area.real_people.max() / margins.POPULATION
+            assert area.share == pytest.approx(scale, abs=largest)
+    assert len(margins.kelurahan(0.003).peopled_codes) == 2
+    assert len(before) == 104
 
 
 def test_the_whole_city_holds_the_published_population():
     area = margins.kelurahan(1.0)
     assert area.people.sum() == pytest.approx(margins.POPULATION, rel=1e-4)
-    assert np.allclose(area.density, 1, rtol=0.001)
+    assert area.is_peopled.all()
+
+
+def test_every_puskesmas_has_children_every_month_in_the_default_city_without_sending_any_elsewhere(default: City):
+    units, nearest = puskesmas_of(default.area)
+    seen = np.zeros((len(default.calendar.months), len(units)), int)
+    np.add.at(seen, (default.measured.month, default.measured_puskesmas), 1)
+    assert seen.min() > 40
+    where = np.array(default.area.kecamatan_codes)[default.measured_place]
+    assert (where == np.array([unit["kemendagri_code"] for unit in units])[default.measured_puskesmas]).all()
+    whole = puskesmas_serving(margins.kelurahan(1.0))
+    assert (whole[:, 0] == nearest).all()
+    assert whole.shape == (104, 1)
 
 
 def test_population_margins(default: City):
@@ -125,6 +162,8 @@ def test_growth_margins_and_plausibility(default: City):
     )
     assert np.mean(haz[~np.isnan(haz)] < -2) == pytest.approx(margins.STUNTED_OF_MEASURED, abs=0.004)
     assert np.mean(whz[~np.isnan(whz)] < -2) == pytest.approx(margins.WASTED_OF_MEASURED, abs=0.005)
+    assert np.mean(waz[~np.isnan(waz)] < -2) == pytest.approx(margins.UNDERWEIGHT_PUBLISHED, abs=0.006)
+    assert np.mean(whz[~np.isnan(whz)] > 2) == pytest.approx(margins.OVERWEIGHT_PUBLISHED, abs=0.014)
     # What WHO expects of the spread of scores, so that a puskesmas outside it is one that measures badly.
     assert 1.10 < np.nanstd(haz) < 1.30
     assert 1.00 < np.nanstd(waz) < 1.20
@@ -181,7 +220,7 @@ def test_planted_registrations_are_as_many_as_asked_and_only_where_sessions_were
 
 
 def test_no_effect_asked_none_planted():
-    quiet = draw(scale=0.01, seed=SEED, tonight=TONIGHT, months=4, planted_effect=0.0)
+    quiet = draw(area=margins.kelurahan(0.01), seed=SEED, tonight=TONIGHT, months=4, planted_effect=0.0)
     assert not quiet.participations.is_planted.any()
     assert quiet.sessions.attended.sum() > 0
 
@@ -302,14 +341,34 @@ def test_participants_are_in_the_truth_and_registered_by_month_end(home: Path):
 def test_dukcapil_counts_add_up(home: Path):
     files = {level: home / f"holdings/http/dukcapil/{level}.json" for level in ("kec", "kel")}
     kec, kel = (duckdb.sql(f"select * from '{files[level]}'").fetchall() for level in ("kec", "kel"))
-    assert (len(kec), len(kel)) == (13, 104)
+    assert (len(kec), len(kel)) == (2, 2)
     totals = duckdb.sql(
         f"""select sum(jumlah_penduduk), sum(pria + wanita), (select sum(jumlah_penduduk) from '{files["kec"]}'),
         sum(u0 + u5 + u10 + u15 + u20 + u25 + u30 + u35 + u40 + u45 + u50 + u55 + u60 + u65 + u70 + u75)
         from '{files["kel"]}'"""
     ).fetchone()
-    # The published population of the whole city, however thin the sandbox is.
-    assert set(totals) == {margins.POPULATION}
+    assert set(totals) == {margins.kelurahan(0.01).people.sum()}
+
+
+def test_agencies_speak_of_the_same_kelurahan(home: Path):
+    declared = json.loads((home / "city.json").read_text())
+    summary = json.loads((home / "city/summary.json").read_text())
+    peopled = set(declared["peopled_kelurahan"])
+    assert peopled == set(summary["peopled_kelurahan"]) == set(margins.kelurahan(0.01).peopled_codes)
+    assert declared["share"] == summary["share"] == pytest.approx(summary["residents"] / margins.POPULATION, rel=0.02)
+    names = {name.upper() for code, name in zip(*_codes_and_names(), strict=True) if code in peopled}
+    _, targets = _records(home / "holdings/sftp/dinkes/under_five_targets/2026.xlsx", 2)
+    assert {row[3].upper() for row in targets[:-1]} == names
+    header, families = _records(next((home / "holdings/sftp/dinsos/dtsen/2026-Q3").glob("families.*")), 0)
+    codes = {row[header.index("kode_kelurahan")] for row in families}
+    assert codes == {code.replace(".", "") for code in peopled}
+    counted = duckdb.sql(f"select nama_kel from '{home}/holdings/http/dukcapil/kel.json'").fetchall()
+    assert {name for (name,) in counted} == names
+
+
+def _codes_and_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    area = margins.kelurahan(1.0)
+    return area.codes, area.names
 
 
 def test_what_is_entered_by_hand_stands_as_published(home: Path):

@@ -1,7 +1,8 @@
 """Rules on marts: read from ``expectations/marts/<mart>.yaml``, run read-only on a build file.
 
 Queries in rules name other marts by their bare names, other tables with their schema, and what readers had until now as
-``last_release.<mart>``: the same columns, hidden numbers NULL, empty where nothing was released.
+``last_release.<mart>``: the same columns, hidden numbers NULL, empty where nothing was released. ``sample.kelurahan``
+has the ``kemendagri_code`` of each kelurahan that a sandbox peoples; it is empty where agencies report on all the city.
 
 Here: the rules' file and their outcomes. Not here: what a failed stop rule leads to (release).
 """
@@ -13,7 +14,7 @@ import duckdb
 import yaml
 from pydantic import ValidationError
 
-from warehouse import duck
+from warehouse import duck, sample
 from warehouse.contract import Rule, RuleExtras
 from warehouse.duck import sql_path
 from warehouse.gate import expectations
@@ -58,6 +59,7 @@ def judge_mart(
     with duck.connect(s) as connection:
         connection.execute(f"ATTACH '{sql_path(build_file)}' AS build (READ_ONLY)")
         _attach_last_release(connection, schema, last_release)
+        _attach_sample(connection, s)
         findings = expectations.run(connection, mart, rules, schema=f"build.{schema}", pointers=False)
     return [_outcome(rule, findings[rule.code]) for rule in rules]
 
@@ -78,6 +80,14 @@ def _attach_last_release(connection: duckdb.DuckDBPyConnection, schema: str, rel
         connection.execute(
             f'CREATE VIEW last_release.main."{mart}" AS FROM (FROM build."{schema}"."{mart}" LIMIT 0) {then}'
         )
+
+
+def _attach_sample(connection: duckdb.DuckDBPyConnection, s: Settings) -> None:
+    connection.execute("ATTACH ':memory:' AS sample")
+    connection.execute(
+        "CREATE TABLE sample.main.kelurahan AS SELECT unnest(CAST(? AS VARCHAR[])) AS kemendagri_code",
+        [sorted(sample.peopled_kelurahan(s) or ())],
+    )
 
 
 def _outcome(rule: Rule, finding: expectations.Finding) -> RuleOutcome:

@@ -5,6 +5,7 @@ The lists are dbt's seeds, read as text. The macros give NULL for what they do n
 
 import duckdb
 
+from warehouse import sample
 from warehouse.errors import ConfigError
 from warehouse.settings import Settings
 
@@ -19,6 +20,14 @@ _CODES = """
 CREATE TABLE region__codes AS
 SELECT kemendagri_code AS region__code, replace(kemendagri_code, '.', '') AS region__undotted, bps_code AS region__bps
 FROM read_csv(?, all_varchar = true, header = true) WHERE is_unplaced <> 'true'
+"""
+
+_EXPECTED = """
+CREATE TABLE region__expected AS
+SELECT kemendagri_code AS region__code
+FROM read_csv(?, all_varchar = true, header = true)
+WHERE area_level = 'kelurahan' AND is_unplaced <> 'true' AND starts_with(kemendagri_code, ?)
+  AND (CAST(? AS VARCHAR[]) IS NULL OR kemendagri_code IN (SELECT unnest(CAST(? AS VARCHAR[]))))
 """
 
 _NAMES = """
@@ -50,6 +59,10 @@ CREATE MACRO region_code_from_undotted(digits) AS (
 
 CREATE MACRO region_code_from_bps(digits) AS (
     SELECT min(region__code) FROM region__codes WHERE region__bps = regexp_replace(trim(digits), '\.0$', ''));
+
+CREATE MACRO expected_kelurahan() AS (SELECT count(*) FROM region__expected);
+
+CREATE MACRO expected_kecamatan() AS (SELECT count(DISTINCT region__code[1:8]) FROM region__expected);
 """
 
 
@@ -67,5 +80,8 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             )
     connection.execute(_KEY)
     connection.execute(_CODES, [str(codes)])
+    peopled = sample.peopled_kelurahan(settings)
+    listed = None if peopled is None else sorted(peopled)
+    connection.execute(_EXPECTED, [str(codes), f"{settings.region}.", listed, listed])
     connection.execute(_NAMES, [str(aliases)])
     connection.execute(_MACROS)

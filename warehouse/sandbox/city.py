@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from warehouse.sandbox import truth
+from warehouse.sandbox import margins, truth
 from warehouse.sandbox.draw import City, Progress, draw, silent
 
 PLANTED_EFFECT = 20.0
@@ -37,7 +37,7 @@ class CitySummary:
     pbpu_workers: int
     participations: int
     sessions: int
-    dense_kelurahan: tuple[str, ...]
+    peopled_kelurahan: tuple[str, ...]
 
 
 def build_city(
@@ -50,15 +50,21 @@ def build_city(
     planted_effect: float | None = PLANTED_EFFECT,
     progress: Progress | None = None,
 ) -> CitySummary:
-    """Draw the city and write ``home_sandbox/city``, replacing what was there.
+    """Draw the city and write ``home_sandbox/city`` and ``city.json``, replacing what was there.
 
-    ``scale``: ``"default"`` (about 240 thousand persons) or a share of the real city. ``months`` end with the newest
-    complete month before ``tonight``. ``planted_effect``: extra new BPU registrations per 1,000 PBPU residents within
-    183 days of the first outreach session in their kelurahan; None or 0 plants none.
+    ``scale``: see ``margins.kelurahan``; summary and ``city.json`` say which kelurahan are peopled and what share of
+    the city that is. ``months`` end with the newest complete month before ``tonight``. ``planted_effect``: extra new
+    BPU registrations per 1,000 PBPU residents within 183 days of the first outreach session in their kelurahan; None
+    or 0 plants none.
     """
     say = progress or silent
     city = draw(
-        scale=scale, seed=seed, tonight=tonight, months=months, planted_effect=planted_effect or 0.0, progress=say
+        area=margins.kelurahan(scale),
+        seed=seed,
+        tonight=tonight,
+        months=months,
+        planted_effect=planted_effect or 0.0,
+        progress=say,
     )
     folder = home_sandbox / "city"
     if folder.exists():
@@ -70,6 +76,8 @@ def build_city(
     arguments = {"scale": scale, "seed": seed, "tonight": tonight.isoformat(), "months": months}
     text = json.dumps({**asdict(summary), "arguments": {**arguments, "planted_effect": planted_effect}}, indent=1)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    sample = {"peopled_kelurahan": summary.peopled_kelurahan, "share": summary.share}
+    (home_sandbox / "city.json").write_text(json.dumps(sample), encoding="utf-8")
     say(f"city: {summary.residents:,} residents, {summary.families:,} families, {summary.measurements:,} measurements")
     return summary
 
@@ -78,7 +86,7 @@ def redraw(home_sandbox: Path) -> City:
     """The city whose truth lies in ``home_sandbox/city``, drawn again from the arguments recorded there."""
     given = json.loads((home_sandbox / "city" / "summary.json").read_text(encoding="utf-8"))["arguments"]
     return draw(
-        scale=given["scale"],
+        area=margins.kelurahan(given["scale"]),
         seed=given["seed"],
         tonight=date.fromisoformat(given["tonight"]),
         months=given["months"],
@@ -87,12 +95,10 @@ def redraw(home_sandbox: Path) -> City:
 
 
 def _summary(city: City, scale: str, effect: float) -> CitySummary:
-    density = city.area.density
-    top = density >= 0.999 if (density >= 0.999).any() else density >= density.max() * 0.99
     return CitySummary(
         seed=city.seed,
         scale=scale,
-        share=city.share,
+        share=city.area.share,
         months=tuple(month.label for month in city.calendar.months),
         planted_effect=effect,
         planted_registrations=int(city.participations.is_planted.sum()),
@@ -105,5 +111,5 @@ def _summary(city: City, scale: str, effect: float) -> CitySummary:
         pbpu_workers=int(city.workers.is_pbpu.sum()),
         participations=len(city.participations.person),
         sessions=int(city.sessions.session.max()) + 1,
-        dense_kelurahan=tuple(code for code, is_top in zip(city.area.codes, top, strict=True) if is_top),
+        peopled_kelurahan=city.area.peopled_codes,
     )

@@ -28,7 +28,11 @@ SERIES_SINCE = {"bps/indicators": 2004, "published/official_figures": 2023}
 HEAVY_FIRST = ("kemenkes/eppgbm", "bps/social_registry_individuals", "bpjstk/participants", "kemensos/assistance")
 
 Scale = Annotated[
-    str, typer.Option(help="'default' (about 240 thousand persons) or a share of the city such as 0.02 or 1.0.")
+    str,
+    typer.Option(
+        help="'default' (19 whole kelurahan, about 240 thousand persons) or a share of the city such as 0.02 or 1.0,"
+        " met by as many whole kelurahan as come nearest to it."
+    ),
 ]
 
 
@@ -38,7 +42,7 @@ def _city_file(s: Settings):
 
 def prepare(s: Settings, scale: str) -> dict[str, Any]:
     """Sandbox keys and city; made once, and anew when the scale or the newest complete month changes."""
-    from warehouse import keys
+    from warehouse import keys, sample
     from warehouse.sandbox import city, render
 
     if not keys.is_sandbox(s):
@@ -53,8 +57,11 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
         keys.make_sandbox_keys(s)
     newest = Period.containing("month", s.today()).shift(-1)
     wanted = {"scale": scale, "newest_month": newest.label}
-    if _city_file(s).is_file() and json.loads(_city_file(s).read_text()) == wanted:
-        return wanted
+    # A city that does not say whom it peoples is of a former version, and its deliveries are of other people.
+    sample.peopled_kelurahan(s)
+    known = json.loads(_city_file(s).read_text()) if _city_file(s).is_file() else {}
+    if known.items() >= wanted.items():
+        return known
     say(f"Building the city ({scale}) ...")
     started = time.monotonic()
     share = scale if scale == "default" else float(scale)
@@ -62,9 +69,10 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
     render.render_holdings(s.home / "sandbox", progress=say)
     # Published figures come by hand: the sandbox plays the hand that puts them where a person would.
     shutil.copytree(s.home / "sandbox" / "holdings" / "by_hand", s.home / "inbox", dirs_exist_ok=True)
-    _city_file(s).write_text(json.dumps(wanted))
+    declared = json.loads(_city_file(s).read_text())
+    _city_file(s).write_text(json.dumps(declared | wanted))
     say(f"City built in {time.monotonic() - started:.0f} s")
-    return wanted
+    return declared | wanted
 
 
 def history_periods(s: Settings, dataset: str) -> list[Period]:

@@ -19,6 +19,8 @@ Progress = Callable[[str], None]
 _VISITOR_SHARE = 0.025
 _OUTSIDE_CHILDREN = 0.018
 _ATTENDANCE = 0.71
+# So many that a file's one spoiled row does not take all of it.
+_FEWEST_CHILDREN = 3
 # February and August are the months of vitamin A and of weighing every child.
 _WEIGHING_MONTHS = {2: 1.13, 8: 1.13}
 
@@ -45,7 +47,6 @@ class City:
     area: Kelurahan
     calendar: Calendar
     seed: int
-    share: float
     families: Families
     dwellings: Dwellings
     housing: dict[str, np.ndarray]
@@ -55,6 +56,7 @@ class City:
     children: Children
     measured: growth.Measured
     measured_place: np.ndarray
+    measured_puskesmas: np.ndarray
     measured_posyandu: pa.Array
     workers: work.Workers
     participations: work.Participations
@@ -63,7 +65,7 @@ class City:
 
 def draw(
     *,
-    scale: str | float,
+    area: Kelurahan,
     seed: int,
     tonight: date,
     months: int,
@@ -71,7 +73,7 @@ def draw(
     progress: Progress = silent,
 ) -> City:
     """Draw the whole city in memory; a pure function of its arguments and the reference tables."""
-    area, calendar = margins.kelurahan(scale), Calendar.until(tonight, months)
+    calendar = Calendar.until(tonight, months)
     families, dwellings, persons = people.make_families(area, calendar, seed)
     adults = work.outsiders_needed(len(persons), calendar)
     outside = round(_OUTSIDE_CHILDREN * margins.REGISTERED_CHILDREN_SHARE * len(persons))
@@ -83,14 +85,13 @@ def draw(
     participations = work.make_participations(area, calendar, persons, families, workers, seed, *planted)
     progress(f"city: {len(workers.person):,} workers, {len(participations.person):,} memberships")
     children = _children(persons, calendar, seed)
-    measured, place, posyandu = _measure(area, calendar, families, dwellings, persons, children, seed)
+    measured, place, puskesmas, posyandu = _measure(area, calendar, families, dwellings, persons, children, seed)
     decile = _deciles(families, seed)
     home_wealth = np.concatenate([families.wealth, families.wealth[families.move_kind == "internal"]])
     return City(
         area=area,
         calendar=calendar,
         seed=seed,
-        share=margins.share_of(scale),
         families=families,
         dwellings=dwellings,
         housing=housing.furnish(stream(seed, "housing"), home_wealth),
@@ -100,6 +101,7 @@ def draw(
         children=children,
         measured=measured,
         measured_place=place,
+        measured_puskesmas=puskesmas,
         measured_posyandu=posyandu,
         workers=workers,
         participations=participations,
@@ -132,21 +134,20 @@ def _measure(
     persons: Persons,
     children: Children,
     seed: int,
-) -> tuple[growth.Measured, np.ndarray, pa.Array]:
-    """Measurements with the kelurahan and the posyandu that made them."""
+) -> tuple[growth.Measured, np.ndarray, np.ndarray, pa.Array]:
+    """Measurements with the kelurahan, the puskesmas and the posyandu that made them."""
     rng = stream(seed, "measurements")
     known = np.nonzero(children.is_registered)[0]
     person = children.person[known]
     family = np.maximum(persons.family[person], 0)
     resident = persons.is_resident[person]
     months = len(calendar.months)
-    other_place = rng.integers(0, len(area.codes), len(known))
     other_dwelling = rng.integers(0, len(dwellings.place), len(known))
     middle = calendar.starts + 14
     at_home = np.stack([families.lived_at(family, day) for day in middle], axis=1)
     visits = children.visits[known][:, None]
-    place = np.where(visits, other_place[:, None], dwellings.place[at_home])
     posyandu_of = np.where(visits, other_dwelling[:, None], at_home)
+    place = dwellings.place[posyandu_of]
     # A posyandu opens on its own day of the month; one child in eight comes on another.
     opens = 3 + (place * 7 + dwellings.rw[posyandu_of] * 5) % 22
     stray = rng.random(opens.shape) < 0.12
@@ -165,21 +166,29 @@ def _measure(
         days,
         np.minimum(_ATTENDANCE * diligence * local * season, 0.97) * in_city,
     )
-    where = _everywhere_someone(area, place[measured.child, measured.month], measured.month, months)
-    posyandu = dwellings.posyandu.take(pa.array(posyandu_of[measured.child, measured.month]))
-    return _again(rng, measured, known, where, posyandu, calendar, months)
+    dwelling = posyandu_of[measured.child, measured.month]
+    where, unit = _everywhere_someone(area, dwellings.place[dwelling], dwellings.rw[dwelling], measured.month, months)
+    return _again(rng, measured, known, where, unit, dwellings.posyandu.take(pa.array(dwelling)), calendar, months)
 
 
-def _everywhere_someone(area: Kelurahan, place: np.ndarray, month: np.ndarray, months: int) -> np.ndarray:
-    """At the smallest scales a puskesmas may see nobody in a month; one child from the busiest then comes to it."""
-    place = place.copy()
-    units, nearest = puskesmas_of(area)
+def _everywhere_someone(
+    area: Kelurahan, place: np.ndarray, rw: np.ndarray, month: np.ndarray, months: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kelurahan and puskesmas of each measurement.
+
+    In a city of a few kelurahan a puskesmas may see nobody in a month; a few children from the busiest then come to it.
+    """
+    units, _nearest = puskesmas_of(area)
+    serving = puskesmas_serving(area)
+    many = np.count_nonzero(serving >= 0, axis=1)
+    unit, place, stands = serving[place, (rw - 1) % many[place]], place.copy(), _stands(area, units)
     for index in range(months):
         (rows,) = np.nonzero(month == index)
-        for unit in np.setdiff1d(np.arange(len(units)), nearest[place[rows]]):
-            busiest = np.argmax(np.bincount(nearest[place[rows]], minlength=len(units)))
-            place[rows[nearest[place[rows]] == busiest][0]] = np.argmax(nearest == unit)
-    return place
+        for idle in np.setdiff1d(np.arange(len(units)), unit[rows]):
+            busiest = np.argmax(np.bincount(unit[rows], minlength=len(units)))
+            moved = rows[unit[rows] == busiest][:_FEWEST_CHILDREN]
+            unit[moved], place[moved] = idle, stands[idle]
+    return place, unit
 
 
 def _again(
@@ -187,10 +196,11 @@ def _again(
     measured: growth.Measured,
     known: np.ndarray,
     place: np.ndarray,
+    unit: np.ndarray,
     posyandu: pa.Array,
     calendar: Calendar,
     months: int,
-) -> tuple[growth.Measured, np.ndarray, pa.Array]:
+) -> tuple[growth.Measured, np.ndarray, np.ndarray, pa.Array]:
     """Some children are measured a second time in a month; rows come out by month, kelurahan and posyandu's day."""
     (twice,) = np.nonzero(rng.random(len(measured.child)) < 0.012)
     later = measured.day[twice] + rng.integers(3, 8, len(twice))
@@ -205,7 +215,7 @@ def _again(
     age = measured.age_days[rows] + (day - measured.day[rows])
     columns = {"child": known[measured.child[rows]], "age_days": age, "day": day, "weight_kg": weight}
     kept = {name: getattr(measured, name)[rows] for name in ("month", "is_lying", "height_cm")}
-    return growth.Measured(**columns, **kept), place[rows], posyandu.take(pa.array(rows))
+    return growth.Measured(**columns, **kept), place[rows], unit[rows], posyandu.take(pa.array(rows))
 
 
 def _deciles(families: Families, seed: int) -> np.ndarray:
@@ -244,9 +254,34 @@ def _assistance(families: Families, persons: Persons, calendar: Calendar, seed: 
 def puskesmas_of(area: Kelurahan) -> tuple[list[dict[str, str]], np.ndarray]:
     """The register's puskesmas, and for each kelurahan the index of the nearest one in its kecamatan."""
     units = [row for row in read_seed("service_units") if row["kind"] == "puskesmas"]
-    stands = [area.names.index(unit["name"].removeprefix("Puskesmas ")) for unit in units]
+    stands = _stands(area, units)
     distance = np.hypot(
         area.latitude[:, None] - area.latitude[stands], area.longitude[:, None] - area.longitude[stands]
     )
     inside = np.array(area.kecamatan_codes)[:, None] == np.array([unit["kemendagri_code"] for unit in units])
     return units, np.argmin(np.where(inside, distance, np.inf), axis=1)
+
+
+def puskesmas_serving(area: Kelurahan) -> np.ndarray:
+    """For each kelurahan the puskesmas whose posyandu take turns over its RW: the nearest, then -1.
+
+    A puskesmas that would see nobody, because all it is nearest to are unpeopled, shares a peopled kelurahan of its
+    kecamatan.
+    """
+    units, nearest = puskesmas_of(area)
+    serving = [[unit] for unit in nearest]
+    for unit in np.setdiff1d(np.arange(len(units)), nearest[area.is_peopled]):
+        in_reach = [
+            place
+            for place in np.nonzero(area.is_peopled)[0]
+            if area.kecamatan_codes[place] == units[unit]["kemendagri_code"]
+        ]
+        if in_reach:
+            serving[min(in_reach, key=lambda place: len(serving[place]))].append(unit)
+    widest = max(len(row) for row in serving)
+    return np.array([row + [-1] * (widest - len(row)) for row in serving])
+
+
+def _stands(area: Kelurahan, units: list[dict[str, str]]) -> list[int]:
+    """The kelurahan each puskesmas stands in: the one it is named after."""
+    return [area.names.index(unit["name"].removeprefix("Puskesmas ")) for unit in units]

@@ -14,6 +14,12 @@ from warehouse.sandbox.margins import SEEDS_DIR, STUNTED_OF_MEASURED, WASTED_OF_
 LENGTH_DAYS = 731
 LAST_DAY = 1826
 _STANDING_SHORTER_CM = 0.7
+# Of a child's lasting build; drawn until shares below -2 and above +2 came near SSGI 2024 with spreads as WHO expects.
+# Frames are skewed: many children are somewhat short, some stayed behind for good; the small are thinner than others.
+_FRAME_SHAPE, _FRAME_SPREAD = 5.0, 1.08
+_BEHIND_SHARE, _BEHIND = 0.025, 1.6
+_FLESH_SPREAD, _FLESH_OF_FRAME = 0.53, 0.37
+_FAT_SHARE, _FATTER, _FAT_SPREAD = 0.075, 2.95, 0.22
 
 
 @dataclass(frozen=True)
@@ -135,23 +141,30 @@ def simulate(
 
     A child keeps its own level and drifts slowly; height and weight follow from z-scores, then gain the error of the
     instrument, the habit of rounding to .0 and .5, the wrong posture and a misread board now and then. The whole group
-    is shifted so that the published shares of stunted and wasted children hold over all measurements.
+    is shifted so that the published shares of stunted and wasted children hold over all measurements; underweight and
+    overweight follow from both and come near the published ones.
     """
     children, months = days.shape
-    level = 1.15 * rng.standard_normal(children) + 0.22 * wealth
+    frame = (rng.gamma(_FRAME_SHAPE, size=children) - _FRAME_SHAPE) / np.sqrt(_FRAME_SHAPE)
+    frame = frame - _BEHIND * (rng.random(children) < _BEHIND_SHARE)
+    level = _FRAME_SPREAD * frame + 0.22 * wealth
     drift = -0.35 + 0.15 * rng.standard_normal(children)
-    thin = 0.98 * rng.standard_normal(children) + 0.15 * wealth
+    is_fat = rng.random(children) < _FAT_SHARE
+    flesh = _FLESH_SPREAD * rng.standard_normal(children) + _FLESH_OF_FRAME * frame + 0.15 * wealth
+    flesh = flesh + is_fat * (_FATTER + _FAT_SPREAD * rng.standard_normal(children))
     slow_height, slow_weight = np.zeros(children), np.zeros(children)
     found: list[tuple[np.ndarray, ...]] = []
     for month in range(months):
         slow_height = 0.9 * slow_height + 0.06 * rng.standard_normal(children)
-        slow_weight = 0.7 * slow_weight + 0.25 * rng.standard_normal(children)
+        slow_weight = 0.7 * slow_weight + 0.16 * rng.standard_normal(children)
         age = days[:, month] - born
         comes = (rng.random(children) < attends[:, month]) & (age >= 1) & (age < LAST_DAY) & (days[:, month] < until)
         (child,) = np.nonzero(comes)
         at = age[child]
         haz = level[child] + drift[child] * np.minimum(at / LENGTH_DAYS, 1.0) + slow_height[child]
-        found.append((child, np.full(len(child), month), at, days[child, month], haz, thin[child] + slow_weight[child]))
+        found.append(
+            (child, np.full(len(child), month), at, days[child, month], haz, flesh[child] + slow_weight[child])
+        )
     child, month, age, day, haz, whz = (np.concatenate(column) for column in zip(*found, strict=True))
     return Measured(child, month, age, day, *_instrument(who, rng, sex[child], age, haz, whz))
 

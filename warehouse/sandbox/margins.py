@@ -1,4 +1,4 @@
-"""Published totals the synthetic city is fitted to, and how many people each kelurahan holds at a scale.
+"""Published totals the synthetic city is fitted to, and which kelurahan a scale peoples.
 
 Here: numbers with their source, and the split of people over kelurahan. Not here: people (people, work, growth).
 Where no table was published (population by kecamatan), the numbers are ours and say so.
@@ -28,6 +28,8 @@ POSYANDU = 1_097
 # e-PPGBM October 2024, of children measured; SSGI 2024 for wasting.
 STUNTED_OF_MEASURED = 0.056
 WASTED_OF_MEASURED = 0.040
+# SSGI 2024; what growth comes near to.
+UNDERWEIGHT_PUBLISHED, OVERWEIGHT_PUBLISHED = 0.093, 0.054
 # PBI-APBD December 2025 (distrikbantennews); PBI of the state budget is ours.
 PBI_PERSONS_SHARE = (395_187 + 190_000) / POPULATION
 PKH_FAMILIES_SHARE, BPNT_FAMILIES_SHARE = 0.055, 0.095
@@ -42,19 +44,20 @@ _KECAMATAN_THOUSANDS = {
     "36.71.08": 148, "36.71.09": 153, "36.71.10": 124, "36.71.11": 196, "36.71.12": 122, "36.71.13": 137,
 }  # fmt: skip
 OUTREACH_KECAMATAN = ("36.71.03", "36.71.04", "36.71.10")
-# Two of each outreach kecamatan, six elsewhere. The first two stay dense at the smallest scales.
-DENSE_KELURAHAN = (
-    "36.71.03.1001", "36.71.01.1007", "36.71.03.1003", "36.71.10.1001", "36.71.10.1004", "36.71.04.1001",
-    "36.71.04.1003",
-    "36.71.06.1004", "36.71.07.1003", "36.71.07.1015", "36.71.11.1005", "36.71.12.1003",
+# The order in which scales people whole kelurahan; after these come all others by code. From two on there are two
+# kecamatan, an outreach one among them, from four on the three outreach kecamatan, from thirteen on all 13.
+PEOPLED_FIRST = (
+    "36.71.07.1003", "36.71.03.1001", "36.71.10.1004", "36.71.04.1003",
+    "36.71.01.1007", "36.71.02.1005", "36.71.05.1004", "36.71.06.1004", "36.71.08.1005", "36.71.09.1002",
+    "36.71.11.1004", "36.71.12.1003", "36.71.13.1008",
+    "36.71.03.1003", "36.71.10.1001", "36.71.04.1001", "36.71.03.1005", "36.71.10.1002", "36.71.04.1005",
 )  # fmt: skip
-DEFAULT_SCALE = 240_000 / POPULATION
-SMALL_DENSE_SHARE = 0.6
+_FEWEST = 2
 
 
 @dataclass(frozen=True)
 class Kelurahan:
-    """The 104 kelurahan as parallel columns, in the order of their codes. ``people`` is what the scale leaves there."""
+    """The 104 kelurahan as parallel columns, in the order of their codes. ``people``: all who live there, or nobody."""
 
     codes: tuple[str, ...]
     names: tuple[str, ...]
@@ -66,8 +69,17 @@ class Kelurahan:
     people: np.ndarray
 
     @property
-    def density(self) -> np.ndarray:
-        return self.people / self.real_people
+    def is_peopled(self) -> np.ndarray:
+        return self.people > 0
+
+    @property
+    def share(self) -> float:
+        """Of the real city's people."""
+        return float(self.people.sum() / POPULATION)
+
+    @property
+    def peopled_codes(self) -> tuple[str, ...]:
+        return tuple(code for code, is_peopled in zip(self.codes, self.is_peopled, strict=True) if is_peopled)
 
 
 def read_seed(name: str, seeds_dir: Path = SEEDS_DIR) -> list[dict[str, str]]:
@@ -76,16 +88,12 @@ def read_seed(name: str, seeds_dir: Path = SEEDS_DIR) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def share_of(scale: str | float) -> float:
-    """The share of the real city a scale means; raises ValueError outside (0, 1]."""
-    share = DEFAULT_SCALE if scale == "default" else float(scale)
-    if not 0 < share <= 1:
-        raise ValueError("scale is 'default' or a share above 0 and at most 1")
-    return share
-
-
 def kelurahan(scale: str | float) -> Kelurahan:
-    """Spread the people of a scale over the city: dense kelurahan first, every other one thinned by the same factor."""
+    """People as many whole kelurahan as come nearest to a scale, and nobody elsewhere.
+
+    ``scale``: ``"default"`` (``PEOPLED_FIRST``, about 240 thousand persons) or a share of the real city; raises
+    ValueError outside (0, 1].
+    """
     regions = [row for row in read_seed("regions") if row["kemendagri_code"].startswith("36.71")]
     names = {row["kemendagri_code"]: row["name"] for row in regions if row["area_level"] == "kecamatan"}
     rows = sorted(
@@ -103,14 +111,16 @@ def kelurahan(scale: str | float) -> Kelurahan:
         latitude=np.array([float(row["latitude"]) for row in rows]),
         longitude=np.array([float(row["longitude"]) for row in rows]),
         real_people=real,
-        people=_thinned(codes, real, share_of(scale)),
+        people=_peopled(codes, real, scale),
     )
 
 
 def _real_people(codes: tuple[str, ...], parents: tuple[str, ...]) -> np.ndarray:
     # A stream of its own: sizes of kelurahan are a fact of the sandbox, not of a city's seed.
     weights = np.random.default_rng(3671).uniform(0.75, 1.3, len(codes))
-    weights[[codes.index(code) for code in DENSE_KELURAHAN]] = 0.85
+    first = [codes.index(code) for code in PEOPLED_FIRST]
+    # Smaller than their neighbours, and not alike.
+    weights[first] = 0.41 + 0.19 * weights[first]
     parent = np.array(parents)
     people = np.zeros(len(codes))
     total = sum(_KECAMATAN_THOUSANDS.values())
@@ -120,13 +130,16 @@ def _real_people(codes: tuple[str, ...], parents: tuple[str, ...]) -> np.ndarray
     return people
 
 
-def _thinned(codes: tuple[str, ...], real: np.ndarray, share: float) -> np.ndarray:
-    budget = POPULATION * share
-    dense = np.isin(codes, DENSE_KELURAHAN)
-    if real[dense].sum() > 0.9 * budget:
-        dense = np.isin(codes, DENSE_KELURAHAN[:2])
-    kept = np.where(dense, min(1.0, SMALL_DENSE_SHARE * budget / real[dense].sum()), 0.0)
-    if dense.sum() == len(DENSE_KELURAHAN):
-        kept = dense.astype(float)
-    rest = (budget - (real * kept).sum()) / real[~dense].sum()
-    return np.maximum(np.round(real * np.where(dense, kept, min(rest, 1.0))), 20).astype(np.int64)
+def _peopled(codes: tuple[str, ...], real: np.ndarray, scale: str | float) -> np.ndarray:
+    first = [codes.index(code) for code in PEOPLED_FIRST]
+    order = np.array([*first, *np.setdiff1d(np.arange(len(codes)), first)])
+    if scale == "default":
+        count = len(first)
+    else:
+        share = float(scale)
+        if not 0 < share <= 1:
+            raise ValueError("scale is 'default' or a share above 0 and at most 1")
+        count = max(int(np.argmin(np.abs(np.cumsum(real[order]) - share * POPULATION))) + 1, _FEWEST)
+    people = np.zeros(len(codes), np.int64)
+    people[order[:count]] = np.round(real[order[:count]])
+    return people

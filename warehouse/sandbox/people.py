@@ -138,7 +138,8 @@ class Persons:
 def make_families(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[Families, Dwellings, Persons]:
     """Draw families until each kelurahan holds its people, then number, name and move them."""
     rng = stream(seed, "families")
-    place = np.repeat(np.arange(len(area.codes)), np.ceil(area.people / _MEAN_FAMILY * 1.12).astype(int) + 4)
+    families = np.where(area.is_peopled, np.ceil(area.people / _MEAN_FAMILY * 1.12).astype(int) + 4, 0)
+    place = np.repeat(np.arange(len(area.codes)), families)
     kind = rng.choice(len(_FAMILY_KINDS), len(place), p=_FAMILY_KINDS)
     local = np.array([_KECAMATAN_WEALTH.get(code, 0.0) for code in area.kecamatan_codes])
     local = local + 0.25 * rng.standard_normal(len(local))

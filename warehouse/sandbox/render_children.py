@@ -71,11 +71,11 @@ def render(city: City, home: Path, say: Progress) -> None:
 
 
 def _eppgbm(city: City, folder: Path, log: TruthLog, say: Progress) -> None:
-    units, nearest = puskesmas_of(city.area)
+    units, _nearest = puskesmas_of(city.area)
     persona = personas(city.persons, "dinkes", city.seed)
     spell, who = Spellings(city.area), Who.load()
     gains = _gains(city)
-    at = nearest[city.measured_place]
+    at = city.measured_puskesmas
     for month, period in enumerate(city.calendar.months):
         in_month = np.nonzero(city.measured.month == month)[0]
         for index, unit in enumerate(units):
@@ -311,28 +311,27 @@ def _write(
 
 
 def _targets(city: City, folder: Path) -> None:
-    """One workbook a year: official projections, near the truth but not equal to it."""
+    """One workbook a year, a row for each peopled kelurahan: official projections, near the truth, not equal to it."""
     units, nearest = puskesmas_of(city.area)
     persons, area = city.persons, city.area
     resident = np.nonzero(persons.is_resident)[0]
     place = city.families.place[persons.family[resident]]
     spell = Spellings(area)
-    everywhere = np.arange(len(area.codes))
+    everywhere = np.nonzero(area.is_peopled)[0]
     posyandu = np.maximum(np.round(area.real_people / area.real_people.sum() * POSYANDU), 3).astype(int)
     for year in sorted({month.start.year for month in city.calendar.months}):
         rng = stream(city.seed, "targets", str(year))
         end = min(city.calendar.last_day, int(np.datetime64(f"{year}-12-31").astype(int)))
         age = (end - persons.born[resident]) / 365.25
         true = np.bincount(place[(age >= 0) & (age < 5)], minlength=len(area.codes)).astype(float)
-        share = true * rng.normal(1, 0.04, len(true)) + 0.5
+        share = np.where(area.is_peopled, true * rng.normal(1, 0.04, len(true)) + 0.5, 0)
         total = TARGET_CHILDREN_SHARE * len(resident) * (1 + 0.004 * (year - 2025))
-        children = np.maximum(np.round(total * share / share.sum()), 1).astype(int)
+        children = np.round(total * share / share.sum()).astype(int)
         kecamatan, kelurahan = spell.kecamatan(everywhere, 1).to_pylist(), spell.kelurahan(everywhere, 1).to_pylist()
         rows = [
-            (i + 1, year, kecamatan[i], kelurahan[i], units[nearest[i]]["name"], int(posyandu[i]), int(children[i] *
-            0.19),
-             int(children[i] * 0.39), int(children[i]))
-            for i in everywhere
+            (line + 1, year, kecamatan[line], kelurahan[line], units[nearest[i]]["name"], int(posyandu[i]),
+             int(children[i] * 0.19), int(children[i] * 0.39), int(children[i]))
+            for line, i in enumerate(everywhere)
         ]  # fmt: skip
         sums = [sum(row[column] for row in rows) for column in (5, 6, 7, 8)]
         header = (

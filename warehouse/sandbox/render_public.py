@@ -1,7 +1,7 @@
 """What Dukcapil, BPS and the open-data portals hold: aggregates only, no row about a person.
 
-All of them describe the whole city at every scale: they are published figures, or, for Dukcapil, the synthetic people
-raised to the published population. BPS figures come from ``data/bps_banten.csv``, those entered by hand from
+Dukcapil counts the synthetic people, in their kelurahan alone; all else is published and describes the whole city at
+every scale. BPS figures come from ``data/bps_banten.csv``, those entered by hand from
 ``data/official_figures.csv`` (source by row); P1 and P2 of late years, inflation, procurement and service figures are
 ours and say so. What lies in ``by_hand`` is for a person to put into the inbox.
 """
@@ -15,12 +15,10 @@ import numpy as np
 
 from warehouse.periods import Period
 from warehouse.sandbox.draw import City, Progress
-from warehouse.sandbox.margins import POPULATION
+from warehouse.sandbox.margins import Kelurahan
 from warehouse.sandbox.people import stream
 
 _DATA = Path(__file__).parent / "data"
-# People whose ages follow the city's, added to each kelurahan before its own few are raised to its size.
-_SMOOTHING_PEOPLE = 500
 _TITLES = {
     619: ("Jumlah Penduduk Miskin Menurut Kabupaten/Kota", "Tidak Ada Satuan"),
     621: ("Persentase Penduduk Miskin (P0) Menurut Kabupaten/Kota", "Persen"),
@@ -75,7 +73,7 @@ def _indonesian(value: float, decimals: int) -> str:
 
 
 def _dukcapil(city: City, folder: Path) -> None:
-    """The registry's last half-year, raised to the whole city: people who left are still counted for some months."""
+    """The registry's last half-year in the peopled kelurahan: people who left are still counted for some months."""
     area, persons, families = city.area, city.persons, city.families
     day = int(
         city.calendar.ends[max(i for i, m in enumerate(city.calendar.months) if m.start.month in (6, 12) or i == 0)]
@@ -92,16 +90,17 @@ def _dukcapil(city: City, folder: Path) -> None:
     np.add.at(counts, (place, 16 + female), 1)
     _, first = np.unique(family, return_index=True)
     np.add.at(counts, (place[first], np.full(len(first), 18)), 1)
-    counts = _raised(counts, area.real_people, area.density)
+    counts = _as_published(counts, area)
     weight = area.real_people**_AREA_EXPONENT
     km2 = _CITY_KM2 * weight / weight.sum()
     kelurahan = [
         _attributes(i + 1, code, name, area.kecamatan_names[i], counts[i], km2[i])
         for i, (code, name) in enumerate(zip(area.codes, area.names, strict=True))
+        if area.is_peopled[i]
     ]
-    parents = np.array(area.kecamatan_codes)
+    parents = np.where(area.is_peopled, area.kecamatan_codes, "")
     kecamatan = []
-    for line, code in enumerate(sorted(set(area.kecamatan_codes)), 1):
+    for line, code in enumerate(sorted(set(parents) - {""}), 1):
         inside = parents == code
         name = area.kecamatan_names[int(np.nonzero(inside)[0][0])]
         kecamatan.append(_attributes(line, code, None, name, counts[inside].sum(axis=0), km2[inside].sum()))
@@ -109,17 +108,15 @@ def _dukcapil(city: City, folder: Path) -> None:
     _write_json(folder / "kec.json", kecamatan)
 
 
-def _raised(counts: np.ndarray, real_people: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Counts of kelurahan (16 bands of age, men, women, families) such that the city has its published population.
+def _as_published(counts: np.ndarray, area: Kelurahan) -> np.ndarray:
+    """Counts of kelurahan (16 bands of age, men, women, families) such that each has the people it is published with.
 
-    A kelurahan at full density keeps its own make-up; one with few people leans on the city's. Men and women, and the
-    bands, each sum to the kelurahan's people.
+    Its own make-up is kept. Men and women, and the bands, each sum to the kelurahan's people; the whole city to the
+    published population.
     """
-    people = real_people * POPULATION / real_people.sum()
-    city = counts.sum(axis=0) / counts[:, :16].sum()
-    lent = np.where(density[:, None] < 1, _SMOOTHING_PEOPLE * city, 0.0)
-    shares = (counts + lent) / (counts[:, :16].sum(axis=1, keepdims=True) + lent[:, :16].sum(axis=1, keepdims=True))
-    whole = _whole(people, POPULATION)
+    people = np.where(area.is_peopled, area.real_people, 0.0)
+    whole = _whole(people, round(people.sum()))
+    shares = counts / np.maximum(counts[:, :16].sum(axis=1, keepdims=True), 1)
     bands = np.array([_whole(total * row, total) for total, row in zip(whole, shares[:, :16], strict=True)])
     women = np.round(whole * shares[:, 17]).astype(int)
     families = np.round(whole * shares[:, 18]).astype(int)

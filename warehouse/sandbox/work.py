@@ -15,7 +15,7 @@ from warehouse.sandbox.people import CHILD, NEVER, SERVANT, YEAR, Calendar, Fami
 PBPU_STATUSES = (1, 2, 6, 7)
 _WAGE_STATUSES = (3, 4, 5)
 # Of employed residents, by status 1..8 of DTSEN; PBPU (1, 2, 6, 7) come to 27%.
-_STATUS_SHARES = (0.17, 0.05, 0.03, 0.62, 0.05, 0.003, 0.05, 0.027)
+_STATUS_SHARES = (0.16, 0.05, 0.03, 0.63, 0.05, 0.003, 0.05, 0.027)
 # Sector weights by group of statuses: an industrial city of factories, shops and transport.
 _SECTORS = {
     "own": {1: 1, 2: 1, 5: 1, 8: 6, 11: 3, 12: 48, 13: 22, 14: 10, 18: 1, 24: 7},
@@ -330,12 +330,13 @@ def contribution(p: Participations, rows: np.ndarray, paid_for: np.ndarray) -> n
 
 
 def make_sessions(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(kelurahan, day) of each session: from the window's seventh month, every second week, in the outreach area."""
+    """(kelurahan, day) of each session: from the window's seventh month, every second week, in the outreach area's
+    peopled kelurahan."""
     rng = stream(seed, "sessions")
     begin = calendar.starts[min(6, len(calendar.months) // 2)]
     found = []
     for place, code in enumerate(area.kecamatan_codes):
-        if code in OUTREACH_KECAMATAN:
+        if code in OUTREACH_KECAMATAN and area.is_peopled[place]:
             days = np.arange(begin + rng.integers(0, 20), calendar.last_day - 1, 14)
             found.append(np.stack([np.full(len(days), place), days + rng.integers(0, 3, len(days)) * (days > days[0])]))
     place, day = np.concatenate(found, axis=1)

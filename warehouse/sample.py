@@ -1,0 +1,33 @@
+"""Which kelurahan a home's agencies report on: all of the city, or those that the sandbox's city peoples.
+
+Here: reading what the sandbox declared beside its city. Not here: who lives there (sandbox). With production's keys a
+home reports on the whole city, whatever else lies in it.
+"""
+
+import json
+
+from warehouse import keys
+from warehouse.errors import ConfigError
+from warehouse.settings import Settings
+
+
+def peopled_kelurahan(s: Settings) -> frozenset[str] | None:
+    """Kemendagri codes of the kelurahan that a sandbox home peoples; None where agencies report on the whole city.
+
+    Raises ConfigError SANDBOX_CITY_UNREADABLE for a sandbox whose city does not say so.
+    """
+    file = s.home / "sandbox" / "city.json"
+    if not (keys.is_sandbox(s) and file.is_file()):
+        return None
+    try:
+        declared = json.loads(file.read_text(encoding="utf-8"))
+        codes, share = declared["peopled_kelurahan"], declared["share"]
+    except (ValueError, TypeError, KeyError):
+        raise ConfigError(
+            "SANDBOX_CITY_UNREADABLE",
+            f"{file} tidak menyebut kelurahan mana yang berpenduduk.",
+            f"{file} does not say which kelurahan are peopled.",
+            "Kota contoh itu rusak atau dari versi lama: jalankan make clean, atau pakai WAREHOUSE_HOME lain.",
+            "The sample city is damaged or of a former version: run make clean, or use another WAREHOUSE_HOME.",
+        ) from None
+    return None if round(share, 3) == 1 else frozenset(codes)
