@@ -101,8 +101,9 @@ children as (
     group by span.period_kind, span.period_start, member.family_key
 ),
 
-newest_measured as (
-    select period_kind, period_start, max(measured_month) as measured_month
+measured_months as (
+    select
+        period_kind, period_start, min(measured_month) as first_measured_month, max(measured_month) as measured_month
     from measured_children
     group by period_kind, period_start
 ),
@@ -144,8 +145,10 @@ select
     span.period_kind,
     span.period_start,
     span.registry_period,
+    span.ranking,
     span.coverage_month,
-    newest_measured.measured_month,
+    measured_months.first_measured_month,
+    measured_months.measured_month,
     family.family_key,
     family.kemendagri_code,
     family.desil,
@@ -165,8 +168,8 @@ select
 from spanned as span
 inner join {{ ref('fct_welfare') }} as family
     on family.period_start = span.registry_period and family.ranking = span.ranking and family.is_in_scope
-left join newest_measured
-    on newest_measured.period_kind = span.period_kind and newest_measured.period_start = span.period_start
+left join measured_months
+    on measured_months.period_kind = span.period_kind and measured_months.period_start = span.period_start
 left join children
     on children.period_kind = span.period_kind
     and children.period_start = span.period_start

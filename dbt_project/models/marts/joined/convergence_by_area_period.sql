@@ -2,10 +2,39 @@
 Families by three things at once: low rank, stunted child, uncovered breadwinner. By kelurahan only for quarters: by month the
 cells would hold a handful of families.
 */
-with situations as (
-    select period_kind, period_start, kemendagri_code, desil, stunted_child, uncovered_breadwinner, count(*) as families
-    from {{ ref('family_situation') }}
-    group by period_kind, period_start, kemendagri_code, desil, stunted_child, uncovered_breadwinner
+{%- set children = answers() + ['not_applicable'] %}
+with told as (
+    select
+        period_kind, period_start, desil_class, kemendagri_code
+        {%- for child in children %}{% for breadwinner in children %}, {{ child }}_{{ breadwinner }}{% endfor %}{% endfor %}
+    from {{ ref('cells_convergence') }}
+    where only_month is null
+    union all
+    -- A quarter that one month alone tells is that month.
+    select
+        quarter.period_kind, quarter.period_start, month.desil_class, month.kemendagri_code
+        {%- for child in children %}{% for breadwinner in children %}, month.{{ child }}_{{ breadwinner }}{% endfor %}
+        {%- endfor %}
+    from (
+        select distinct period_kind, period_start, only_month from {{ ref('cells_convergence') }} where only_month is not null
+    ) as quarter
+    inner join {{ ref('cells_convergence') }} as month
+        on month.period_kind = 'month' and month.period_start = quarter.only_month
+),
+
+situations as (
+    {%- for child in children %}
+    {%- for breadwinner in children %}
+    select
+        period_kind, period_start, kemendagri_code, desil_class,
+        '{{ child }}' as stunted_child,
+        '{{ breadwinner }}' as uncovered_breadwinner,
+        {{ child }}_{{ breadwinner }} as families
+    from told
+    where {{ child }}_{{ breadwinner }} <> 0
+    {{ 'union all' if not (loop.last and child == 'not_applicable') }}
+    {%- endfor %}
+    {%- endfor %}
 ),
 
 thresholds as (
@@ -15,15 +44,15 @@ thresholds as (
 ),
 
 judged as (
-    -- The range 06-10 lies above both thresholds.
     select
         situations.period_kind,
         situations.period_start,
         situations.kemendagri_code,
         thresholds.desil_threshold,
         case
-            when situations.desil = 'unknown' then 'unknown'
-            when situations.desil <= thresholds.desil_threshold then 'yes'
+            when situations.desil_class = 'unknown' then 'unknown'
+            when situations.desil_class = '01' or (situations.desil_class = '02_04' and thresholds.desil_threshold = '04')
+                then 'yes'
             else 'no'
         end as low_desil,
         situations.stunted_child,
@@ -119,6 +148,7 @@ ranks as (
         own.period_kind,
         own.period_start,
         own.desil_threshold,
+        count(*) as areas,
         cast(1 + sum(case when other.share_low > own.share_low then 1 else 0 end) as bigint) as area_rank,
         cast(1 + sum(case when other.share_low > own.share_high then 1 else 0 end) as bigint) as area_rank_low,
         cast(1 + sum(case when other.share_high > own.share_low and other.kemendagri_code <> own.kemendagri_code
@@ -239,7 +269,8 @@ select
     dates.as_of_poverty,
     dates.as_of_stunting,
     dates.as_of_coverage,
-    ranks.area_rank,
+    -- Where every place among the others is possible, no order can be told.
+    case when ranks.area_rank_low > 1 or ranks.area_rank_high < ranks.areas then ranks.area_rank end as area_rank,
     ranks.area_rank_low,
     ranks.area_rank_high
 from shaped
