@@ -683,7 +683,7 @@ def linkage_models(as_json: Json = False) -> None:
 @app.command("check-config")
 def check_config(as_json: Json = False) -> None:
     """Check settings, keys, contracts, ledger and server addresses before a night does."""
-    from warehouse import keys
+    from warehouse import agencies, keys
     from warehouse.contract import load_contracts
     from warehouse.night import open_ledger
 
@@ -697,8 +697,13 @@ def check_config(as_json: Json = False) -> None:
             words = (error.code, error.message_id, error.action_id, error.message_en, error.action_en)
             checks.append({"check": name, "ok": False, "detail": " ".join(filter(None, words))})
 
+    def contracts() -> str:
+        loaded = load_contracts(s.contracts_dir).values()
+        parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
+        return f"{len(loaded)} datasets, {parts} parts"
+
     check("home", lambda: str(s.home))
-    check("contracts", lambda: f"{len(load_contracts(s.contracts_dir))} datasets")
+    check("contracts", contracts)
     check("keys", lambda: keys.describe(s))
     check("ledger", lambda: open_ledger(s).engine.dialect.name)
     check("endpoints", lambda: "replaced by file" if s.endpoints.is_file() else "as in the contracts")
