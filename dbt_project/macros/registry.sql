@@ -104,3 +104,40 @@ end
 {% macro has_item(list, item) -%}
 {{ dbt.concat(["','", "replace(" ~ list ~ ", ' ', '')", "','"]) }} like '%,{{ item }},%'
 {%- endmacro %}
+
+{# Segments of a Jamsostek participation; the participants' contract lets no other in. #}
+{% macro jamsostek_segments() -%}
+{{ return(['PU', 'BPU', 'JAKON', 'PMI']) }}
+{%- endmacro %}
+
+{# What makes a card count for a programme, by the suffix of the columns that count it. #}
+{% macro card_conditions() -%}
+{{ return({
+    'any': 'true', 'jkk': 'has_jkk', 'jkm': 'has_jkm', 'jht': 'has_jht', 'jp': 'has_jp', 'jkp': 'has_jkp',
+    'jkk_jkm': 'has_jkk and has_jkm',
+}) }}
+{%- endmacro %}
+
+{# Columns that say which active cards a person holds: for each segment, how many of its cards hold a programme. #}
+{% macro card_set() -%}
+{%- set names = [] -%}
+{%- for segment in jamsostek_segments() -%}
+    {%- for suffix in card_conditions() -%}
+        {%- set _ = names.append(segment | lower ~ '_' ~ suffix) -%}
+    {%- endfor -%}
+{%- endfor -%}
+{{ return(names) }}
+{%- endmacro %}
+
+{# Whether who holds a set of cards holds a programme in a segment ('all' for any): JKK and JKM may stand on two cards. #}
+{% macro holds(segment, suffix) -%}
+{%- set segments = jamsostek_segments() if segment == 'all' else [segment] -%}
+{%- for part in suffix.split('_') -%}
+({% for name in segments %}{{ name | lower }}_{{ part }}{{ ' + ' if not loop.last }}{% endfor %}) > 0{{ ' and ' if not loop.last }}
+{%- endfor -%}
+{%- endmacro %}
+
+{# Branches whose people have a column each in cells_branch_participants. #}
+{% macro branches() -%}
+{{ return(['batuceper', 'cikokol', 'cimone']) }}
+{%- endmacro %}

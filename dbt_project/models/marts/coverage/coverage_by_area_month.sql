@@ -3,7 +3,19 @@ Residence counts people the registry places here; branch counts cards where they
 every rate below has linked residents above and below the line. A published coverage stands beside, over a base nobody stated.
 */
 {% set programmes = programmes() %}
-{% set job_group_segments = {'any': "('all', 'BPU')", 'JKK+JKM': "('BPU')"} %}
+{%- set job_group_segments = {'any': "('all', 'BPU')", 'JKK+JKM': "('BPU')"} %}
+{#- Covered, and possibly covered while a link waits for a decision, out of the disjoint counts of the cells. #}
+{%- set covers = {
+    'any': ('covered_any', 'possible_any'),
+    'JKK': ('covered_both + completing_with_jkk + covered_jkk_only',
+        'completing_both - completing_with_jkk + completing_jkk_only + possible_both + possible_jkk_only'),
+    'JKM': ('covered_both + completing_with_jkm + covered_jkm_only',
+        'completing_both - completing_with_jkm + completing_jkm_only + possible_both + possible_jkm_only'),
+    'JHT': ('covered_jht', 'completing_jht + possible_jht'),
+    'JP': ('covered_jp', 'completing_jp + possible_jp'),
+    'JKP': ('covered_jkp', 'completing_jkp + possible_jkp'),
+    'JKK+JKM': ('covered_both', 'completing_both + possible_both'),
+} %}
 with segments as (
     -- Which main jobs make up a segment's base. Status 5 mixes schemes: in the base or not, it gives the two bounds.
     select 'PU' as worker_segment, 'all' as segment, 'firm' as role
@@ -25,81 +37,25 @@ with segments as (
     select 'unknown', 'BPU', 'unknown'
 ),
 
-workforce as (
-    -- Workers, those of them covered, and those who may be while a link waits for a decision, on one grain.
+workers as (
     select
-        period_start,
-        kemendagri_code,
-        worker_segment,
-        worker_group,
-        age_band = '15_64' as is_of_working_age,
-        persons as workers
-        {%- for suffix in programmes.values() %},
-        0 as covered_{{ suffix }},
-        0 as possible_{{ suffix }}
-        {%- endfor %}
-    from {{ ref('worker_counts') }}
-    where is_working and age_band in ('15_64', 'unknown')
-    union all
-    select
-        period_start,
-        kemendagri_code,
-        worker_segment,
-        worker_group,
-        true,
-        0
-        {%- for suffix in programmes.values() %},
-        persons_{{ suffix }},
-        0
-        {%- endfor %}
-    from {{ ref('participant_counts') }}
-    where is_worker and segment = 'all'
-    union all
-    select
-        period_start,
-        kemendagri_code,
-        worker_segment,
-        worker_group,
-        true,
-        0
-        {%- for suffix in programmes.values() %},
-        0,
-        persons_{{ suffix }}
-        {%- endfor %}
-    from {{ ref('possible_participant_counts') }}
-    where is_worker and segment = 'all'
-),
-
-grouped as (
-    select
-        workforce.period_start,
-        workforce.kemendagri_code,
+        cells.period_start,
+        cells.kemendagri_code,
         segments.segment,
-        case when grouping(workforce.worker_group) = 1 then 'all' else workforce.worker_group end as worker_group,
-        {%- for role, condition in {
-            'firm': "segments.role = 'firm' and workforce.is_of_working_age",
-            'optional': "segments.role = 'optional' and workforce.is_of_working_age",
-        }.items() %}
-        sum(case when {{ condition }} then workforce.workers else 0 end) as workers_{{ role }},
-        {%- for suffix in programmes.values() %}
-        sum(case when {{ condition }} then workforce.covered_{{ suffix }} else 0 end) as covered_{{ role }}_{{ suffix }},
-        sum(case when {{ condition }} then workforce.possible_{{ suffix }} else 0 end) as possible_{{ role }}_{{ suffix }},
-        {%- endfor %}
-        {%- endfor %}
-        sum(case
-            when segments.role = 'unknown' and workforce.is_of_working_age or not workforce.is_of_working_age
-            then workforce.workers else 0
-        end) as workers_unknown
-    from workforce
-    inner join segments on segments.worker_segment = workforce.worker_segment
+        case when grouping(cells.worker_group) = 1 then 'all' else cells.worker_group end as worker_group,
+        sum(case when segments.role = 'firm' and cells.age_band = '15_64' then cells.persons else 0 end) as firm,
+        sum(case when segments.role = 'optional' and cells.age_band = '15_64' then cells.persons else 0 end) as optional,
+        sum(case when segments.role = 'unknown' or cells.age_band <> '15_64' then cells.persons else 0 end) as unknown
+    from {{ ref('cells_workers') }} as cells
+    inner join segments on segments.worker_segment = cells.worker_segment
     group by grouping sets (
-        (workforce.period_start, workforce.kemendagri_code, segments.segment, workforce.worker_group),
-        (workforce.period_start, workforce.kemendagri_code, segments.segment)
+        (cells.period_start, cells.kemendagri_code, segments.segment, cells.worker_group),
+        (cells.period_start, cells.kemendagri_code, segments.segment)
     )
 ),
 
-levels as (
-    {{ at_each_area_level('grouped') }}
+workers_levels as (
+    {{ at_each_area_level('workers') }}
 ),
 
 bases as (
@@ -108,40 +64,84 @@ bases as (
         area_code as kemendagri_code,
         segment,
         worker_group,
-        sum(workers_firm) as workers_firm,
-        sum(workers_optional) as workers_optional,
-        sum(workers_unknown) as workers_unknown
-        {%- for role in ['firm', 'optional'] %}
-        {%- for suffix in programmes.values() %},
-        sum(covered_{{ role }}_{{ suffix }}) as covered_{{ role }}_{{ suffix }},
-        sum(possible_{{ role }}_{{ suffix }}) as possible_{{ role }}_{{ suffix }}
-        {%- endfor %}
-        {%- endfor %}
-    from levels
+        sum(firm) as workers_firm,
+        sum(optional) as workers_optional,
+        sum(unknown) as workers_unknown
+    from workers_levels
     group by period_start, area_code, segment, worker_group
 ),
 
-by_programme as (
-    {%- for programme, suffix in programmes.items() %}
-    select
-        bases.period_start,
-        bases.kemendagri_code,
-        bases.segment,
-        bases.worker_group,
-        '{{ programme }}' as programme,
-        bases.workers_firm,
-        bases.workers_firm + bases.workers_optional as workers_wide,
-        bases.workers_unknown,
-        bases.covered_firm_{{ suffix }} as covered_firm,
-        bases.covered_firm_{{ suffix }} + bases.covered_optional_{{ suffix }} as covered_wide,
-        bases.possible_firm_{{ suffix }} as possible_firm,
-        bases.possible_firm_{{ suffix }} + bases.possible_optional_{{ suffix }} as possible_wide
-    from bases
+covers as (
     -- Job groups tell PBPU apart; the other combinations would be many small cells that nobody asked for.
-    where bases.worker_group = 'all'
-        {%- if programme in job_group_segments %} or bases.segment in {{ job_group_segments[programme] }}{% endif %}
+    {%- for programme, (covered, possible) in covers.items() %}
+    select
+        period_start, kemendagri_code, worker_segment, 'all' as worker_group, '{{ programme }}' as programme,
+        {{ covered }} as covered,
+        {{ possible }} as possible
+    from {{ ref('cells_covered_programmes') }}
+    union all
+    {%- endfor %}
+    {%- for programme in job_group_segments %}
+    select
+        period_start, kemendagri_code, worker_segment, worker_group, '{{ programme }}',
+        {{ covers[programme][0] }},
+        {{ covers[programme][1] }}
+    from {{ ref('cells_covered') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+),
+
+covers_levels as (
+    {{ at_each_area_level('covers') }}
+),
+
+covered as (
+    select
+        cover.period_start,
+        cover.area_code as kemendagri_code,
+        segments.segment,
+        cover.worker_group,
+        cover.programme
+        {%- for role in ['firm', 'optional'] %},
+        sum(case when segments.role = '{{ role }}' then cover.covered else 0 end) as covered_{{ role }},
+        sum(case when segments.role = '{{ role }}' then cover.possible else 0 end) as possible_{{ role }}
+        {%- endfor %}
+    from covers_levels as cover
+    inner join segments on segments.worker_segment = cover.worker_segment
+    group by cover.period_start, cover.area_code, segments.segment, cover.worker_group, cover.programme
+),
+
+asked as (
+    {%- for programme in programmes %}
+    select *, '{{ programme }}' as programme
+    from bases
+    where worker_group = 'all'
+        {%- if programme in job_group_segments %} or segment in {{ job_group_segments[programme] }}{% endif %}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+by_programme as (
+    select
+        asked.period_start,
+        asked.kemendagri_code,
+        asked.segment,
+        asked.worker_group,
+        asked.programme,
+        asked.workers_firm,
+        asked.workers_firm + asked.workers_optional as workers_wide,
+        asked.workers_unknown,
+        coalesce(covered.covered_firm, 0) as covered_firm,
+        coalesce(covered.covered_firm + covered.covered_optional, 0) as covered_wide,
+        coalesce(covered.possible_firm, 0) as possible_firm,
+        coalesce(covered.possible_firm + covered.possible_optional, 0) as possible_wide
+    from asked
+    left join covered
+        on covered.period_start = asked.period_start
+        and covered.kemendagri_code = asked.kemendagri_code
+        and covered.segment = asked.segment
+        and covered.worker_group = asked.worker_group
+        and covered.programme = asked.programme
 ),
 
 of_workers as (
@@ -160,13 +160,13 @@ of_workers as (
     select
         period_start, kemendagri_code, 'covered_of_workers', segment, programme, worker_group,
         covered_firm, workers_firm, covered_firm, covered_wide + possible_wide,
-        least(
+        case when not ({{ says_all('covered_firm', 'workers_firm') }}) then least(
             100.0 * covered_firm / nullif(workers_firm, 0), 100.0 * covered_wide / nullif(workers_wide, 0)
-        ),
-        greatest(
+        ) end,
+        case when not ({{ says_all('covered_firm + possible_firm', 'workers_firm') }}) then greatest(
             100.0 * (covered_firm + possible_firm) / nullif(workers_firm, 0),
             100.0 * (covered_wide + possible_wide) / nullif(workers_wide, 0)
-        ),
+        ) end,
         workers_unknown
     from by_programme
     union all
@@ -181,29 +181,23 @@ residents_bpu as (
     select
         period_start,
         kemendagri_code,
-        sum(case when segment = 'BPU' and is_resident then persons_jkk_jkm else 0 end) as covered,
+        case when is_resident and {{ holds('BPU', 'jkk_jkm') }} then persons else 0 end as covered,
         0 as pbpu,
         0 as pbpu_unknown,
         0 as possible
-    from {{ ref('participant_counts') }}
-    group by period_start, kemendagri_code
+    from {{ ref('cells_participants') }}
     union all
-    select period_start, kemendagri_code, 0, 0, 0, persons_jkk_jkm
-    from {{ ref('possible_participant_counts') }}
-    where segment = 'BPU'
+    select period_start, kemendagri_code, 0, 0, 0, persons
+    from {{ ref('cells_possible_bpu') }}
     union all
     select
         period_start,
         kemendagri_code,
         0,
-        sum(case when is_working and age_band = '15_64' and worker_segment = 'BPU' then persons else 0 end),
-        sum(case
-            when is_working and (age_band = 'unknown' or age_band = '15_64' and worker_segment = 'unknown') then persons
-            else 0
-        end),
+        case when age_band = '15_64' and worker_segment = 'BPU' then persons else 0 end,
+        case when age_band = 'unknown' or worker_segment = 'unknown' then persons else 0 end,
         0
-    from {{ ref('worker_counts') }}
-    group by period_start, kemendagri_code
+    from {{ ref('cells_workers') }}
 ),
 
 residents_bpu_levels as (
@@ -222,9 +216,11 @@ pbpu_coverage as (
         sum(area.covered) as numerator,
         sum(area.pbpu) as denominator,
         sum(area.covered) as numerator_low,
-        sum(area.covered) + sum(area.possible) as numerator_high,
-        100.0 * sum(area.covered) / nullif(sum(area.pbpu), 0) as percentage_low,
-        100.0 * (sum(area.covered) + sum(area.possible)) / nullif(sum(area.pbpu), 0) as percentage_high,
+        sum(area.covered + area.possible) as numerator_high,
+        case when not ({{ says_all('sum(area.covered)', 'sum(area.pbpu)') }})
+            then 100.0 * sum(area.covered) / nullif(sum(area.pbpu), 0) end as percentage_low,
+        case when not ({{ says_all('sum(area.covered + area.possible)', 'sum(area.pbpu)') }})
+            then 100.0 * sum(area.covered + area.possible) / nullif(sum(area.pbpu), 0) end as percentage_high,
         sum(area.pbpu_unknown) as unknown_count
     from residents_bpu_levels as area
     group by area.period_start, area.area_code
@@ -232,7 +228,8 @@ pbpu_coverage as (
 
 jkn_figures as (
     -- Published participants and the civil registry's population of the same half-year, else of the last before it. A year's
-    -- figure is of its end: it stands for the second half-year where that has none of its own.
+    -- figure is of its end: it stands for the second half-year where that has none of its own. In a sample it comes first: it is
+    -- published of the whole city, as the participants are.
     select
         {{ month_start('coalesce(period.period_end, figure.period_start)') }} as period_start,
         figure.kemendagri_code,
@@ -242,7 +239,7 @@ jkn_figures as (
             partition by figure.kemendagri_code, {{ month_start('coalesce(period.period_end, figure.period_start)') }}
             order by
                 coalesce(period.period_end, figure.period_start) desc, figure.source_release_date desc, figure.delivery_id,
-                base_period.period_end desc, base_period.period_start desc
+                base_period.period_end desc, base_period.period_start {{ 'asc' if is_sample() else 'desc' }}
         ) as nearest_first
     from {{ ref('fct_published_figure') }} as figure
     left join {{ ref('dim_period') }} as period
@@ -320,40 +317,99 @@ published as (
 ),
 
 at_levels as (
-    select *, 'month' as period_kind, 'jamsostek' as scheme, 'residence' as area_basis from of_workers
+    select
+        *,
+        'month' as period_kind,
+        'jamsostek' as scheme,
+        'residence' as area_basis,
+        -- The bounds' percentages are of two bases.
+        cast(null as bigint) as bounds_denominator
+    from of_workers
     union all
-    select *, 'month', 'jamsostek', 'residence' from pbpu_coverage
+    select *, 'month', 'jamsostek', 'residence', null from pbpu_coverage
     union all
-    select *, 'month', 'jkn', 'residence' from jkn
+    select *, 'month', 'jkn', 'residence', null from jkn
 ),
 
-participants as (
-    {%- for programme, suffix in programmes.items() %}
+{% set participant_segments = ['all'] + jamsostek_segments() -%}
+branch_people as (
+    -- A column of the cells for each branch, and what is left: branches that no register knows.
+    {%- for branch in branches() + [none] %}
     select
-        period_start, kemendagri_code, 'residence' as area_basis, segment, '{{ programme }}' as programme,
-        sum(persons_{{ suffix }}) as persons,
-        sum(cards_{{ suffix }}) as cards
-    from {{ ref('participant_counts') }}
-    group by period_start, kemendagri_code, segment
-    union all
-    {%- endfor %}
-    {%- for programme, suffix in programmes.items() %}
-    select
-        branch.period_start, coalesce({{ dbt.concat(['unit.kemendagri_code', "'.0000'"]) }}, {{ unplaced_code() }}), 'branch',
-        branch.segment, '{{ programme }}',
-        sum(branch.persons_{{ suffix }}),
-        sum(branch.cards_{{ suffix }})
-    from {{ ref('branch_counts') }} as branch
-    left join {{ ref('service_units') }} as unit on unit.kind = 'branch' and unit.part = branch.branch
-    group by 1, 2, 3, 4, 5
+        cells.*,
+        coalesce({{ dbt.concat(['unit.kemendagri_code', "'.0000'"]) }}, {{ unplaced_code() }}) as kemendagri_code,
+        {{ 'at_' ~ branch if branch else 'persons - at_' ~ branches() | join(' - at_') }} as persons_here
+    from {{ ref('cells_branch_participants') }} as cells
+    left join {{ ref('service_units') }} as unit on unit.kind = 'branch' and unit.part = {{ "'" ~ branch ~ "'" if branch else 'null' }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
+branch_counts as (
+    {%- for segment in participant_segments %}
+    {%- for programme, suffix in programmes.items() %}
+    select
+        period_start, kemendagri_code, '{{ segment }}' as segment, '{{ programme }}' as programme,
+        case when {{ holds(segment, suffix) }} then persons_here else 0 end as persons,
+        {%- if segment == 'all' %}
+        0 as cards,
+        {%- else %}
+        case when {{ segment | lower }}_any = 1 and {{ segment | lower }}_{{ suffix }} = 1 then persons_here else 0 end as cards,
+        {%- endif %}
+        persons_here as anybody
+    from branch_people
+    where segment = '{{ segment }}'
+    union all
+    {%- endfor %}
+    {%- endfor %}
+    {%- for programme, suffix in programmes.items() %}
+    select period_start, kemendagri_code, segment, '{{ programme }}', 0, cards_{{ suffix }}, cards_any
+    from {{ ref('cells_branch_cards') }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+at_branches as (
+    select period_start, kemendagri_code, segment, programme, sum(persons) as persons, sum(cards) as cards
+    from (
+        select * from branch_counts
+        union all
+        -- Cards of all segments together are those of each.
+        select period_start, kemendagri_code, 'all', programme, 0, cards, anybody from branch_counts where segment <> 'all'
+    ) as every_segment
+    group by period_start, kemendagri_code, segment, programme
+    having sum(anybody) > 0
+),
+
+participants as (
+    {%- for segment in participant_segments %}
+    {%- for programme, suffix in programmes.items() %}
+    select
+        period_start, kemendagri_code, 'residence' as area_basis, '{{ segment }}' as segment, '{{ programme }}' as programme,
+        sum(case when {{ holds(segment, suffix) }} then persons else 0 end) as persons,
+        sum(persons * ({% for name in (jamsostek_segments() if segment == 'all' else [segment]) -%}
+            {{ name | lower }}_{{ suffix }}{{ ' + ' if not loop.last }}
+        {%- endfor %})) as cards
+    from {{ ref('cells_participants') }}
+    where {{ holds(segment, 'any') }}
+    group by period_start, kemendagri_code
+    union all
+    {%- endfor %}
+    {%- endfor %}
+    select period_start, kemendagri_code, 'branch', segment, programme, persons, cards
+    from at_branches
+),
+
 lapsed as (
-    select period_start, kemendagri_code, segment, sum(persons) as persons
-    from {{ ref('lapsed_counts') }}
-    group by period_start, kemendagri_code, segment
+    {%- for segment in participant_segments %}
+    select period_start, kemendagri_code, '{{ segment }}' as segment, sum(persons) as persons
+    from {{ ref('cells_lapsed') }}
+    {%- if segment != 'all' %}
+    where was_{{ segment | lower }}
+    {%- endif %}
+    group by period_start, kemendagri_code
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 worker_margins as (
@@ -366,8 +422,7 @@ worker_margins as (
         sum(case when worker_segment = 'mixed' and age_band = '15_64' then persons else 0 end) as workers_public_sector,
         sum(case when worker_segment = 'unknown' and age_band = '15_64' then persons else 0 end) as workers_unknown_status,
         sum(case when age_band = 'unknown' then persons else 0 end) as workers_unknown_age
-    from {{ ref('worker_counts') }}
-    where is_working
+    from {{ ref('cells_workers') }}
     group by period_start, kemendagri_code
 ),
 
@@ -396,10 +451,9 @@ additive as (
     union all
     select
         period_start, 'month', kemendagri_code, 'records_put_aside', 'jamsostek', 'branch', 'all', 'any', 'all',
-        sum(rows_put_aside), null
-    from {{ ref('part_put_aside') }}
+        rows_put_aside, null
+    from {{ ref('cells_rows_put_aside') }}
     where dataset = 'bpjstk/participants'
-    group by period_start, kemendagri_code
 ),
 
 {% set keys = ['scheme', 'area_basis', 'segment', 'programme', 'worker_group'] %}
@@ -410,7 +464,8 @@ shaped as (
     union all
     select * from (
         {{ long_mart('coverage_by_area_month', 'at_levels', keys=keys,
-            provides=['numerator_low', 'numerator_high', 'percentage_low', 'percentage_high', 'unknown_count'], rollup=false) }}
+            provides=['numerator_low', 'numerator_high', 'bounds_denominator', 'percentage_low', 'percentage_high', 'unknown_count'],
+            rollup=false) }}
     ) as rates
     union all
     select * from (

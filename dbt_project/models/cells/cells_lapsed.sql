@@ -1,5 +1,5 @@
 /*
-People active within the twelve months before a month and not active in it, by the segment of their last active month. A
+People active within the twelve months before a month and not active in it, by the segments of their last active month. A
 month has figures only when the feed reaches back twelve months; before that nobody can be told to have lapsed.
 */
 with feed as (
@@ -37,24 +37,30 @@ lapsed as (
         and (spells.next_active is null or months.period_start < spells.next_active)
 ),
 
-by_segment as (
-    select lapsed.person_key, lapsed.period_start, active.segment
+by_person as (
+    select
+        lapsed.person_key,
+        lapsed.period_start
+        {%- for segment in jamsostek_segments() %},
+        max(case when active.segment = '{{ segment }}' then 1 else 0 end) = 1 as was_{{ segment | lower }}
+        {%- endfor %}
     from lapsed
     inner join active on active.person_key = lapsed.person_key and active.period_start = lapsed.last_active
-    union all
-    select person_key, period_start, 'all' from lapsed
+    group by lapsed.person_key, lapsed.period_start
 )
 
 select
-    by_segment.period_start,
-    coalesce(resident.kemendagri_code, {{ unplaced_code() }}) as kemendagri_code,
-    by_segment.segment,
+    by_person.period_start,
+    coalesce(resident.kemendagri_code, {{ unplaced_code() }}) as kemendagri_code
+    {%- for segment in jamsostek_segments() %},
+    by_person.was_{{ segment | lower }}
+    {%- endfor %},
     cast(count(*) as bigint) as persons
-from by_segment
-left join {{ ref('registry_in_effect') }} as month on month.month_start = by_segment.period_start and month.is_main
+from by_person
+left join {{ ref('registry_in_effect') }} as month on month.month_start = by_person.period_start and month.is_main
 left join {{ ref('fct_registry_member') }} as resident
-    on resident.person_key = by_segment.person_key
+    on resident.person_key = by_person.person_key
     and resident.period_start = month.registry_period
     and resident.ranking = month.ranking
     and resident.is_in_scope
-group by by_segment.period_start, coalesce(resident.kemendagri_code, {{ unplaced_code() }}), by_segment.segment
+group by 1, 2, 3, 4, 5, 6
