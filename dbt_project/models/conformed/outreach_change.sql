@@ -105,3 +105,7 @@ left join pbpu on pbpu.kemendagri_code = kelurahan.kemendagri_code
 left join registered on registered.kemendagri_code = kelurahan.kemendagri_code
 -- Without three sectors nobody can be compared.
 where exists (select 1 from sectors where sector_number = 3)
+{%- if is_sample() %}
+    -- Of a sample: where agencies know nobody, nothing can be compared.
+    and pbpu.pbpu > 0
+{%- endif %}
