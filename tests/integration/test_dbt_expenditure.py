@@ -50,7 +50,7 @@ def line_of(year: int, bps_code: str = "3671") -> dict:
 
 @pytest.fixture(scope="module")
 def fgt(tmp_path_factory) -> list[tuple]:
-    """FGT rows of one dbt run: quarters of 2024, whose line is published, and of 2026, whose line is another city's."""
+    """FGT rows of one dbt run: 2023 and 2024 have a published line, that of 2026 is another city's."""
     project = tmp_path_factory.mktemp("project")
     shutil.copytree(PROJECT_DIR / "expectations", project / "expectations")
     shutil.copytree(PROJECT_DIR / "dbt_project", project / "dbt_project")
@@ -60,17 +60,19 @@ def fgt(tmp_path_factory) -> list[tuple]:
     build.sources_file(settings).write_text(build.sources_yaml(load_contracts(settings.contracts_dir)))
     spending = [
         # A quarter and a half of the line short, on the line, above it.
-        family(1, 600_000.0, size=3),
-        family(2, 400_000.0, size=1),
-        family(3, LINE, size=2),
-        family(4, 2_000_000.0, size=2),
-        family(5, None, size=5),
+        family(1, 600_000.0, size=9),
+        family(2, 400_000.0, size=3),
+        family(3, LINE, size=6),
+        family(4, 2_000_000.0, size=6),
+        family(5, None, size=15),
         family(6, 100_000.0, size=9, status_dtsen="DTSEN NONAKTIF"),
     ]
     givens = [
+        Given("bps/social_registry_families", "2023-Q3", [row for row in spending if row["record_key"] != "f2"]),
         Given("bps/social_registry_families", "2024-Q3", spending),
         Given("bps/social_registry_families", "2025-Q3", [row | {"pengeluaran_per_kapita": None} for row in spending]),
         Given("bps/social_registry_families", "2026-Q3", spending),
+        Given("bps/indicators", "2023", [line_of(2023)], "624"),
         Given("bps/indicators", "2024", [line_of(2024)], "624"),
         Given("bps/indicators", "2025", [line_of(2025)], "624"),
         Given("bps/indicators", "2026", [line_of(2026, "3674")], "624"),
@@ -80,17 +82,26 @@ def fgt(tmp_path_factory) -> list[tuple]:
     with duckdb.connect(str(settings.build_file), read_only=True) as con:
         return con.execute(
             "select area_level, period_start::varchar, measure, statistic, denominator, unknown_count"
-            " from marts.poverty_by_area_period where measure like 'fgt%' order by measure"
+            " from marts.poverty_by_area_period where measure like 'fgt%' order by period_start, measure"
         ).fetchall()
 
 
 def test_indices_come_out_where_expenditure_and_a_line_of_area_and_year_meet(fgt):
-    """Of eight persons three lack a quarter of the line and one lacks half; five said nothing."""
-    assert [row[:3] for row in fgt] == [("kota", "2024-07-01", f"fgt_p{alpha}") for alpha in (0, 1, 2)]
-    assert [row[3] for row in fgt] == pytest.approx(
-        [100 * 4 / 8, 100 * (3 * 0.25 + 0.5) / 8, 100 * (3 * 0.25**2 + 0.5**2) / 8]
+    """Of 24 persons nine lack a quarter of the line and three lack half; 15 said nothing."""
+    assert [row[:3] for row in fgt] == [
+        ("kota", f"{year}-07-01", f"fgt_p{alpha}") for year in (2023, 2024) for alpha in (0, 1, 2)
+    ]
+    assert [row[3] for row in fgt[3:]] == pytest.approx(
+        [100 * 12 / 24, 100 * (9 * 0.25 + 3 * 0.5) / 24, 100 * (9 * 0.25**2 + 3 * 0.5**2) / 24]
     )
-    assert {row[4:] for row in fgt} == {(8, 5)}
+    assert {row[4:] for row in fgt[3:]} == {(24, 15)}
+
+
+def test_distances_of_few_persons_are_not_told(fgt):
+    """Nine are below the line: how many they are is a count, how far below it they live is their own."""
+    share, gap, severity = (row[3] for row in fgt[:3])
+    assert share == pytest.approx(100 * 9 / 21)
+    assert (gap, severity) == (None, None)
 
 
 def test_the_contract_of_today_has_no_expenditure():

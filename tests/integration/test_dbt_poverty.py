@@ -413,6 +413,8 @@ def trips(settings) -> Callable[..., bool]:
 
 IMPLIED_2024 = "denominator_source = 'bps_implied' and period_start = '2024-01-01'"
 FAULTS = [
+    ("POVERTY-004", "update {t} set statistic = statistic * 2 where measure = 'living_standards_m0'"),
+    ("POVERTY-005", "update {t} set statistic = statistic / 2 where measure = 'm0_share_floor'"),
     ("POVERTY-014", "update {t} set denominator = 5000; update {t} set percentage = percentage + 6 where measure ="
                     " 'deprived_floor' and period_start = '2026-07-01'"),
     ("POVERTY-015", "update {t} set percentage = 94.9 where measure = 'family_size_agreement'"),
