@@ -367,7 +367,11 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
     """
     results = dbt_target(s) / "run_results.json"
     results.unlink(missing_ok=True)
-    rounding = {"small_base": s.disclosure_small_base, "statistic_minimum": 2 * s.disclosure_threshold}
+    rounding = {
+        "disclosure_threshold": s.disclosure_threshold,
+        "small_base": s.disclosure_small_base,
+        "statistic_minimum": 2 * s.disclosure_threshold,
+    }
     command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test", **rounding)
     shown = -1
     with subprocess.Popen(
