@@ -1,1 +1,1 @@
-{{ quality_measures(['puskesmas'], with_gate=true) }}
+{{ quality_measures(['puskesmas'], statistic_from=var('statistic_minimum'), with_gate=true) }}
