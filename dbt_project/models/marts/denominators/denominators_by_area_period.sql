@@ -2,7 +2,44 @@
 How many people each source says there are, side by side and never mixed. Bases that a published count and rate imply exist
 for areas that publish both.
 */
-with per_kelurahan as (
+with worker_months as (
+    -- A month of the feed tells the workers of the registry it stands on: the coverage mart's base is counted once.
+    select registry_period, min(month_start) as month_start
+    from {{ ref('registry_in_effect') }}
+    where is_main and ranking = 'dtsen'
+        and month_start in (select period_start from {{ ref('cells_workers') }})
+    group by registry_period
+),
+
+workers as (
+    select
+        worker_months.registry_period as period_start,
+        cells.kemendagri_code,
+        sum(case when cells.worker_segment = 'BPU' then cells.persons else 0 end) as bpu_workers,
+        sum(cells.persons) as workers
+    from {{ ref('cells_workers') }} as cells
+    inner join worker_months on worker_months.month_start = cells.period_start
+    where cells.age_band = '15_64' and cells.worker_segment in ('BPU', 'PU')
+    group by worker_months.registry_period, cells.kemendagri_code
+),
+
+residents as (
+    select
+        cells.period_start,
+        cells.kemendagri_code,
+        case when worker_months.month_start is null then cells.bpu_workers else coalesce(workers.bpu_workers, 0) end
+            as bpu_workers,
+        case when worker_months.month_start is null then cells.bpu_workers + cells.pu_workers
+            else coalesce(workers.workers, 0) end as workers,
+        cells.others_15_64
+    from {{ ref('cells_residents') }} as cells
+    left join worker_months on worker_months.registry_period = cells.period_start
+    left join workers
+        on workers.period_start = cells.period_start and workers.kemendagri_code = cells.kemendagri_code
+    where cells.ranking = 'dtsen'
+),
+
+per_kelurahan as (
     {%- for population_group, column in [
         ('all', 'population'), ('under_five', 'age_0_4'), ('age_15_64', 'age_15_64'), ('families', 'families'),
     ] %}
@@ -21,29 +58,29 @@ with per_kelurahan as (
         {{ placed_kelurahan('kemendagri_code', 'null') }}, 'year', period_start, 'target_file', 'under_five', children_target,
         cast(null as date)
     from {{ ref('stg_kemenkes__under_five_targets') }}
-    {%- for population_group, condition in [
-        ('all', 'true'),
-        ('age_15_64', 'age_years between 15 and 64'),
-        ('workers', "age_years between 15 and 64 and is_working and worker_segment in ('BPU', 'PU')"),
-        ('pbpu', "age_years between 15 and 64 and is_working and worker_segment = 'BPU'"),
+    {%- for population_group, counted in [
+        ('age_15_64', 'workers + others_15_64'), ('workers', 'workers'), ('pbpu', 'bpu_workers'),
     ] %}
     union all
     select
-        kemendagri_code, 'quarter', period_start, 'registry_dtsen', '{{ population_group }}',
-        sum(case when {{ condition }} then 1 else 0 end), cast(null as date)
-    from {{ ref('fct_registry_member') }}
-    where is_in_scope and ranking = 'dtsen'
+        kemendagri_code, 'quarter', period_start, 'registry_dtsen', '{{ population_group }}', {{ counted }}, cast(null as date)
+    from residents
+    {%- endfor %}
+    {%- for population_group, cells, counted in [
+        ('all', 'cells_persons', 'persons'), ('families', 'cells_families', 'families'),
+    ] %}
+    union all
+    select
+        kemendagri_code, 'quarter', period_start, 'registry_dtsen', '{{ population_group }}', sum({{ counted }}),
+        cast(null as date)
+    from {{ ref(cells) }}
+    where ranking = 'dtsen'
     group by kemendagri_code, period_start
     {%- endfor %}
     union all
-    select kemendagri_code, 'quarter', period_start, 'registry_dtsen', 'families', count(*), cast(null as date)
-    from {{ ref('fct_welfare') }}
-    where exclusion_reason is null and ranking = 'dtsen'
-    group by kemendagri_code, period_start
-    union all
-    select kemendagri_code, period_kind, period_start, 'eppgbm_registered', 'under_five', count(*), cast(null as date)
-    from {{ ref('child_period') }}
-    where period_kind = 'month' and not is_living_elsewhere
+    select kemendagri_code, period_kind, period_start, 'eppgbm_registered', 'under_five', sum(registered), cast(null as date)
+    from {{ ref('cells_children') }}
+    where period_kind = 'month' and area_basis = 'residence'
     group by kemendagri_code, period_kind, period_start
 ),
 
@@ -148,10 +185,10 @@ implied as (
 ),
 
 stated as (
-    select * from counted
+    select *, true as is_counted from counted
     union all
     -- What a source counts by kelurahan is not said a second time by a total that was entered by hand.
-    select published.*
+    select published.*, false
     from published
     left join counted
         on counted.kemendagri_code = published.kemendagri_code
@@ -161,7 +198,7 @@ stated as (
         and counted.population_group = published.population_group
     where counted.kemendagri_code is null
     union all
-    select * from implied
+    select *, false from implied
 ),
 
 dated as (
@@ -189,6 +226,10 @@ paired as (
         and civil.kemendagri_code = dated.kemendagri_code
         and civil.population_group = dated.population_group
         and civil.period_end <= dated.period_end
+        {%- if is_sample() %}
+        -- What is published speaks of the whole city, what is counted of the sample.
+        and civil.is_counted = dated.is_counted
+        {%- endif %}
 )
 
 select
