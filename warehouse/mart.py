@@ -332,6 +332,14 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
             )
         )
     others = tuple(column for column, meta in metas.items() if meta.get("role") != "count")
+    if "period_start" not in others or not ("period_kind" in others or _meta(node).get("period_kind")):
+        raise ReleaseError(
+            "CELLS_WITHOUT_PERIOD",
+            f"{name} tidak menyatakan periodenya.",
+            f"{name} does not state its period.",
+            f"Beri kolom period_start, dan period_kind sebagai kolom atau meta, dalam models/cells/_{name}.yml.",
+            f"Give it period_start, and period_kind as a column or meta, in models/cells/_{name}.yml.",
+        )
     return Cells(name, _relation(node), keys_of[name], others, tuple(counts), _meta(node).get("period_kind"))
 
 
