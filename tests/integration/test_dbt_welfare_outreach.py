@@ -194,15 +194,22 @@ def test_who_registered_on_a_day_nobody_sent_is_unknown_to_a_window(cell):
 
 @pytest.fixture
 def answered(settings, tmp_path):
-    """The mart once more, by the model's own SQL, after statements have changed what it reads: table ``answered``."""
+    """The mart once more, by its own SQL and its cells', after statements have changed what they read: ``answered``."""
     copied = tmp_path / "warehouse.duckdb"
     copied.write_bytes(settings.build_file.read_bytes())
-    (file,) = (settings.home / "dbt" / "target" / "compiled").rglob("outreach_by_area_month.sql")
+    compiled = settings.home / "dbt" / "target" / "compiled"
+
+    def sql_of(model: str) -> str:
+        (file,) = compiled.rglob(f"{model}.sql")
+        return file.read_text(encoding="utf-8")
+
     with duckdb.connect(str(copied)) as con:
 
         def after(statements: str) -> duckdb.DuckDBPyConnection:
             con.execute(statements)
-            con.execute(f"create temp table answered as {file.read_text(encoding='utf-8')}")
+            for cells in ("cells_outreach", "cells_new_participants", "cells_outreach_followed"):
+                con.execute(f"create or replace table cells.{cells} as {sql_of(cells)}")
+            con.execute(f"create temp table answered as {sql_of('outreach_by_area_month')}")
             return con
 
         yield after
@@ -313,6 +320,18 @@ def difference(settings: Settings, kelurahan: list[dict]) -> dict:
     con.execute("create table warehouse.conformed.outreach_change as from given_kelurahan")
     (row,) = con.execute(file.read_text(encoding="utf-8")).to_arrow_table().to_pylist()
     return row
+
+
+def test_a_difference_is_not_shown_where_a_side_has_hardly_anybody(settings):
+    few = [row | {"pbpu": 1 if row["is_treated"] else row["pbpu"]} for row in drawn(1, 0.0)]
+    lonely = [row | {"pbpu": 4 if row["is_neighbour"] else row["pbpu"]} for row in drawn(1, 0.0)]
+    hidden = ("difference", "ci95_low", "ci95_high", "p_permutation", "pretrend_gap", "p_pretrend")
+    found = difference(settings, few)
+    assert {found[name] for name in hidden} == {None}
+    assert found["spillover"] is not None
+    found = difference(settings, lonely)
+    assert None not in {found[name] for name in hidden}
+    assert found["spillover"] is None
 
 
 def drawn(seed: int, effect: float) -> list[dict]:

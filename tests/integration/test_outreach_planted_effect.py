@@ -23,13 +23,14 @@ SEEDS = range(20)
 TONIGHT = date(2026, 11, 22)
 # From the registry and the feed on, in the order in which they read each other.
 MODELS = (
-    "dim_region", "dim_period", "registry_in_effect", "worker_counts", "first_participation", "outreach_change",
-    "outreach_difference",
+    "dim_region", "dim_period", "registry_in_effect", "worker_counts", "first_participation", "outreach_window",
+    "cells_outreach_change", "outreach_change", "outreach_difference",
 )  # fmt: skip
 INPUTS = """
 ATTACH ':memory:' AS warehouse;
 CREATE SCHEMA warehouse.reference;
 CREATE SCHEMA warehouse.conformed;
+CREATE SCHEMA warehouse.cells;
 
 CREATE TABLE warehouse.reference.regions AS
 SELECT * REPLACE (CAST(is_unplaced AS BOOLEAN) AS is_unplaced)
@@ -92,7 +93,8 @@ def find(tmp_path_factory) -> Callable[..., Finding]:
                 con.register(name, table)
             con.execute(INPUTS.format(seeds=made.dbt_dir / "seeds"))
             for name in MODELS:
-                con.execute(f"CREATE TABLE warehouse.conformed.{name} AS {sql[name]}")
+                schema = "cells" if name.startswith("cells_") else "conformed"
+                con.execute(f"CREATE TABLE warehouse.{schema}.{name} AS {sql[name]}")
             row = con.execute(
                 "SELECT difference, ci95_low, ci95_high FROM warehouse.conformed.outreach_difference"
             ).fetchone()

@@ -54,6 +54,7 @@ differences as (
             - 1000.0 * (totals.gained_before - choices.gained_before) / nullif(totals.pbpu - choices.pbpu, 0) as pretrend,
         1.0 * choices.treated_pbpu / nullif(choices.pbpu, 0)
             - 1.0 * (totals.treated_pbpu - choices.treated_pbpu) / nullif(totals.pbpu - choices.pbpu, 0) as treated_share,
+        least(choices.pbpu, totals.pbpu - choices.pbpu) as smaller_pbpu,
         choices.kelurahan_count as n_treated,
         totals.kelurahan_count - choices.kelurahan_count as n_control
     from choices
@@ -97,6 +98,9 @@ spilled as (
             / nullif(sum(case when is_neighbour then pbpu else 0 end), 0)
         - 1000.0 * sum(case when is_neighbour then 0 else new_after - new_before end)
             / nullif(sum(case when is_neighbour then 0 else pbpu end), 0) as spillover,
+        least(
+            sum(case when is_neighbour then pbpu else 0 end), sum(case when is_neighbour then 0 else pbpu end)
+        ) as smaller_pbpu,
         sum(case when is_neighbour then 1 else 0 end) as n_neighbours,
         sum(case when is_neighbour then 0 else 1 end) as n_far
     from {{ ref('outreach_change') }}
@@ -110,16 +114,21 @@ reach as (
 select
     reach.first_held_on,
     reach.window_ends_on,
-    actual.difference,
-    actual.pretrend as pretrend_gap,
+    -- A difference of rates says nothing, and too much of a few, where either side has hardly anybody.
+    {%- for name, value in {
+        'difference': 'actual.difference',
+        'pretrend_gap': 'actual.pretrend',
+        'p_permutation': '1.0 * tally.as_large_count / tally.choice_count',
+        'p_pretrend': '1.0 * tally.pretrend_as_large_count / tally.choice_count',
+        'ci95_low': '(select low from ends where low_rank = tally.needed)',
+        'ci95_high': '(select high from ends where high_rank = tally.needed)',
+    }.items() %}
+    case when actual.smaller_pbpu >= {{ var('statistic_minimum') }} then {{ value }} end as {{ name }},
+    {%- endfor %}
+    case when spilled.smaller_pbpu >= {{ var('statistic_minimum') }} then spilled.spillover end as spillover,
+    cast(tally.choice_count as bigint) as choice_count,
     cast(actual.n_treated as bigint) as n_treated,
     cast(actual.n_control as bigint) as n_control,
-    cast(tally.choice_count as bigint) as choice_count,
-    1.0 * tally.as_large_count / tally.choice_count as p_permutation,
-    1.0 * tally.pretrend_as_large_count / tally.choice_count as p_pretrend,
-    (select low from ends where low_rank = tally.needed) as ci95_low,
-    (select high from ends where high_rank = tally.needed) as ci95_high,
-    spilled.spillover,
     cast(spilled.n_neighbours as bigint) as n_neighbours,
     cast(spilled.n_far as bigint) as n_far
 from differences as actual

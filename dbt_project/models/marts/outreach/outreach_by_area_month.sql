@@ -4,13 +4,7 @@ passed, and where the feed sends no registration day; people without a day are u
 What the police report and what the feed shows are measures of their own.
 */
 with feed as (
-    -- The feed speaks for a month once every branch has sent it.
-    select min(newest) as newest_month, min(oldest) as oldest_month
-    from (
-        select branch, max(period_start) as newest, min(period_start) as oldest
-        from {{ ref('fct_participation') }}
-        group by branch
-    ) as by_branch
+    {{ feed_months() }}
 ),
 
 feed_end as (
@@ -28,16 +22,30 @@ feed_end as (
 reported as (
     {%- for segment in ["'all'", 'segment', 'worker_kind'] %}
     select
-        held_month,
+        period_start,
+        kemendagri_code,
+        {{ segment }} as segment,
+        sum(people_reached) as people_reached,
+        sum(case when is_registration_reported then registrations_reported end) as registrations_reported
+    from {{ ref('cells_outreach') }}
+    where {{ segment }} <> 'not_stated'
+    group by period_start, kemendagri_code{{ '' if segment == "'all'" else ', ' ~ segment }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+held as (
+    -- Sessions are events, not people: counted as they are.
+    {%- for segment in ["'all'", 'segment', 'worker_kind'] %}
+    select
+        held_month as period_start,
         kemendagri_code,
         {{ segment }} as segment,
         -- Two polsek that both number a session 1 held two, also where nobody knows the kelurahan.
         count(distinct {{ dbt.concat([
             'cast(held_on as ' ~ dbt.type_string() ~ ')', "'|'", 'cast(session_number as ' ~ dbt.type_string() ~ ')',
             "'|'", 'polsek',
-        ]) }}) as sessions,
-        sum(people_reached) as people_reached,
-        sum(registrations_reported) as registrations_reported
+        ]) }}) as sessions
     from {{ ref('fct_outreach_session') }}
     where {{ segment }} is not null
     group by held_month, kemendagri_code{{ '' if segment == "'all'" else ', ' ~ segment }}
@@ -45,90 +53,28 @@ reported as (
     {%- endfor %}
 ),
 
-started as (
-    -- From the feed's first month on. Whoever stands in its first file without a day may have begun at any time before.
-    select
-        first.registered_month as period_start,
-        first.kemendagri_code,
-        case when first.segment = 'BPU' then 'new_bpu' else 'new_pu' end as measure,
-        count(*) as persons
-    from {{ ref('first_participation') }} as first
-    cross join feed_end
-    where first.segment in ('BPU', 'PU')
-        and first.registered_month between feed_end.oldest_month and feed_end.newest_month
-    group by first.registered_month, first.kemendagri_code, first.segment
-),
-
-returned as (
-    select period_start, kemendagri_code, count(*) as persons
-    from {{ ref('reactivation') }}
-    group by period_start, kemendagri_code
-),
-
-held as (
-    select distinct held_month, kemendagri_code from {{ ref('fct_outreach_session') }} where kemendagri_code not like '%.0000'
-),
-
-followed as (
-    select
-        held.held_month,
-        held.kemendagri_code,
-        sum(case when result.segment = 'BPU' and result.days_after_session <= 30 then 1 else 0 end) as new_bpu_30d,
-        sum(case when result.segment = 'BPU' then 1 else 0 end) as new_bpu_90d,
-        sum(case when result.segment = 'PU' then 1 else 0 end) as new_pu_90d,
-        sum(case when result.is_retained then 1 else 0 end) as retained
-    from held
-    left join {{ ref('outreach_result') }} as result
-        on result.kemendagri_code = held.kemendagri_code and result.held_month = held.held_month
-    group by held.held_month, held.kemendagri_code
-),
-
-{#- The last session may fall on the month's last day: the window of a January session ends in March. #}
-{%- set last_days = {
-    '30d': dbt.dateadd('day', 29, add_months(1, 'held.held_month')),
-    '90d': dbt.dateadd('day', 89, add_months(1, 'held.held_month')),
-} %}
-undated as (
-    -- People first seen in the months of a window, on a day that nobody sent.
-    select
-        held.held_month,
-        held.kemendagri_code,
-        {%- for segment, window in [('BPU', '30d'), ('BPU', '90d'), ('PU', '90d')] %}
-        sum(case when first.segment = '{{ segment }}' and first.registered_month <= {{ last_days[window] }}
-            then 1 else 0 end) as unknown_{{ segment | lower }}_{{ window }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from held
-    inner join {{ ref('first_participation') }} as first
-        on first.kemendagri_code = held.kemendagri_code
-        and first.registered_on is null
-        and first.registered_month >= held.held_month
-    group by held.held_month, held.kemendagri_code
-),
-
 windows as (
     -- The six months are counted from the month of registration.
     select
-        held.*,
+        cells.*,
         feed_end.has_days,
-        {%- for name in ['bpu_30d', 'bpu_90d', 'pu_90d'] %}
-        coalesce(undated.unknown_{{ name }}, 0) as unknown_{{ name }},
+        {%- for segment, days in [('bpu', 30), ('bpu', 90), ('pu', 90)] %}
+        {{ window_end('cells.period_start', days) }} <= feed_end.last_day as is_complete_{{ segment }}_{{ days }}d,
         {%- endfor %}
-        {%- for name, last_day in last_days.items() %}
-        {{ last_day }} <= feed_end.last_day as is_complete_{{ name }},
-        {%- endfor %}
-        {{ add_months(6, month_start(last_days['90d'])) }} <= feed_end.newest_month as is_complete_6m
-    from followed as held
+        {{ add_months(6, month_start(window_end('cells.period_start', 90))) }} <= feed_end.newest_month as is_complete_6m
+    from {{ ref('cells_outreach_followed') }} as cells
     cross join feed_end
-    left join undated on undated.held_month = held.held_month and undated.kemendagri_code = held.kemendagri_code
 ),
 
 measured as (
-    {%- for measure in ['sessions', 'people_reached', 'registrations_reported'] %}
+    {%- for measure, relation in [
+        ('sessions', 'held'), ('people_reached', 'reported'), ('registrations_reported', 'reported'),
+    ] %}
     select
-        held_month as period_start, kemendagri_code, '{{ measure }}' as measure, segment,
+        period_start, kemendagri_code, '{{ measure }}' as measure, segment,
         {{ measure }} as numerator, cast(null as bigint) as denominator, cast(null as bigint) as unknown_count,
         true as is_window_complete
-    from reported
+    from {{ relation }}
     union all
     {%- endfor %}
     select period_start, kemendagri_code, 'rows_put_aside', 'all', sum(rows_put_aside), null, null, true
@@ -136,20 +82,18 @@ measured as (
     where dataset = 'polri/outreach'
     group by period_start, kemendagri_code
     union all
-    select period_start, kemendagri_code, measure, 'all', persons, null, null, true from started
-    union all
-    select period_start, kemendagri_code, 'reactivated_bpu', 'all', persons, null, null, true from returned
-    {%- for segment, window in [('bpu', '30d'), ('bpu', '90d'), ('pu', '90d')] %}
+    select period_start, kemendagri_code, measure, 'all', persons, null, null, true from {{ ref('cells_new_participants') }}
+    {%- for name in ['bpu_30d', 'bpu_90d', 'pu_90d'] %}
     union all
     select
-        held_month, kemendagri_code, 'new_{{ segment }}_{{ window }}', 'all',
-        case when is_complete_{{ window }} and has_days then new_{{ segment }}_{{ window }} end, null,
-        case when is_complete_{{ window }} then unknown_{{ segment }}_{{ window }} end, is_complete_{{ window }}
+        period_start, kemendagri_code, 'new_{{ name }}', 'all',
+        case when is_complete_{{ name }} and has_days then new_{{ name }} end, null,
+        case when is_complete_{{ name }} then unknown_{{ name }} end, is_complete_{{ name }}
     from windows
     {%- endfor %}
     union all
     select
-        held_month, kemendagri_code, 'retained_6m', 'all',
+        period_start, kemendagri_code, 'retained_6m', 'all',
         case when is_complete_6m and has_days then retained end, case when is_complete_6m and has_days then new_bpu_90d end,
         case when is_complete_6m then unknown_bpu_90d end, is_complete_6m
     from windows
