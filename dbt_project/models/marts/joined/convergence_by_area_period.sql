@@ -270,7 +270,8 @@ select
     dates.as_of_stunting,
     dates.as_of_coverage,
     -- Where every place among the others is possible, no order can be told.
-    case when ranks.area_rank_low > 1 or ranks.area_rank_high < ranks.areas then ranks.area_rank end as area_rank,
+    case when ranks.areas = 1 or ranks.area_rank_low > 1 or ranks.area_rank_high < ranks.areas then ranks.area_rank end
+        as area_rank,
     ranks.area_rank_low,
     ranks.area_rank_high
 from shaped

@@ -8,7 +8,8 @@ with city_marts as (
         'families_receiving' as feed_measure,
         period_kind,
         period_start,
-        100.0 * sum(numerator) / nullif(sum(denominator), 0) as value,
+        case when not ({{ says_all('sum(numerator)', 'sum(denominator)') }})
+            then 100.0 * sum(numerator) / nullif(sum(denominator), 0) end as value,
         min(as_of) as as_of,
         {{ dbt.bool_or('is_stale') }} as is_stale
     from {{ ref('assistance_by_area_period') }}
