@@ -120,7 +120,7 @@ def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Progres
             path = target / ("families.xlsx" if shape["families_xlsx"] else "families.csv")
             if shape["families_xlsx"]:
                 rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
-                files.write_xlsx(path, "Sheet1", [], table.column_names, rows, is_large=True)
+                files.write_xlsx(path, "Sheet1", [], table.column_names, rows)
             else:
                 files.write_csv(path, table, delimiter=shape["delimiter"], encoding=shape["encoding"])
             members = _individuals(city, persona, attributes, listed, decile, period, shape["dates"])
