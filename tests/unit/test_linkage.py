@@ -134,6 +134,30 @@ def test_one_nik_is_one_person_in_every_dataset_and_brings_the_family_along(worl
     assert child["model_version"] == model.load(model.BUNDLED)[0]
 
 
+def test_links_are_made_anew_when_what_they_follow_from_changed_or_they_are_damaged(world, monkeypatch):
+    made = []
+    link = linkage.link
+    monkeypatch.setattr(linkage, "link", lambda s, led: (made.append(1), link(s, led)))
+
+    def times() -> int:
+        linkage.refresh(world.s, world.led)
+        return len(made)
+
+    world.deliver(CHILDREN, [CHILD | {"nik": SITI}])
+    assert (times(), times()) == (1, 1)
+    world.deliver(MEMBERS, [{"nik": SITI, "no_kk": CARD}])
+    assert (times(), times()) == (2, 2)
+    links = world.s.vault_dir / f"{linkage.LINKS}.parquet"
+    links.write_bytes(links.read_bytes()[:-1])
+    assert (times(), times()) == (3, 3)
+    links.unlink()
+    assert (times(), times()) == (4, 4)
+    (row,) = world.led.rows("select path from lake_files where kind = 'vault' limit 1")
+    with world.led.write() as connection:
+        connection.exec_driver_sql("update lake_files set sha256 = 'other' where path = ?", (row["path"],))
+    assert (times(), times()) == (5, 5)
+
+
 def test_a_child_without_nik_is_followed_by_its_description(world):
     spelt = CHILD | {"nama": "siti  kenari", "nama_ortu": "Budi/Ani"}
     world.deliver(CHILDREN, [CHILD, spelt, CHILD | {"nama_ortu": "BUDI / IDA"}, CHILD | {"jk": "L"}])

@@ -18,7 +18,7 @@ from warehouse.settings import Settings
 
 # The agency whose persons are a register of everyone: others look for their people there.
 REGISTRY = "bps/social_registry_individuals"
-_FAMILIES = "bps/social_registry_families"
+FAMILIES = "bps/social_registry_families"
 # What linkage compares, under the names agencies give it.
 _ROLES = {
     "nik": ("nik",),
@@ -156,7 +156,7 @@ def _lake_facts_sql(s: Settings, led: Ledger, contracts: Mapping[str, Contract])
 
 
 def _card_places_sql(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> str:
-    families = contracts.get(_FAMILIES)
+    families = contracts.get(FAMILIES)
     if families is None or _LAKE_ROLES["kelurahan"] not in {column.name for column in families.lake_columns}:
         return _nothing(("kk_key", "kelurahan"))
     return (
