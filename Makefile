@@ -27,6 +27,12 @@ run: setup ## Sandbox city, its history and tonight through Airflow; ends with a
 up: setup ## Serve Airflow, the sandbox agencies and the report site on localhost until Ctrl-C
 	@$(BIN)/warehouse sandbox up
 
+tomorrow: setup ## Play the sandbox's next day: something held, late and corrected, to see, decide and repair
+	@$(BIN)/warehouse sandbox tomorrow
+
+check: setup lint ## Style, import layers and unit tests: what to run before each commit
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long and not benchmark and not spark" tests/unit
+
 test: setup system-packages lint ## Run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not benchmark and not spark"
 
@@ -63,4 +69,4 @@ system-packages:
 clean: ## Remove the runtime state (var/); the landed deliveries of the sandbox go with it
 	@chmod -R u+w var 2>/dev/null || true; rm -rf var
 
-.PHONY: help setup run up test test-long spark bench lint lock system-packages clean
+.PHONY: help setup run up tomorrow check test test-long spark bench lint lock system-packages clean

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -329,7 +328,9 @@ def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) 
 
 # --- the subprocess -----------------------------------------------------------------------------------------
 
-_NODE_DONE = re.compile(r"\b(\d+) of (\d+) (?:OK|PASS|WARN|ERROR|FAIL|SKIP|NO-OP)")
+# What dbt's log calls the end of a node.
+_NODE_DONE = frozenset({"LogModelResult", "LogSeedResult", "LogTestResult", "LogSkipBecauseError"})
+_SAY_EVERY_SECONDS = 2.0
 
 
 def dbt_target(s: Settings) -> Path:
@@ -372,8 +373,10 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
         "small_base": s.disclosure_small_base,
         "statistic_minimum": 2 * s.disclosure_threshold,
     }
-    command = dbt_command(as_of, "build", "--exclude-resource-type", "unit_test", **rounding)
-    shown = -1
+    arguments = ("--log-format", "json", "build", "--exclude-resource-type", "unit_test")
+    command = dbt_command(as_of, *arguments, **rounding)
+    progress("dbt reads the project")
+    said_at = time.monotonic()
     with subprocess.Popen(
         command,
         cwd=s.dbt_dir,
@@ -384,11 +387,10 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
         pass_fds=(lock,),
     ) as process:
         for line in process.stdout:
-            if done := _NODE_DONE.search(line):
-                tenth = 10 * int(done[1]) // int(done[2])
-                if tenth > shown:
-                    shown = tenth
-                    progress(f"dbt {done[1]}/{done[2]}")
+            done = _node_done(line)
+            if done and (time.monotonic() - said_at >= _SAY_EVERY_SECONDS or done[0] == done[1]):
+                said_at = time.monotonic()
+                progress(f"dbt {done[0]}/{done[1]} {done[2]}")
     if process.returncode == 0:
         manifest = shutil.copy(dbt_target(s) / "manifest.json", file.parent)
         os.replace(manifest, manifest_path(s.home))
@@ -401,6 +403,17 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
         if result["status"] in {"error", "fail", "runtime error"}
     ]
     return failed or ["dbt"]
+
+
+def _node_done(line: str) -> tuple[int, int, str] | None:
+    """Number, count of all and name of the node that a line of dbt's JSON log reports as ended."""
+    try:
+        entry = json.loads(line)
+        if entry["info"]["name"] not in _NODE_DONE:
+            return None
+        return entry["data"]["index"], entry["data"]["total"], entry["data"]["node_info"]["node_name"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 # --- hashes -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage 
 import getpass
 import logging
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from warehouse.console import complain, out, say, show
+from warehouse.console import Watch, complain, out, say, show
 from warehouse.errors import ConfigError, WarehouseError
 from warehouse.periods import JAKARTA, Period
 from warehouse.settings import get_settings
@@ -59,13 +59,53 @@ def _day(text: str | None) -> date:
         ) from None
 
 
+_SHORT = 8
+
+
+def _whole(typed: str, ids: list[str]) -> str:
+    """The one id that begins with what a person typed; an unknown one stays as typed, for its room to refuse.
+
+    A release may be called by the hash at its end as well.
+    """
+    found = sorted(name for name in ids if name.startswith(typed) or name.rpartition("-")[2].startswith(typed))
+    if typed in found or not found:
+        return typed
+    if len(found) > 1:
+        names = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        raise ConfigError(
+            "ID_AMBIGUOUS",
+            f"{typed!r} cocok dengan {len(found)} id: {names}",
+            f"{typed!r} fits {len(found)} ids: {names}",
+            "Tulis lebih banyak hurufnya.",
+            "Type more of its letters.",
+        )
+    return found[0]
+
+
+def _whole_delivery(typed: str) -> str:
+    from warehouse.night import open_ledger
+
+    return _whole(
+        typed, [row["delivery_id"] for row in open_ledger(get_settings()).rows("select delivery_id from deliveries")]
+    )
+
+
+def _whole_release(typed: str) -> str:
+    folder = get_settings().releases_dir
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+    return _whole(typed, names)
+
+
+def _short(rows: list[dict[str, Any]], as_json: bool) -> list[dict[str, Any]]:
+    """Rows for people name deliveries by as many letters as tell them apart; a program gets whole ids."""
+    if as_json:
+        return rows
+    ids = {row["delivery_id"] for row in rows}
+    length = next(n for n in range(_SHORT, 33) if len({name[:n] for name in ids}) == len(ids))
+    return [row | {"delivery_id": row["delivery_id"][:length]} for row in rows]
+
+
 # --- nights
-
-
-def _ingest_one(dataset: str, day: date) -> dict[str, Any]:
-    from warehouse import night
-
-    return night.ingest(dataset, day).as_dict()
 
 
 @app.command()
@@ -79,13 +119,13 @@ def night(
 
     logical = _day(day)
     outcomes = []
-    with ProcessPoolExecutor(max_workers=workers) as pool:
-        tasks = {pool.submit(_ingest_one, dataset, logical): dataset for dataset in steps.datasets()}
-        for task in as_completed(tasks):
-            outcome = task.result()
-            outcomes.append(outcome)
-            say(f"{outcome['dataset']}: {outcome['outcome']} ({outcome['seconds']} s)")
-    result = steps.marts(logical, progress=say)
+    with Watch() as watch:
+        with watch.step("ingest"), ProcessPoolExecutor(max_workers=workers) as pool:
+            for outcome in steps.ingest_all(logical, pool):
+                outcomes.append(outcome.as_dict())
+                watch(f"{outcome.dataset}: {outcome.outcome} ({outcome.seconds} s)")
+        with watch.step("marts"):
+            result = steps.marts(logical, progress=watch)
     show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
     if not as_json:
         show({k: v for k, v in result.items() if k != "stages"} | result["stages"], False, "marts")
@@ -146,7 +186,8 @@ def build(
     """Link, build the marts, check them and release them if anything changed."""
     from warehouse import night as steps
 
-    result = steps.marts(_day(day), progress=say)
+    with Watch() as watch, watch.step("marts"):
+        result = steps.marts(_day(day), progress=watch)
     show(result, as_json)
     _stop_if_held(result)
 
@@ -170,7 +211,7 @@ def replay(
         "rows_admitted",
         "rows_quarantined",
     )
-    show([{key: verdict.get(key) for key in keys} for verdict in verdicts], as_json, "verdicts")
+    show(_short([{key: verdict.get(key) for key in keys} for verdict in verdicts], as_json), as_json, "verdicts")
 
 
 # --- looking
@@ -228,7 +269,7 @@ def status(as_json: Json = False) -> None:
         return
     show(state["night"] or [], False, "Malam terakhir / last night")
     show(state["release"] or [], False, "Rilis / release")
-    show(held, False, "Menunggu keputusan / held")
+    show(_short(held, False), False, "Menunggu keputusan / held")
     show(awaited, False, "Ditunggu / awaited")
     show(datasets, False, "Dataset")
 
@@ -250,7 +291,7 @@ def deliveries(
         dataset=dataset,
         limit=limit,
     )
-    show(rows, as_json, "deliveries")
+    show(_short(rows, as_json), as_json, "deliveries")
 
 
 @app.command()
@@ -267,7 +308,7 @@ def quarantine(
             "select q.rule_code, q.column_name, q.source_part, q.source_row from quarantined_rows q"
             " join latest_verdicts v on v.verdict_id = q.verdict_id where q.delivery_id = :id"
             " order by q.rule_code, q.source_row",
-            id=delivery_id,
+            id=_whole_delivery(delivery_id),
         )
     else:
         rows = led.rows(
@@ -277,7 +318,7 @@ def quarantine(
             " group by d.dataset, d.part, d.period_start, q.delivery_id, q.rule_code"
             " order by d.period_start desc, d.dataset, d.part"
         )
-    show(rows, as_json, "quarantine")
+    show(rows if delivery_id else _short(rows, as_json), as_json, "quarantine")
 
 
 @held_app.callback()
@@ -297,13 +338,13 @@ def held(context: typer.Context, as_json: Json = False) -> None:
             "message_id",
             "message_en",
         )
-        show([{key: row[key] for key in keys} for row in rows], as_json, "held")
+        show(_short([{key: row[key] for key in keys} for row in rows], as_json), as_json, "held")
 
 
 def _decide(delivery_id: str, kind: str, reason: str, by: str, as_json: bool) -> None:
     from warehouse import night as steps
 
-    show(steps.decide(delivery_id, kind, reason, "COMMAND_LINE", by, "engineer"), as_json)
+    show(steps.decide(_whole_delivery(delivery_id), kind, reason, "COMMAND_LINE", by, "engineer"), as_json)
 
 
 Reason = Annotated[str, typer.Option(help="Why; at least ten letters.")]
@@ -336,7 +377,7 @@ def sql(
     """Query the marts: read-only, no file access, configuration locked."""
     from warehouse import analyst
 
-    columns, rows = analyst.query(get_settings(), query or sys.stdin.read(), release_id)
+    columns, rows = analyst.query(get_settings(), query or sys.stdin.read(), release_id and _whole_release(release_id))
     if as_json or format_ == "json":
         show([dict(zip(columns, row, strict=True)) for row in rows], True)
     elif format_ == "csv":
@@ -402,7 +443,7 @@ def releases_diff(older: str, newer: str, as_json: Json = False) -> None:
     """What changed from one release to another, in numbers and words."""
     from warehouse import release
 
-    found = release.diff(get_settings(), older, newer)
+    found = release.diff(get_settings(), _whole_release(older), _whole_release(newer))
     if as_json:
         show(found, True)
         return
@@ -417,7 +458,7 @@ def releases_rollback(release_id: str, reason: Reason, by: By) -> None:
     from warehouse import release
     from warehouse.night import open_ledger
 
-    s = get_settings()
+    s, release_id = get_settings(), _whole_release(release_id)
     release.rollback(s, open_ledger(s), release_id, reason, by)
     out.print(f"Rilis {release_id} kini berlaku dan disematkan / is current and pinned.")
 

@@ -35,14 +35,13 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from warehouse import ledger
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
-from warehouse.settings import Settings
+from warehouse.settings import SANDBOX_MARK, Settings
 
 LANDING_PUBLIC = "landing.pub"
 LANDING_SECRET = "landing.key"
 PSEUDONYM = "pseudonym.key"
 VAULT = "vault.key"
 FILES = (LANDING_PUBLIC, LANDING_SECRET, PSEUDONYM, VAULT)
-SANDBOX_MARK = "SANDBOX"
 NEXT, PREVIOUS = "next", "previous"
 Generation = Literal["current", "next"]
 Use = Literal["landing", "pseudonym", "vault"]

@@ -11,9 +11,10 @@ import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,10 +91,6 @@ def open_ledger(s: Settings) -> Ledger:
     return Ledger(s.ledger)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 # --- extract
 
 
@@ -115,7 +112,7 @@ def extract(
     silent: list[FetchError] = []
     with landing.spool(s) as spool:
         for part in parts or agencies.parts(s, contract):
-            started = _now()
+            started = s.wall_clock()
             try:
                 if len(silent) == SILENT_PARTS:
                     raise silent[-1]
@@ -135,7 +132,7 @@ def extract(
                     silent.clear()
                 elif len(silent) < SILENT_PARTS:
                     silent.append(error)
-            attempts.append(_record_fetch(led, contract, part, period, "agency", started, outcome))
+            attempts.append(_record_fetch(s, led, contract, part, period, "agency", started, outcome))
     return attempts
 
 
@@ -156,7 +153,14 @@ def _error_fields(error: WarehouseError) -> dict[str, str]:
 
 
 def _record_fetch(
-    led: Ledger, contract: Contract, part: str, period: Period, origin: str, started: datetime, outcome: dict[str, Any]
+    s: Settings,
+    led: Ledger,
+    contract: Contract,
+    part: str,
+    period: Period,
+    origin: str,
+    started: datetime,
+    outcome: dict[str, Any],
 ) -> dict[str, Any]:
     row = {
         "fetch_id": ledger.new_id(),
@@ -166,7 +170,7 @@ def _record_fetch(
         "period_start": period.start,
         "origin": origin,
         "started_at": started,
-        "ended_at": _now(),
+        "ended_at": s.wall_clock(),
         "attempts": 1,
         **outcome,
     }
@@ -232,7 +236,7 @@ def _judge_group(
             read = parse(contract, landing.read(s, row), row["media"])
             parsed[row["delivery_id"]] = erasure.keep_out(s, led, contract, row, read)
         except UnreadableDelivery as error:
-            verdicts.append(_record_unreadable(led, contract, row, error))
+            verdicts.append(_record_unreadable(s, led, contract, row, error))
     context = {
         row["delivery_id"]: gate.DeliveryContext(
             period=Period(row["period_start"], row["period_kind"]),
@@ -270,12 +274,14 @@ def _profiles(led: Ledger, contract: Contract, before: date) -> list[dict[str, A
     return [row for row in found if row["profile"]]
 
 
-def _record_unreadable(led: Ledger, contract: Contract, row: dict[str, Any], error: WarehouseError) -> dict[str, Any]:
+def _record_unreadable(
+    s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], error: WarehouseError
+) -> dict[str, Any]:
     verdict = {
         "verdict_id": ledger.new_id(),
         "delivery_id": row["delivery_id"],
         "contract_version": contract.version,
-        "judged_at": _now(),
+        "judged_at": s.wall_clock(),
         "verdict": "held",
         "reason_code": error.code,
         "message_id": f"{error.message_id} {error.action_id}".strip(),
@@ -311,7 +317,7 @@ def _record_judgement(
         "verdict_id": verdict_id,
         "delivery_id": delivery_id,
         "contract_version": contract.version,
-        "judged_at": _now(),
+        "judged_at": s.wall_clock(),
         "verdict": judgement.verdict,
         "reason_code": judgement.reason_code,
         "message_id": judgement.message_id,
@@ -334,17 +340,14 @@ def _record_judgement(
                 ledger.quarantined_rows.insert(), [common | asdict(pointer) for pointer in judgement.quarantined]
             )
         for kind, file in stored:
-            connection.execute(
-                ledger.lake_files.insert(),
-                common
-                | {"path": file.path, "kind": kind, "rows": file.rows, "sha256": file.sha256, "written_at": _now()},
-            )
+            stated = {"path": file.path, "kind": kind, "rows": file.rows, "sha256": file.sha256}
+            connection.execute(ledger.lake_files.insert(), common | stated | {"written_at": s.wall_clock()})
         if judgement.verdict != "held":
-            _close_superseded(connection, row)
+            _close_superseded(connection, row, s.wall_clock())
     return verdict
 
 
-def _close_superseded(connection: sa.Connection, row: dict[str, Any]) -> None:
+def _close_superseded(connection: sa.Connection, row: dict[str, Any], now: datetime) -> None:
     """A newer accepted delivery of the same (dataset, part, period) closes those still held before it."""
     held = connection.execute(
         sa.text(
@@ -372,7 +375,7 @@ def _close_superseded(connection: sa.Connection, row: dict[str, Any]) -> None:
                 "reason_code": "NEWER_DELIVERY",
                 "decided_by": "warehouse",
                 "decided_by_role": "rule",
-                "decided_at": _now(),
+                "decided_at": now,
             },
         )
 
@@ -530,7 +533,7 @@ def ingest_file(
             "Ubah --period.",
             "Change --period.",
         )
-    started_at, started = _now(), time.monotonic()
+    started_at, started = s.wall_clock(), time.monotonic()
     result = IngestOutcome(dataset, periods=[period.label])
     try:
         landed = landing.land(s, led, contract, part, period, path, media or landing.media_of(path), "hand")
@@ -542,7 +545,7 @@ def ingest_file(
             "bytes": path.stat().st_size,
             "delivery_id": landed.delivery_id,
         }
-    _count_attempt(result, _record_fetch(led, contract, part, period, "hand", started_at, attempt))
+    _count_attempt(result, _record_fetch(s, led, contract, part, period, "hand", started_at, attempt))
     judge_landed(result, s=s)
     result.seconds = round(time.monotonic() - started, 2)
     return result
@@ -588,7 +591,7 @@ def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
     """Deliveries on which a person or a newer delivery has decided within ``days``."""
     s = s or get_settings()
     recent = sa.select(ledger.decisions.c.delivery_id).where(
-        ledger.decisions.c.decided_at > _now() - timedelta(days=days)
+        ledger.decisions.c.decided_at > s.wall_clock() - timedelta(days=days)
     )
     return sorted({row["delivery_id"] for row in open_ledger(s).rows(recent)})
 
@@ -622,10 +625,11 @@ def decide(
         )
     scan.refuse_identities(reason)
     if delivery_id not in waiting:
+        names = ", ".join(sorted(waiting)[:5]) or "-"
         raise ConfigError(
             "NOT_HELD",
-            f"Kiriman {delivery_id} tidak sedang ditahan.",
-            f"Delivery {delivery_id} is not held.",
+            f"Kiriman {delivery_id} tidak sedang ditahan. Yang ditahan: {names}.",
+            f"Delivery {delivery_id} is not held. Held are: {names}.",
             "Lihat `warehouse held`.",
             "See `warehouse held`.",
         )
@@ -649,7 +653,7 @@ def decide(
         "reason_code": reason_code,
         "decided_by": decided_by,
         "decided_by_role": role,
-        "decided_at": _now(),
+        "decided_at": s.wall_clock(),
     }
     led.insert(ledger.decisions, decision)
     return decision
@@ -681,6 +685,17 @@ def replay(
     )
 
 
+def _ingest_one(dataset: str, logical_date: date, s: Settings) -> IngestOutcome:
+    return ingest(dataset, logical_date, s=s)
+
+
+def ingest_all(logical_date: date, pool: Executor, *, s: Settings | None = None) -> Iterator[IngestOutcome]:
+    """The night of every dataset, each in a process of ``pool``; outcomes come as they end."""
+    s = s or get_settings()
+    tasks = [pool.submit(_ingest_one, dataset, logical_date, s) for dataset in datasets(s=s)]
+    return (task.result() for task in as_completed(tasks))
+
+
 # --- marts
 
 
@@ -689,37 +704,69 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
     """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on."""
     s = s or get_settings()
     led = open_ledger(s)
-    say = progress or (lambda _text: None)
     started = time.monotonic()
-    detail: dict[str, Any] = {"stages": {}}
-    keys.confirm(s, led, *keys.USES)
+    with _Stages(s, progress) as stages:
+        detail: dict[str, Any] = {"stages": stages.seconds}
+        keys.confirm(s, led, *keys.USES)
+        if erasure.is_pending(s, led):
+            stages.run("erase", lambda say: erasure.complete(s, led, say))
+        with keys.held(s), _recorded_night(s, led, logical_date) as record:
+            try:
+                if linkage.is_there(s) and build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
+                    record["outcome"] = "unchanged"
+                else:
+                    stages.run("link", lambda _say: linkage.refresh(s, led))
+                    built = stages.run("build", lambda say: build.run(s, led, logical_date, progress=say))
+                    released = stages.run("release", lambda _say: release.publish(s, led, built))
+                    record["outcome"] = released.outcome
+                    detail["release_id"] = released.release_id
+            except (BuildError, ReleaseError) as error:
+                detail |= _error_fields(error)
+                record |= {"outcome": "held", "detail": error.code}
+        stages.run("ops", lambda _say: release.refresh_ops(s, led))
+        stages.run("report", lambda _say: report.render(s, led))
+    return {"outcome": record["outcome"], "seconds": round(time.monotonic() - started, 2), **detail}
 
-    def stage(name: str, step: Callable[[], Any]) -> Any:
-        say(name)
+
+class _Stages:
+    """Runs the stages of the marts, times them, and says what is being done: to ``progress``, and to ``doing``."""
+
+    def __init__(self, s: Settings, progress: Progress | None):
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._file = _doing_file(s)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+
+    def run(self, name: str, step: Callable[[Progress], Any]) -> Any:
+        self._say(name)
         begun = time.monotonic()
         try:
-            return step()
+            return step(lambda text: self._say(f"{name} {text}"))
         finally:
-            detail["stages"][name] = round(time.monotonic() - begun, 2)
+            self.seconds[name] = round(time.monotonic() - begun, 2)
 
-    if erasure.is_pending(s, led):
-        stage("erase", lambda: erasure.complete(s, led, say))
-    with keys.held(s), _recorded_night(s, led, logical_date) as record:
-        try:
-            if linkage.is_there(s) and build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
-                record["outcome"] = "unchanged"
-            else:
-                stage("link", lambda: linkage.link(s, led))
-                built = stage("build", lambda: build.run(s, led, logical_date, progress=say))
-                released = stage("release", lambda: release.publish(s, led, built))
-                record["outcome"] = released.outcome
-                detail["release_id"] = released.release_id
-        except (BuildError, ReleaseError) as error:
-            detail |= _error_fields(error)
-            record |= {"outcome": "held", "detail": error.code}
-    stage("ops", lambda: release.refresh_ops(s, led))
-    stage("report", lambda: report.render(s, led))
-    return {"outcome": record["outcome"], "seconds": round(time.monotonic() - started, 2), **detail}
+    def __enter__(self) -> "_Stages":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._file.unlink(missing_ok=True)
+
+    def _say(self, text: str) -> None:
+        self._file.write_text(text, encoding="utf-8")
+        if self._progress:
+            self._progress(text)
+
+
+def _doing_file(s: Settings) -> Path:
+    return s.tmp_dir / "marts-doing"
+
+
+def doing(s: Settings) -> str:
+    """What the marts step that runs on this home, in whatever process, said last; empty when none runs."""
+    try:
+        return _doing_file(s).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 @contextmanager
@@ -735,26 +782,26 @@ def _recorded_night(s: Settings, led: Ledger, logical_date: date) -> Iterator[di
     for row in running:
         with (folder / row["night_id"]).open("w") as handle, suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _end_night(led, row["night_id"], {"outcome": "failed", "detail": "KILLED"})
+            _end_night(s, led, row["night_id"], {"outcome": "failed", "detail": "KILLED"})
             Path(handle.name).unlink()
     night_id, record = ledger.new_id(), {"outcome": "failed", "detail": ""}
     with (folder / night_id).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         led.insert(
             ledger.nights,
-            {"night_id": night_id, "logical_date": logical_date, "started_at": _now(), "outcome": "running"},
+            {"night_id": night_id, "logical_date": logical_date, "started_at": s.wall_clock(), "outcome": "running"},
         )
         try:
             yield record
         finally:
-            _end_night(led, night_id, record)
+            _end_night(s, led, night_id, record)
             Path(handle.name).unlink()
 
 
-def _end_night(led: Ledger, night_id: str, record: dict[str, Any]) -> None:
+def _end_night(s: Settings, led: Ledger, night_id: str, record: dict[str, Any]) -> None:
     with led.write() as connection:
         connection.execute(
-            ledger.nights.update().where(ledger.nights.c.night_id == night_id), record | {"ended_at": _now()}
+            ledger.nights.update().where(ledger.nights.c.night_id == night_id), record | {"ended_at": s.wall_clock()}
         )
 
 

@@ -434,14 +434,19 @@ def _get(client: httpx.Client, path: str, **query: Any) -> dict[str, Any]:
 
 
 def run_night(
-    s: Settings, datasets: Iterable[str], day: date, progress: Progress | None = None
+    s: Settings,
+    datasets: Iterable[str],
+    day: date,
+    progress: Progress | None = None,
+    doing: Callable[[], str] = lambda: "",
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Start Airflow, run the night of ``day`` for ``datasets`` through the real DAGs, stop Airflow.
 
-    Returns one outcome per dataset (``night.IngestOutcome``'s fields) and the outcome of the marts.
+    ``doing``: tells what the marts do meanwhile. Returns one outcome per dataset (``night.IngestOutcome``'s fields) and
+    the outcome of the marts.
     """
     with _interrupt_on_sigterm(), start(s, components=NIGHT_COMPONENTS, retry_seconds=10, progress=progress) as running:
-        return follow_night(running, datasets, day, progress)
+        return follow_night(running, datasets, day, progress, doing)
 
 
 @contextmanager
@@ -455,7 +460,11 @@ def _interrupt_on_sigterm() -> Iterator[None]:
 
 
 def follow_night(
-    running: Running, datasets: Iterable[str], day: date, progress: Progress | None = None
+    running: Running,
+    datasets: Iterable[str],
+    day: date,
+    progress: Progress | None = None,
+    doing: Callable[[], str] = lambda: "",
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Trigger each dataset's ingest, wait for the marts that their assets start, and collect the outcomes."""
     say = progress or (lambda _text: None)
@@ -466,7 +475,7 @@ def follow_night(
         earlier = {run["dag_run_id"] for run in _runs(client, ["marts"])}
         rows = _follow_ingests(running, client, datasets, day, deadline, say)
         say("marts")
-        run = _follow_marts(running, client, earlier, day, deadline)
+        run = _follow_marts(running, client, earlier, day, deadline, _whenever_new(doing, say))
         marts = _xcom(client, run, "build", "night") or {"outcome": "failed"}
         say(f"marts: {marts['outcome']}")
     return rows, marts
@@ -489,8 +498,22 @@ def _follow_ingests(
     return [done[dag_id] for dag_id in by_dag]
 
 
+def _whenever_new(doing: Callable[[], str], say: Progress) -> Callable[[], None]:
+    """Says what is being done each time that it is something else."""
+    last = ""
+
+    def tell() -> None:
+        nonlocal last
+        text = doing()
+        if text not in ("", last):
+            last = text
+            say(f"marts {text}")
+
+    return tell
+
+
 def _follow_marts(
-    running: Running, client: httpx.Client, earlier: set[str], day: date, deadline: float
+    running: Running, client: httpx.Client, earlier: set[str], day: date, deadline: float, tell: Callable[[], None]
 ) -> dict[str, Any]:
     """The newest run of the marts once all have ended.
 
@@ -504,6 +527,7 @@ def _follow_marts(
             return new[0]
         if not new and time.monotonic() > patience:
             _trigger(client, "marts", day)
+        tell()
         _watch(running, deadline)
 
 

@@ -4,12 +4,13 @@ Every setting is an environment variable ``WAREHOUSE_<NAME>``. Not here: what a 
 agency's protocol does (agencies).
 """
 
-from datetime import UTC, date, datetime
+import json
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse.errors import ConfigError
@@ -21,6 +22,8 @@ KEY_VARIABLES = frozenset(
     for prefix in ("", "NEXT_")
     for name in ("LANDING_PUB", "LANDING_KEY", "PSEUDONYM_KEY", "VAULT_KEY")
 )
+# Beside the keys of a sandbox; without it no key may lie in the home, and no clock may be moved.
+SANDBOX_MARK = "SANDBOX"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -78,8 +81,12 @@ class Settings(BaseSettings):
     micro_group: str | None = Field(default=None, description="Group that may read micro.duckdb; default owner only")
     report_url: str | None = Field(default=None, description="Address monitors open the report site at")
 
+    _ahead: timedelta = PrivateAttr(default=timedelta())
+
     def model_post_init(self, _context) -> None:
         object.__setattr__(self, "home", self.home.expanduser().absolute())
+        if (self.keys / SANDBOX_MARK).is_file():
+            self._ahead = _days_ahead(self.home / "sandbox" / "clock.json")
 
     @property
     def keys(self) -> Path:
@@ -159,11 +166,31 @@ class Settings(BaseSettings):
 
     def utc_now(self) -> datetime:
         """The one clock, always in UTC and never naive."""
-        return (self.now or datetime.now(UTC)).astimezone(UTC)
+        return (self.now or datetime.now(UTC)).astimezone(UTC) + self.ahead
+
+    def wall_clock(self) -> datetime:
+        """The time that goes on also where ``now`` fixes the day."""
+        return datetime.now(UTC) + self.ahead
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much a sandbox has moved its clock (``warehouse sandbox tomorrow``); nothing elsewhere."""
+        return self._ahead
+
+    def standing_at(self, moment: datetime) -> "Settings":
+        """The same settings with the clock fixed at ``moment``."""
+        return self.model_copy(update={"now": moment - self.ahead})
 
     def today(self) -> date:
         """Today's date in Asia/Jakarta."""
         return self.utc_now().astimezone(JAKARTA).date()
+
+
+def _days_ahead(file: Path) -> timedelta:
+    try:
+        return timedelta(days=json.loads(file.read_text(encoding="utf-8"))["days_ahead"])
+    except FileNotFoundError:
+        return timedelta()
 
 
 @lru_cache

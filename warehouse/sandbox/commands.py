@@ -4,17 +4,22 @@ Everything here works on a sandbox home only: a home whose keys carry no sandbox
 """
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from queue import Empty, Queue
 from typing import Annotated, Any
 
 import typer
 
-from warehouse.console import out, say, show
+from warehouse.console import Watch, out, say, show
 from warehouse.errors import ConfigError
 from warehouse.periods import JAKARTA, Period
 from warehouse.settings import Settings, get_settings
@@ -22,6 +27,8 @@ from warehouse.settings import Settings, get_settings
 sandbox_app = typer.Typer(no_args_is_help=True, help="The synthetic city and its agencies, for trying everything out.")
 
 HISTORY_MONTHS = 13
+# Months the city is drawn beyond the newest: agencies keep them to themselves until the clock has come there.
+MONTHS_AHEAD = 12
 # Series that a warehouse fetches whole when it starts: BPS has poverty from 2004, the walidata's first file is of 2023.
 SERIES_SINCE = {"bps/indicators": 2004, "published/official_figures": 2023}
 # Slowest first, so that the last dataset to finish is a short one.
@@ -40,8 +47,11 @@ def _city_file(s: Settings):
     return s.home / "sandbox" / "city.json"
 
 
-def prepare(s: Settings, scale: str) -> dict[str, Any]:
-    """Sandbox keys and city; made once, and anew when the scale or the newest complete month changes."""
+def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
+    """Sandbox keys and city; made once, grown when a month has ended, made anew for another scale.
+
+    ``scale`` None: the city at hand.
+    """
     from warehouse import keys, sample
     from warehouse.sandbox import city, render
 
@@ -55,24 +65,41 @@ def prepare(s: Settings, scale: str) -> dict[str, Any]:
                 "Use another WAREHOUSE_HOME for the sandbox.",
             )
         keys.make_sandbox_keys(s)
-    newest = Period.containing("month", s.today()).shift(-1)
-    wanted = {"scale": scale, "newest_month": newest.label}
+    newest = _newest_month(s)
     # A city that does not say whom it peoples is of a former version, and its deliveries are of other people.
     sample.peopled_kelurahan(s)
     known = json.loads(_city_file(s).read_text()) if _city_file(s).is_file() else {}
-    if known.items() >= wanted.items():
-        return known
-    say(f"Building the city ({scale}) ...")
-    started = time.monotonic()
-    share = scale if scale == "default" else float(scale)
-    city.build_city(s.home / "sandbox", scale=share, tonight=s.today(), months=HISTORY_MONTHS + 1, progress=say)
-    render.render_holdings(s.home / "sandbox", progress=say)
-    # Published figures come by hand: the sandbox plays the hand that puts them where a person would.
-    shutil.copytree(s.home / "sandbox" / "holdings" / "by_hand", s.home / "inbox", dirs_exist_ok=True)
-    declared = json.loads(_city_file(s).read_text())
-    _city_file(s).write_text(json.dumps(declared | wanted))
-    say(f"City built in {time.monotonic() - started:.0f} s")
-    return declared | wanted
+    scale = scale or known.get("scale", "default")
+    folder = s.home / "sandbox"
+    if known.get("scale") == scale and newest <= Period.parse(known["last_month"]):
+        if newest > Period.parse(known["newest_month"]):
+            with watch.step("city"):
+                watch(f"further months until {newest.label}")
+                render.extend_holdings(folder, newest, progress=watch)
+            _note(s, newest_month=newest.label)
+        return json.loads(_city_file(s).read_text())
+    with watch.step("city"):
+        watch(f"drawing ({scale})")
+        share = scale if scale == "default" else float(scale)
+        last = newest.shift(MONTHS_AHEAD)
+        months = HISTORY_MONTHS + 1 + MONTHS_AHEAD
+        city.build_city(folder, scale=share, tonight=last.end, months=months, progress=watch)
+        render.render_holdings(folder, until=newest, progress=watch)
+        # Published figures come by hand: the sandbox plays the hand that puts them where a person would.
+        shutil.copytree(folder / "holdings" / "by_hand", s.home / "inbox", dirs_exist_ok=True)
+    return _note(s, scale=scale, newest_month=newest.label, last_month=last.label)
+
+
+def _note(s: Settings, **told: Any) -> dict[str, Any]:
+    """Add to what is known of the city."""
+    known = json.loads(_city_file(s).read_text()) | told
+    _city_file(s).write_text(json.dumps(known))
+    return known
+
+
+def _newest_month(s: Settings) -> Period:
+    """The newest complete month."""
+    return Period.containing("month", s.today()).shift(-1)
 
 
 def history_periods(s: Settings, dataset: str) -> list[Period]:
@@ -93,15 +120,19 @@ def history_periods(s: Settings, dataset: str) -> list[Period]:
 
 def _window(s: Settings) -> tuple[Period, Period]:
     """The newest complete month, and the first of the 13 before it: the month in which this warehouse began."""
-    newest = Period.containing("month", s.today()).shift(-1)
-    return newest, newest.shift(-HISTORY_MONTHS)
+    return _newest_month(s), _newest_month(s).shift(-HISTORY_MONTHS)
 
 
-def load_history(s: Settings, dataset: str) -> dict[str, Any]:
+Told = Callable[[str, int, int], None]
+
+
+def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[str, Any]:
     """Ingest what history still lacks, each part of a period as of the day it was due; runs in a process of its own.
 
     What was due before the warehouse began is asked for together, on its first day. A vintage that grows while its
-    period runs is whole at the agencies: it comes when the period has ended, or now.
+    period runs is whole at the agencies: it comes when the period has ended, or now. A history that was complete once
+    is asked only for periods of which nothing came: parts that are late are the nights' matter. ``told`` is given the
+    dataset, and the deliveries and rows that have come since it was told before.
     """
     from warehouse import agencies, night
     from warehouse.contract import get_contract
@@ -112,6 +143,7 @@ def load_history(s: Settings, dataset: str) -> dict[str, Any]:
                              "missing": 0, "failed": 0, "rows_admitted": 0, "rows_quarantined": 0}  # fmt: skip
     expected = agencies.parts(s, contract)
     began = _window(s)[1].start
+    is_loaded = json.loads(_city_file(s).read_text()).get("is_history_loaded") if _city_file(s).is_file() else False
     present = {
         (row["period_start"], row["part"])
         for row in led.rows(
@@ -120,11 +152,11 @@ def load_history(s: Settings, dataset: str) -> dict[str, Any]:
             kind=contract.extras.period_kind,
         )
     }
-
+    begun = {start for start, _part in present} if is_loaded else set()
     turns: dict[datetime, dict[Period, list[str]]] = {}
     for period in history_periods(s, dataset):
         for part in expected:
-            if (period.start, part) in present:
+            if period.start in begun or (period.start, part) in present:
                 continue
             day = max(period.due_on(contract.due_day(part)), began)
             if contract.extras.delivery_mode == "vintage":
@@ -132,32 +164,62 @@ def load_history(s: Settings, dataset: str) -> dict[str, Any]:
             at = datetime.combine(day, datetime.min.time(), JAKARTA).astimezone(UTC) + timedelta(hours=19)
             turns.setdefault(min(at, s.utc_now()), {}).setdefault(period, []).append(part)
     for at, asked in sorted(turns.items()):
-        then = s.model_copy(update={"now": at})
-        outcome = night.ingest_asked(dataset, sorted(asked.items()), s=then).as_dict()
+        outcome = night.ingest_asked(dataset, sorted(asked.items()), s=s.standing_at(at)).as_dict()
         for key in total.keys() - {"dataset", "outcome"}:
             total[key] += outcome[key]
         total["outcome"] = outcome["outcome"]
+        if told:
+            told(dataset, outcome["accepted"] + outcome["held"], outcome["rows_admitted"])
     return total
 
 
-def _load_all(s: Settings) -> None:
+def _workers(said: Queue, judges: bool) -> ProcessPoolExecutor:
+    """As many processes as cores. Where they will judge, what judging needs is imported once, before they fork."""
+    if judges:
+        import great_expectations  # noqa: F401
+
+        from warehouse import night  # noqa: F401
+
+    return ProcessPoolExecutor(max_workers=os.cpu_count() or 2, initializer=_listen, initargs=(said,))
+
+
+_said: Queue
+
+
+def _listen(said: Queue) -> None:
+    global _said
+    _said = said
+
+
+def _load_one(s: Settings, dataset: str) -> dict[str, Any]:
+    return load_history(s, dataset, lambda *told: _said.put(told))
+
+
+def _load_all(s: Settings, watch: Watch, pool: Executor, said: Queue) -> None:
     from warehouse import night
 
     names = sorted(night.datasets(s=s), key=lambda n: HEAVY_FIRST.index(n) if n in HEAVY_FIRST else len(HEAVY_FIRST))
-    with ProcessPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        tasks = [pool.submit(load_history, s, name) for name in names]
-        for done, task in enumerate(as_completed(tasks), 1):
-            row = task.result()
-            say(
-                f"history {done}/{len(names)} {row['dataset']}: {row['accepted']} accepted, {row['held']} held, "
-                f"{row['failed']} failed, {row['rows_admitted']:,} rows ({row['seconds']:.0f} s)"
-            )
+    with watch.step("history"):
+        waiting = {pool.submit(_load_one, s, name) for name in names}
+        done = deliveries = rows = 0
+        while waiting:
+            with suppress(Empty):
+                dataset, came, admitted = said.get(timeout=0.5)
+                deliveries, rows = deliveries + came, rows + admitted
+                watch(f"{done}/{len(names)} datasets, {deliveries:,} deliveries, {rows:,} rows ({dataset})")
+            ended, waiting = wait(waiting, timeout=0, return_when=FIRST_COMPLETED)
+            for row in (task.result() for task in ended):
+                done += 1
+                watch(f"{done}/{len(names)} {row['dataset']}: {row['accepted']} accepted, {row['held']} held,"
+                      f" {row['failed']} failed, {row['rows_admitted']:,} rows ({row['seconds']:.0f} s)")  # fmt: skip
+    _note(s, is_history_loaded=True)
 
 
 @sandbox_app.command("build")
 def build_command(scale: Scale = "default") -> None:
     """Make the keys and the synthetic city."""
-    prepare(get_settings(), scale)
+    with Watch() as watch:
+        prepare(get_settings(), scale, watch)
 
 
 @sandbox_app.command("history")
@@ -166,8 +228,9 @@ def history_command() -> None:
     from warehouse.sandbox import control
 
     s = get_settings()
-    with control.start(s):
-        _load_all(s)
+    said = multiprocessing.Queue()
+    with control.start(s), _workers(said, judges=True) as pool, Watch() as watch:
+        _load_all(s, watch, pool, said)
 
 
 @sandbox_app.command("start")
@@ -180,44 +243,123 @@ def start_command() -> None:
         _wait_for_ctrl_c()
 
 
-@sandbox_app.command("run")
-def run_command(
-    scale: Scale = "default", airflow: Annotated[bool, typer.Option(help="Through the real DAGs.")] = True
-) -> None:
-    """City, history, then tonight through Airflow; ends with a table and queries to try."""
-    from warehouse import night, serve
-    from warehouse.sandbox import control
+Airflow = Annotated[bool, typer.Option(help="Through the real DAGs.")]
 
+
+@sandbox_app.command("run")
+def run_command(scale: Scale = "default", airflow: Airflow = True) -> None:
+    """City, history, then tonight through Airflow; ends with tables and queries to try."""
     s = get_settings()
     begun = time.monotonic()
-    prepare(s, scale)
-    with control.start(s):
-        _load_all(s)
-        say("Tonight ...")
-        if airflow:
-            rows, marts = serve.run_night(s, night.datasets(s=s), s.today(), progress=say)
-        else:
-            rows = [night.ingest(name, s.today(), s=s).as_dict() for name in night.datasets(s=s)]
-            marts = night.marts(s.today(), s=s, progress=say)
-    keys = (
-        "dataset",
-        "outcome",
-        "landed",
-        "missing",
-        "failed",
-        "accepted",
-        "held",
-        "rows_admitted",
-        "rows_quarantined",
-        "seconds",
-    )
-    show([{key: row.get(key) for key in keys} for row in rows], False, "Malam ini / tonight")
-    show(marts, False, "Marts")
-    out.print(f"Selesai dalam {time.monotonic() - begun:.0f} s / done.")
+    with Watch() as watch:
+        prepare(s, scale, watch)
+        rows, marts = _play_night(s, airflow, watch)
+    _show_night(rows, marts, watch, begun)
     out.print(f"Marts   {s.current / 'marts.duckdb'}\nLaporan {s.reports_dir / 'current' / 'index.html'}")
     out.print("Coba / try:")
     for query in QUERIES:
         out.print(f'  .venv/bin/warehouse sql "{query}"', highlight=False, soft_wrap=True)
+
+
+@sandbox_app.command("tomorrow")
+def tomorrow_command(airflow: Airflow = True) -> None:
+    """Move this home's clock to the next day on which something happens, and play its night; again and again."""
+    from warehouse.sandbox import tomorrow
+
+    begun = time.monotonic()
+    with Watch() as watch:
+        s, rows, marts = play_tomorrow(get_settings(), airflow, watch)
+    _show_night(rows, marts, watch, begun)
+    show(tomorrow.to_see(s), False, f"Yang perlu dilihat pada {s.today()} / what to look at")
+    for line in tomorrow.to_do(s):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+@sandbox_app.command("story")
+def story_command(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:
+    """Tell what `tomorrow` planted, day by day. The pipeline never reads it."""
+    from warehouse.sandbox import tomorrow
+
+    days = tomorrow.story(get_settings())
+    rows = days if as_json else [{"day": day["day"], **event} for day in days for event in day["planted"]]
+    columns = ("day", "kind", "dataset", "period", "part", "rule", "returns_on")
+    show(rows if as_json else [{name: row.get(name) for name in columns} for row in rows], as_json, "Cerita / story")
+
+
+def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, list[dict[str, Any]], dict[str, Any]]:
+    """Let a home's agencies do what they do by its next day, move its clock there, and run that night."""
+    from warehouse.sandbox import render, tomorrow
+
+    known = json.loads(_city_file(s).read_text()) if _city_file(s).is_file() else {}
+    if not known.get("is_history_loaded"):
+        raise ConfigError(
+            "SANDBOX_NOT_RUN",
+            f"{s.home} belum mempunyai kota contoh dengan riwayat.",
+            f"{s.home} has no sample city with a history yet.",
+            "Jalankan `make run` lebih dulu.",
+            "Run `make run` first.",
+        )
+    day = tomorrow.next_day(s)
+    newest = Period.containing("month", day).shift(-1)
+    if newest > Period.parse(known["last_month"]):
+        raise ConfigError(
+            "SANDBOX_CITY_ENDS",
+            f"Kota contoh digambar hanya sampai {known['last_month']}.",
+            f"The sample city is drawn until {known['last_month']} only.",
+            "Mulai lagi dengan `make clean run`, atau pakai WAREHOUSE_HOME lain.",
+            "Begin anew with `make clean run`, or use another WAREHOUSE_HOME.",
+        )
+    if newest > Period.parse(known["newest_month"]):
+        with watch.step("city"):
+            render.extend_holdings(s.home / "sandbox", newest, progress=watch)
+        _note(s, newest_month=newest.label)
+    tomorrow.play(s, day)
+    s = tomorrow.moved(s, day)
+    get_settings.cache_clear()
+    rows, marts = _play_night(s, airflow, watch)
+    return s, rows, marts
+
+
+def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What history lacks, and the night of today; gives the outcome of each dataset and of the marts."""
+    from warehouse import night, serve
+    from warehouse.sandbox import control
+
+    said = multiprocessing.Queue()
+    with watch.step("agencies"):
+        agencies = control.start(s)
+    is_loaded = json.loads(_city_file(s).read_text()).get("is_history_loaded", False)
+    with agencies, _workers(said, judges=not is_loaded) as pool:
+        _load_all(s, watch, pool, said)
+        if airflow:
+            # Their memory is Airflow's from here on.
+            pool.shutdown()
+            with watch.step("tonight"):
+                return serve.run_night(s, night.datasets(s=s), s.today(), progress=watch, doing=partial(night.doing, s))
+        rows = []
+        with watch.step("ingest"):
+            for outcome in night.ingest_all(s.today(), pool, s=s):
+                rows.append(outcome.as_dict())
+                watch(f"{len(rows)}/{len(night.datasets(s=s))} {outcome.dataset}: {outcome.outcome}")
+        pool.shutdown()
+        with watch.step("marts"):
+            return rows, night.marts(s.today(), s=s, progress=watch)
+
+
+def _show_night(rows: list[dict[str, Any]], marts: dict[str, Any], watch: Watch, begun: float) -> None:
+    """Tables of at most a hundred columns: what came, how it ended, how long it took."""
+    names = {"dataset": "dataset", "outcome": "outcome", "accepted": "taken", "held": "held", "missing": "missing",
+             "failed": "failed", "rows_admitted": "admitted", "rows_quarantined": "put aside"}  # fmt: skip
+    shown = [
+        {named: row.get(key) for key, named in names.items()} | {"s": f"{row.get('seconds') or 0:.0f}"}
+        for row in sorted(rows, key=lambda row: row["dataset"])
+    ]
+    show(shown, False, "Malam ini / tonight")
+    told = {key: value for key, value in marts.items() if key not in ("stages", "seconds")}
+    show([{"marts": key, "": str(value)} for key, value in told.items()], False)
+    stages = {f"  {name}": seconds for name, seconds in marts.get("stages", {}).items()}
+    stages = watch.steps | stages | {"semua / all": time.monotonic() - begun}
+    show([{"tahap / stage": name, "s": f"{spent:.1f}"} for name, spent in stages.items()], False, "Waktu / time")
 
 
 QUERIES = (
@@ -239,10 +381,16 @@ def up_command(scale: Scale = "default") -> None:
     from warehouse.sandbox import control
 
     s = get_settings()
-    prepare(s, scale)
-    with control.start(s), serve.start(s, report=True) as running:
+    begun = time.monotonic()
+    with ExitStack() as started:
+        with Watch() as watch:
+            prepare(s, scale, watch)
+            with watch.step("start"):
+                started.enter_context(control.start(s))
+                running = started.enter_context(serve.start(s, report=True, progress=watch))
         for line in running.addresses():
             say(line)
+        say(f"Siap dalam {time.monotonic() - begun:.0f} s / ready")
         _wait_for_ctrl_c()
 
 
