@@ -857,8 +857,14 @@ def test_a_change_since_the_last_release_is_asked_about(trips, mart, rule, befor
 
 
 def test_a_blank_way_of_measuring_is_counted(built):
-    (share,) = built.execute(
-        "SELECT statistic FROM marts.stunting_quality_by_puskesmas_month"
-        " WHERE measure = 'measured_how_missing' AND period_start = DATE '2026-10-01'"
+    """Of so few measurements a share would say that each of them is blank."""
+    blank, measured = built.execute(
+        "SELECT sum(how_missing), sum(height_measured) FROM cells.cells_quality_posyandu"
+        " WHERE period_start = DATE '2026-10-01'"
     ).fetchone()
-    assert share == 100.0
+    shown = built.execute(
+        "SELECT n, statistic FROM marts.stunting_quality_by_puskesmas_month"
+        " WHERE measure = 'measured_how_missing' AND period_start = DATE '2026-10-01'"
+    ).fetchall()
+    assert 0 < blank == measured < 10
+    assert shown == [(measured, None)]
