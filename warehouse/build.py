@@ -349,7 +349,7 @@ def dbt_environment(s: Settings, file: Path) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
         "WAREHOUSE_BUILD_FILE": str(file),
-        "WAREHOUSE_IS_SAMPLE": str(int(sample.peopled_kelurahan(s) is not None)),
+        "WAREHOUSE_IS_SAMPLE": str(int(sample.declared(s) is not None)),
         "WAREHOUSE_SPILL_DIR": str(s.tmp_dir / "spill"),
         "WAREHOUSE_DUCKDB_THREADS": str(s.duckdb_threads),
         "WAREHOUSE_DUCKDB_MEMORY": s.duckdb_memory,

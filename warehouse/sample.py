@@ -5,14 +5,23 @@ home reports on the whole city, whatever else lies in it.
 """
 
 import json
+from dataclasses import dataclass
 
 from warehouse import keys
 from warehouse.errors import ConfigError
 from warehouse.settings import Settings
 
 
-def peopled_kelurahan(s: Settings) -> frozenset[str] | None:
-    """Kemendagri codes of the kelurahan that a sandbox home peoples; None where agencies report on the whole city.
+@dataclass(frozen=True)
+class Sample:
+    """Kemendagri codes of the peopled kelurahan, and their share of the city's people."""
+
+    kelurahan: frozenset[str]
+    share: float
+
+
+def declared(s: Settings) -> Sample | None:
+    """What a sandbox home peoples; None where agencies report on the whole city.
 
     Raises ConfigError SANDBOX_CITY_UNREADABLE for a sandbox whose city does not say so.
     """
@@ -20,8 +29,8 @@ def peopled_kelurahan(s: Settings) -> frozenset[str] | None:
     if not (keys.is_sandbox(s) and file.is_file()):
         return None
     try:
-        declared = json.loads(file.read_text(encoding="utf-8"))
-        codes, share = declared["peopled_kelurahan"], declared["share"]
+        given = json.loads(file.read_text(encoding="utf-8"))
+        found = Sample(frozenset(given["peopled_kelurahan"]), float(given["share"]))
     except (ValueError, TypeError, KeyError):
         raise ConfigError(
             "SANDBOX_CITY_UNREADABLE",
@@ -30,4 +39,4 @@ def peopled_kelurahan(s: Settings) -> frozenset[str] | None:
             "Kota contoh itu rusak atau dari versi lama: jalankan make clean, atau pakai WAREHOUSE_HOME lain.",
             "The sample city is damaged or of a former version: run make clean, or use another WAREHOUSE_HOME.",
         ) from None
-    return None if round(share, 3) == 1 else frozenset(codes)
+    return None if round(found.share, 3) == 1 else found

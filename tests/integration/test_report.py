@@ -106,6 +106,18 @@ def test_the_figures_page_shows_the_release_and_hides_what_it_hides(site: Path, 
                 assert row["percentage"] is row["numerator"] is row["denominator"] is None
 
 
+def test_kelurahan_outside_a_sample_are_grey_and_say_so():
+    rows = [{"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "suppression_reason": None}]
+    outside = {code: "Sukarasa" for code in figures.outlines()[0] if code not in ("36.71.01.1002", "36.71.01.1003")}
+    drawn = ElementTree.fromstring(f"<div>{figures._map([rows[0] | {'is_reliable': True}], 'Ukuran', outside)}</div>")
+    grey, kecamatan = drawn.find("svg").findall("g")
+    assert grey.get("fill") == figures.NOT_IN_SAMPLE
+    assert {area.findtext("title") for area in grey} == {"Sukarasa: tidak ada di kota contoh / not in the sample city"}
+    assert len(grey) == 102
+    assert {use.get("href") for use in kecamatan.iter("use")} == {"#w-36.71.01.1002", "#w-36.71.01.1003"}
+    assert "tidak ada di kota contoh" in "".join(drawn.find("div").itertext())
+
+
 def test_a_hidden_area_is_hatched_and_its_tooltip_has_no_number():
     shown = {"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "suppression_reason": None}
     hidden = {"kemendagri_code": "36.71.02", "area_name": "Jatiuwung", "percentage": None}

@@ -83,10 +83,11 @@ def _attach_last_release(connection: duckdb.DuckDBPyConnection, schema: str, rel
 
 
 def _attach_sample(connection: duckdb.DuckDBPyConnection, s: Settings) -> None:
+    part = sample.declared(s)
     connection.execute("ATTACH ':memory:' AS sample")
     connection.execute(
         "CREATE TABLE sample.main.kelurahan AS SELECT unnest(CAST(? AS VARCHAR[])) AS kemendagri_code",
-        [sorted(sample.peopled_kelurahan(s) or ())],
+        [sorted(part.kelurahan) if part else []],
     )
 
 

@@ -80,8 +80,8 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             )
     connection.execute(_KEY)
     connection.execute(_CODES, [str(codes)])
-    peopled = sample.peopled_kelurahan(settings)
-    listed = None if peopled is None else sorted(peopled)
+    part = sample.declared(settings)
+    listed = sorted(part.kelurahan) if part else None
     connection.execute(_EXPECTED, [str(codes), f"{settings.region}.", listed, listed])
     connection.execute(_NAMES, [str(aliases)])
     connection.execute(_MACROS)

@@ -11,19 +11,23 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from math import cos, radians
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
 
-from warehouse import duck
+from warehouse import duck, sample
 from warehouse.contract import Contract
 from warehouse.mart import literal
+from warehouse.sample import Sample
 from warehouse.settings import Settings
 
 Row = dict[str, Any]
 WIDTH = 330
 RAMP = ("#e3efec", "#b5d5cd", "#7fb5a8", "#438f7e", "#12604f")
 NO_DATA = "#e9e6df"
+NOT_IN_SAMPLE = "#cdcac4"
+_OUTSIDE_ID, _OUTSIDE_EN = "tidak ada di kota contoh", "not in the sample city"
 LINE = "#cfc8ba"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
@@ -92,15 +96,23 @@ def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
     file = s.current / "marts.duckdb"
     if not file.exists():
         return []
+    part = sample.declared(s)
     with duck.connect(s) as con:
         con.execute(f"ATTACH {literal(str(file))} AS marts (READ_ONLY)")
         con.execute("USE marts")
-        found = (_figure(con, s.region, shown, contracts) for shown in SHOWN)
+        outside = _outside(con, part) if part else {}
+        found = (_figure(con, s.region, shown, contracts, outside) for shown in SHOWN)
         return [figure for figure in found if figure is not None]
 
 
 def boundaries_source() -> str:
     return _geojson()["source"]
+
+
+def _outside(con: duckdb.DuckDBPyConnection, part: Sample) -> dict[str, str]:
+    """Names of the kelurahan, by code, that a sample does not people."""
+    regions = con.execute("SELECT kemendagri_code, name FROM dim_region WHERE area_level = 'kelurahan'").fetchall()
+    return {code: name for code, name in regions if code in outlines()[0] and code not in part.kelurahan}
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -113,7 +125,11 @@ def _rows(con: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> list[
 
 
 def _figure(
-    con: duckdb.DuckDBPyConnection, city: str, shown: Shown, contracts: Mapping[str, Contract]
+    con: duckdb.DuckDBPyConnection,
+    city: str,
+    shown: Shown,
+    contracts: Mapping[str, Contract],
+    outside: Mapping[str, str],
 ) -> Figure | None:
     words = _rows(con, "SELECT * FROM dim_measure WHERE mart = ? AND measure = ?", shown.mart, shown.measure)
     if not words:
@@ -137,6 +153,8 @@ def _figure(
         " WHERE indicator = ? AND kemendagri_code = ? AND is_latest AND unit = 'percent' ORDER BY period_start",
         words[0]["published_counterpart"], city,
     )  # fmt: skip
+    inside = outlines()[0].keys() - outside.keys()
+    areas = [row for row in areas if any(f"{code}.".startswith(f"{row['kemendagri_code']}.") for code in inside)]
     levels = {
         level: [row for row in areas if row["area_level"] == level and not row["kemendagri_code"].endswith(".0000")]
         for level in ("kecamatan", "kelurahan")
@@ -148,8 +166,8 @@ def _figure(
         sources=[contracts[name].title for name in words[0]["inputs"].split() if name in contracts],
         kecamatan=levels["kecamatan"],
         kelurahan=levels["kelurahan"],
-        kecamatan_map=_map(levels["kecamatan"], words[0]["label_id"]),
-        kelurahan_map=_map(levels["kelurahan"], words[0]["label_id"]),
+        kecamatan_map=_map(levels["kecamatan"], words[0]["label_id"], outside),
+        kelurahan_map=_map(levels["kelurahan"], words[0]["label_id"], outside),
         trend=_trend(known, published, words[0]),
         published=published,
     )
@@ -238,14 +256,15 @@ def _said(row: Row) -> str:
     return f"{row['area_name']}: {percent(row['percentage'])}{doubt}"
 
 
-def _map(rows: list[Row], label: str) -> str:
-    """A map of one level; '' where no area of it has a value to show."""
+def _map(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A map of one level; '' where no area of it has a value to show. Kelurahan ``outside`` a sample are grey."""
     shown = [row["percentage"] for row in rows if row["percentage"] is not None]
     if not shown:
         return ""
     paths, height = outlines()
     classes = _classes(shown)
-    parts = []
+    parts = [_not_in_sample(outside)] if outside else []
+    inside = [code for code in paths if code not in outside]
     for row in rows:
         code = row["kemendagri_code"]
         fill = (
@@ -253,7 +272,7 @@ def _map(rows: list[Row], label: str) -> str:
             else NO_DATA if row["percentage"] is None
             else _colour(row["percentage"], classes)
         )  # fmt: skip
-        uses = "".join(f'<use href="#w-{name}"/>' for name in paths if name == code or name.startswith(f"{code}."))
+        uses = "".join(f'<use href="#w-{name}"/>' for name in inside if f"{name}.".startswith(f"{code}."))
         # The border lies below the fills, so that an area made of several outlines has none within.
         parts.append(
             f'<g><title>{escape(_said(row))}</title><g stroke="#fff" stroke-width="2.4">{uses}</g>'
@@ -267,10 +286,22 @@ def _map(rows: list[Row], label: str) -> str:
         legend += '<span><i class="hatched"></i>disembunyikan <em class="en">hidden</em></span>'
     if any(row["percentage"] is None and not row["suppression_reason"] for row in rows):
         legend += f'<span><i style="background:{NO_DATA}"></i>tak ada data <em class="en">no data</em></span>'
+    if outside:
+        legend += (
+            f'<span><i style="background:{NOT_IN_SAMPLE}"></i>{_OUTSIDE_ID} <em class="en">{_OUTSIDE_EN}</em></span>'
+        )
     return (
         f'<svg class="map" role="img" aria-label="{escape(label)}, peta / map" viewBox="0 0 {WIDTH} {height}">'
         f'{"".join(parts)}</svg><div class="legend">{legend}</div>'
     )
+
+
+def _not_in_sample(outside: Mapping[str, str]) -> str:
+    uses = "".join(
+        f'<g><title>{escape(name)}: {_OUTSIDE_ID} / {_OUTSIDE_EN}</title><use href="#w-{code}"/></g>'
+        for code, name in outside.items()
+    )
+    return f'<g fill="{NOT_IN_SAMPLE}" stroke="#fff" stroke-width=".5">{uses}</g>'
 
 
 def _trend(rows: list[Row], published: list[Row], words: Row) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from warehouse import folders, release
+from warehouse import folders, release, sample
 from warehouse.ledger import Ledger
 from warehouse.periods import JAKARTA
 from warehouse.report import facts as facts_room
@@ -156,6 +156,7 @@ def render(s: Settings, led: Ledger) -> Path:
         figures=figures_room.collect(s, {fact.contract.dataset: fact.contract for fact in datasets}),
         definitions=figures_room.definitions(),
         boundaries=figures_room.boundaries_source(),
+        sample=sample.declared(s),
     )
     for fact in datasets:
         pointers = _write_pointers(folder / "dataset", fact, led)

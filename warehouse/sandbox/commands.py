@@ -67,7 +67,7 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
         keys.make_sandbox_keys(s)
     newest = _newest_month(s)
     # A city that does not say whom it peoples is of a former version, and its deliveries are of other people.
-    sample.peopled_kelurahan(s)
+    sample.declared(s)
     known = json.loads(_city_file(s).read_text()) if _city_file(s).is_file() else {}
     scale = scale or known.get("scale", "default")
     folder = s.home / "sandbox"
