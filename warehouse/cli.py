@@ -128,7 +128,8 @@ def night(
             result = steps.marts(logical, progress=watch)
     show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
     if not as_json:
-        show({k: v for k, v in result.items() if k != "stages"} | result["stages"], False, "marts")
+        told = {key: value for key, value in result.items() if key != "stages"} | result["stages"]
+        show([{"marts": key, "": str(value)} for key, value in told.items()], False)
     _stop_if_held(result)
     _stop_unless_taken({outcome["outcome"] for outcome in outcomes})
 

@@ -717,7 +717,7 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
                 else:
                     stages.run("link", lambda _say: linkage.refresh(s, led))
                     built = stages.run("build", lambda say: build.run(s, led, logical_date, progress=say))
-                    released = stages.run("release", lambda _say: release.publish(s, led, built))
+                    released = stages.run_steps("release", lambda say: release.publish(s, led, built, say))
                     record["outcome"] = released.outcome
                     detail["release_id"] = released.release_id
             except (BuildError, ReleaseError) as error:
@@ -744,6 +744,16 @@ class _Stages:
             return step(lambda text: self._say(f"{name} {text}"))
         finally:
             self.seconds[name] = round(time.monotonic() - begun, 2)
+
+    def run_steps(self, name: str, step: Callable[[Progress], Any]) -> Any:
+        """Run a stage that says the name of each of its steps as it begins: they are timed too."""
+        begun: list[tuple[str, float]] = []
+        try:
+            return self.run(name, lambda say: step(lambda text: (begun.append((text, time.monotonic())), say(text))))
+        finally:
+            ends = [at for _text, at in begun[1:]] + [time.monotonic()]
+            for (text, at), end in zip(begun, ends, strict=False):
+                self.seconds[f"{name} {text}"] = round(end - at, 2)
 
     def __enter__(self) -> "_Stages":
         return self

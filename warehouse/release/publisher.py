@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from warehouse.release import changes, content, pseudonymised, register, revisio
 from warehouse.settings import Settings
 
 LEVELS = ("kelurahan", "kecamatan", "kota")
+Progress = Callable[[str], None]
+
 # Places an error names; the ledger has them all.
 _PLACES_NAMED = 5
 
@@ -42,11 +45,11 @@ class ReleaseResult:
     cells_rounded: int = 0
 
 
-def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
+def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = lambda _text: None) -> ReleaseResult:
     """Release a build when its data, or what is held or stale, differ from the newest release.
 
-    Raises ReleaseError when a mart rule stops it, the files cannot be verified, or the leak scan finds something; the
-    last release stays current.
+    ``progress`` is told the name of each step as it begins. Raises ReleaseError when a mart rule stops it, the files
+    cannot be verified, or the leak scan finds something; the last release stays current.
     """
     began = time.monotonic()
     with state.only_releaser(s):
@@ -60,16 +63,20 @@ def publish(s: Settings, led: Ledger, build: BuildResult) -> ReleaseResult:
             if last and _manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
+            progress("judge")
             rules = _judge_marts(s, led, build, catalogue, older)
             created_at = _created_at(s, last)
             release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
             draft = s.releases_dir / f".draft-{release_id}"
             draft.mkdir(mode=0o700)
-            made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last)
+            made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last, progress)
+            progress("compare")
             if older:
                 found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
                 _write_json(draft / changes.CHANGES_FILE, found)
+            progress("scan")
             _hold_on_leak(s, led, con, release_id)
+        progress("verify")
         row = _ledger_row(led, build, last, release_id, created_at)
         about = row | {"fingerprint": fingerprint, "policy": _policy(s), "mart_rules": rules} | made | inputs
         _finish(s, draft, release_id, about)
@@ -223,16 +230,20 @@ def _fill(
     created_at: datetime,
     when: revisions.Calendar,
     last: dict[str, Any] | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
     base, before = s.disclosure_threshold, register.cells_folder(s, last["release_id"]) if last else None
     _demand_same_base(s, last, when)
+    progress("round")
     content.round_marts(con, catalogue, when, before, keys.pseudonym_key(s), base)
     contents = [content.describe(con, mart) for mart in catalogue.marts]
     register.load(s, led, con)
     cells = register.extend(s, con, catalogue.marts, release_id, created_at)
     revisions.write_cells(con, catalogue.cells, register.cells_folder(s, release_id), when.day)
+    progress("write")
     content.write_marts(con, catalogue, draft, release_id, cells, base)
+    progress("pseudonymise")
     micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
         "marts": [asdict(item) for item in contents],
