@@ -133,7 +133,7 @@ end
 {% macro holds(segment, suffix) -%}
 {%- set segments = jamsostek_segments() if segment == 'all' else [segment] -%}
 {%- for part in suffix.split('_') -%}
-({% for name in segments %}{{ name | lower }}_{{ part }}{{ ' + ' if not loop.last }}{% endfor %}) > 0{{ ' and ' if not loop.last }}
+0 < {% for name in segments %}{{ name | lower }}_{{ part }}{{ ' + ' if not loop.last }}{% endfor %}{{ ' and ' if not loop.last }}
 {%- endfor -%}
 {%- endmacro %}
 

@@ -340,7 +340,8 @@ branch_people as (
         coalesce({{ dbt.concat(['unit.kemendagri_code', "'.0000'"]) }}, {{ unplaced_code() }}) as kemendagri_code,
         {{ 'at_' ~ branch if branch else 'persons - at_' ~ branches() | join(' - at_') }} as persons_here
     from {{ ref('cells_branch_participants') }} as cells
-    left join {{ ref('service_units') }} as unit on unit.kind = 'branch' and unit.part = {{ "'" ~ branch ~ "'" if branch else 'null' }}
+    left join {{ ref('service_units') }} as unit
+        on unit.kind = 'branch' and unit.part = {{ "'" ~ branch ~ "'" if branch else 'null' }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -378,7 +379,8 @@ at_branches as (
         select period_start, kemendagri_code, 'all', programme, 0, cards, anybody from branch_counts where segment <> 'all'
     ) as every_segment
     group by period_start, kemendagri_code, segment, programme
-    having sum(anybody) > 0
+    -- A known branch has its row, also where nobody is left of a few.
+    having sum(anybody) <> 0 or kemendagri_code <> {{ unplaced_code() }}
 ),
 
 participants as (
@@ -464,8 +466,9 @@ shaped as (
     union all
     select * from (
         {{ long_mart('coverage_by_area_month', 'at_levels', keys=keys,
-            provides=['numerator_low', 'numerator_high', 'bounds_denominator', 'percentage_low', 'percentage_high', 'unknown_count'],
-            rollup=false) }}
+            provides=[
+                'numerator_low', 'numerator_high', 'bounds_denominator', 'percentage_low', 'percentage_high', 'unknown_count',
+            ], rollup=false) }}
     ) as rates
     union all
     select * from (
