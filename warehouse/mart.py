@@ -305,11 +305,12 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
             continue
         parent, source = meta.get("part_of"), meta.get("same_as")
         table, _, other = (source or "").partition(".")
-        if (parent and metas.get(parent, {}).get("role") != "count") or (source and table not in keys_of):
+        is_there = metas.get(parent, {}).get("role") == "count" if parent else not source or table in keys_of
+        if not is_there or (parent and source):
             raise ReleaseError(
                 "CELLS_UNDECLARED",
-                f"{name}.{column} menunjuk cacah yang tidak ada: {parent or source}",
-                f"{name}.{column} refers to a count that is not there: {parent or source}",
+                f"{name}.{column} menunjuk cacah yang tidak ada, atau dua sekaligus: {parent} {source}",
+                f"{name}.{column} refers to a count that is not there, or to two at once: {parent} {source}",
                 f"Perbaiki dbt_project/models/cells/_{name}.yml.",
                 f"Mend dbt_project/models/cells/_{name}.yml.",
             )

@@ -2,8 +2,8 @@
 
 A *root* is a count by itself. A *split* divides a count of the same row into disjoint parts and what is left of it,
 the rest. Roots of 1 … b-1 become 0 or b. In a split each small part becomes 0 or b and the largest part takes what that
-adds or leaves, so that the parts are still the count: every root, part and rest ends as 0 or at least b, and so does
-every sum of them.
+adds or leaves, so that the parts are still the count; a count of less than two steps goes to one part whole. So every
+root, part and rest ends as 0 or at least b, and every sum of them does.
 
 Which small counts get b is dealt so that kota and kecamatan come as near as whole steps of b allow: within a kecamatan
 the largest counts first, equal ones in the order of a keyed hash. A count that is the same as in the period before, or
@@ -143,44 +143,58 @@ def _deal(counts: np.ndarray, regions: np.ndarray, owed: np.ndarray, base: int) 
 def _round_split(
     sheet: Sheet, rounded: np.ndarray, marks: np.ndarray, rows: np.ndarray, split: Split, base: int
 ) -> None:
-    parts = list(split.parts)
-    total, exact_total = rounded[rows, split.parent], sheet.exact[rows, split.parent]
-    counts = np.column_stack(
-        [sheet.exact[rows[:, None], parts], exact_total - sheet.exact[rows[:, None], parts].sum(axis=1)]
-    )
-    largest = counts.argmax(axis=1)
-    line = np.arange(len(rows))
+    total = rounded[rows, split.parent]
+    counts = _with_rest(sheet.exact, rows, split)
+    before = _earlier(sheet, rounded, rows, split)
+    line, largest = np.arange(len(rows)), counts.argmax(axis=1)
     small = (counts > 0) & (counts < base)
     values = counts.copy()
-    # With less than two steps in all, one part takes everything: nothing is dealt.
     is_dealt = small & (total >= 2 * base)[:, None]
     is_dealt[line, largest] = False
-    for n, column in enumerate(parts):
-        stuck = _stuck(sheet, rounded, rows, column, counts[:, n])
-        values[:, n] = _dealt(sheet, rows, column, counts[:, n], is_dealt[:, n], stuck, base)
-    rest = counts[:, -1]
-    values[:, -1] = _dealt(
-        sheet, rows, split.parent, rest, is_dealt[:, -1], _stuck_rest(sheet, rounded, rows, split, rest), base
-    )
+    for n, column in enumerate((*split.parts, split.parent)):
+        values[:, n] = _dealt(sheet, rows, column, counts[:, n], is_dealt[:, n], before[:, n], base)
     values[line, largest] = 0
     values[line, largest] = total - values.sum(axis=1)
-    wrong = ((values != 0) & (values < base)).any(axis=1) | (total < 2 * base)
-    for row in np.flatnonzero(wrong):
+    for row in np.flatnonzero((total >= 2 * base) & ((values != 0) & (values < base)).any(axis=1)):
         values[row] = settle(counts[row], int(total[row]), base)
+    one = np.flatnonzero(total < 2 * base)
+    values[one] = _given_whole(counts[one], total[one], before[one], sheet.tie(split.parts[0])[rows[one]])
     moved = small | (values != counts)
     moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
-    rounded[rows[:, None], parts] = values[:, :-1]
-    marks[rows[:, None], parts] = moved[:, :-1]
+    rounded[rows[:, None], split.parts] = values[:, :-1]
+    marks[rows[:, None], split.parts] = moved[:, :-1]
 
 
-def _stuck_rest(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split, rest: np.ndarray) -> np.ndarray:
-    def left(counts: np.ndarray, of: np.ndarray) -> np.ndarray:
-        known = counts[of][:, [split.parent, *split.parts]]
-        return np.where((known >= 0).all(axis=1), known[:, 0] - known[:, 1:].sum(axis=1), -1)
+def _with_rest(counts: np.ndarray, rows: np.ndarray, split: Split) -> np.ndarray:
+    """The parts of a split and its rest [row, part]; -1 where they are not known."""
+    parts, whole = counts[rows[:, None], split.parts], counts[rows, split.parent]
+    found = np.column_stack([parts, whole - parts.sum(axis=1)])
+    found[(whole < 0) | (parts < 0).any(axis=1)] = -1
+    return found
 
-    before = sheet.before[rows]
-    earlier = np.where((before >= 0) & (left(sheet.exact, before) == rest), left(rounded, before), -1)
-    return np.where(left(sheet.last.exact, rows) == rest, left(sheet.last.rounded, rows), earlier)
+
+def _earlier(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split) -> np.ndarray:
+    """The rounding that equal parts had in the last release, else in the period before; -1 where they had none."""
+    counts, before = _with_rest(sheet.exact, rows, split), sheet.before[rows]
+    is_same = (before >= 0)[:, None] & (_with_rest(sheet.exact, before, split) == counts)
+    earlier = np.where(is_same, _with_rest(rounded, before, split), -1)
+    last = _with_rest(sheet.last.exact, rows, split) == counts
+    return np.where(last, _with_rest(sheet.last.rounded, rows, split), earlier)
+
+
+def _given_whole(counts: np.ndarray, total: np.ndarray, before: np.ndarray, tie: np.ndarray) -> np.ndarray:
+    """Rows of less than two steps: one part has all of the total, each part in its turn, so that none is favoured."""
+    values = np.zeros_like(counts)
+    stands = (before >= 0).all(axis=1) & (before.sum(axis=1) == total)
+    values[stands] = before[stands]
+    due = (counts - values).astype(float)[stands].sum(axis=0)
+    for row in np.argsort(tie, kind="stable"):
+        if total[row] and not stands[row]:
+            due += counts[row] * (total[row] / counts[row].sum())
+            part = np.where(counts[row] > 0, due, -np.inf).argmax()
+            values[row, part] = total[row]
+            due[part] -= total[row]
+    return values
 
 
 def settle(counts: np.ndarray, total: int, base: int) -> np.ndarray:
