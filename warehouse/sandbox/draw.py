@@ -22,7 +22,7 @@ _ATTENDANCE = 0.71
 # So many that a file's one spoiled row does not take all of it.
 _FEWEST_CHILDREN = 3
 # February and August are the months of vitamin A and of weighing every child.
-_WEIGHING_MONTHS = {2: 1.13, 8: 1.13}
+_WEIGHING_MONTHS = {2: 1.11, 8: 1.11}
 
 
 def silent(text: str) -> None:
@@ -154,7 +154,7 @@ def _measure(
     days = calendar.starts + np.where(stray, rng.integers(1, 27, opens.shape), opens)
     in_city = np.stack([families.in_city(family, day) for day in middle], axis=1) | ~resident[:, None]
     diligence = np.clip(rng.normal(1.0, 0.16, len(known)), 0.35, 1.25)[:, None]
-    local = np.clip(rng.normal(1.0, 0.07, len(area.codes)), 0.8, 1.15)[place]
+    local = np.clip(rng.normal(1.0, 0.05, len(area.codes)), 0.85, 1.04)[place]
     season = np.array([_WEIGHING_MONTHS.get(month.start.month, 1.0) for month in calendar.months])
     measured = growth.simulate(
         growth.Who.load(),

@@ -324,7 +324,7 @@ def _targets(city: City, folder: Path) -> None:
         end = min(city.calendar.last_day, int(np.datetime64(f"{year}-12-31").astype(int)))
         age = (end - persons.born[resident]) / 365.25
         true = np.bincount(place[(age >= 0) & (age < 5)], minlength=len(area.codes)).astype(float)
-        share = np.where(area.is_peopled, true * rng.normal(1, 0.04, len(true)) + 0.5, 0)
+        share = np.where(area.is_peopled, true * rng.normal(1, 0.02, len(true)) + 0.5, 0)
         total = TARGET_CHILDREN_SHARE * len(resident) * (1 + 0.004 * (year - 2025))
         children = np.round(total * share / share.sum()).astype(int)
         kecamatan, kelurahan = spell.kecamatan(everywhere, 1).to_pylist(), spell.kelurahan(everywhere, 1).to_pylist()
