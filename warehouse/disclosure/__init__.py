@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import duckdb
 
-from warehouse.disclosure.cells import MARK, Sources, in_order, round_table, saved_columns, saved_names
+from warehouse.disclosure.cells import MARK, Sources, in_order, round_table
 from warehouse.errors import ReleaseError
 from warehouse.mart import Catalogue, Mart, Query, literal
 
 __all__ = [
+    "MARK",
     "Sources",
     "demand_cells",
     "in_order",
@@ -25,8 +26,6 @@ __all__ = [
     "round_table",
     "rounded",
     "run_again",
-    "saved_columns",
-    "saved_names",
 ]
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import duckdb
 
-from warehouse.disclosure import published
 from warehouse.errors import ReleaseError
 from warehouse.mart import Catalogue, Mart
 
@@ -78,25 +77,3 @@ def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[s
                 ) WHERE rows_below > 0 AND coalesce(parts, 0) <> coalesce(whole, 0) GROUP BY 1 ORDER BY 1
                 """,
             )
-
-
-def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built: str) -> list[dict[str, object]]:
-    """By level: rows rounded, mean and largest difference of percentages from the exact ones, largest of any count.
-
-    Percentages in points, of rows that both have one and that are reliable; for a mart without areas nothing.
-    """
-    if not (mart.is_long and "area_level" in mart.keys):
-        return []
-    same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM b."{key}"' for key in mart.keys)
-    reliable = "b.is_reliable AND r.percentage IS NOT NULL AND b.percentage IS NOT NULL"
-    found = con.execute(
-        f"""
-        SELECT r.area_level, count(*) AS rows_published, count(*) FILTER (r.is_rounded) AS rows_rounded,
-            avg(abs(r.percentage - b.percentage)) FILTER ({reliable}) AS mean_error,
-            max(abs(r.percentage - b.percentage)) FILTER ({reliable}) AS largest_error,
-            max(greatest(abs(r.numerator - b.numerator), abs(r.denominator - b.denominator))) AS largest_deviation
-        FROM {published(mart.name)} AS r INNER JOIN {built} AS b ON {same} GROUP BY 1 ORDER BY 1
-        """
-    )
-    names = [column[0] for column in found.description]
-    return [{"mart": mart.name} | dict(zip(names, row, strict=True)) for row in found.fetchall()]

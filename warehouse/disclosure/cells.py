@@ -109,39 +109,6 @@ def round_table(
     con.unregister("rounded__")
 
 
-def saved_columns(cells: Cells) -> str:
-    """The columns of a target that the next release needs, under the names of ``saved_names``."""
-    source = [*cells.others]
-    for column in cells.counts:
-        source += [f"{column.name}__exact", column.name, f"{column.name}{MARK}"]
-    return ", ".join(f'"{old}" AS "{new}"' for old, new in zip(source, saved_names(cells), strict=True))
-
-
-def saved_names(cells: Cells) -> list[str]:
-    """The columns of the relations that ``Sources.last`` names."""
-    counts = [f"{c.name}{suffix}" for c in cells.counts for suffix in ("__exact", "__rounded", MARK)]
-    return [*cells.others, *counts]
-
-
-def changes(con: duckdb.DuckDBPyConnection, cells: Cells, exact: str, last: str, base: int) -> str:
-    """SELECT of (period_kind, period_start, moved, moved_little): whether counts of a period differ from the last
-    release's, and whether any differs by 1 … base-1 people, rests included."""
-    same = " AND ".join(f'n."{key}" = o."{key}"' for key in cells.keys)
-    moves = {c.name: f'coalesce(n."{c.name}", 0) - coalesce(o."{c.name}__exact", 0)' for c in cells.counts}
-    moves |= {
-        f"rest {parent} {parts}": f"({moves[parent]}) - ({' + '.join(f'({moves[p]})' for p in parts)})"
-        for parent, parts in cells.splits()
-    }
-    moved = " OR ".join(f"({move}) <> 0" for move in moves.values())
-    little = " OR ".join(f"abs({move}) BETWEEN 1 AND {base - 1}" for move in moves.values())
-    return (
-        f"SELECT coalesce({cells.kind_of('n')}, {cells.kind_of('o')}) AS period_kind,"
-        f" coalesce(n.period_start, o.period_start) AS period_start,"
-        f" bool_or({moved}) AS moved, bool_or({little}) AS moved_little"
-        f" FROM {exact} AS n FULL JOIN {last} AS o ON {same} GROUP BY ALL"
-    )
-
-
 def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept: str) -> str:
     """Temporary table of the rows to round, numbered, with what the last release had beside them."""
     counts = [column.name for column in cells.counts]

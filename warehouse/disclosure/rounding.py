@@ -158,7 +158,8 @@ def _round_split(
     for row in np.flatnonzero((total >= 2 * base) & ((values != 0) & (values < base)).any(axis=1)):
         values[row] = settle(counts[row], int(total[row]), base)
     one = np.flatnonzero(total < 2 * base)
-    values[one] = _given_whole(counts[one], total[one], before[one], sheet.tie(split.parts[0])[rows[one]])
+    order = np.lexsort((sheet.tie(split.parts[0])[rows[one]], sheet.region[rows[one]], sheet.group[rows[one]]))
+    values[one] = _given_whole(counts[one], total[one], before[one], order)
     moved = small | (values != counts)
     moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
     rounded[rows[:, None], split.parts] = values[:, :-1]
@@ -182,13 +183,13 @@ def _earlier(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split) 
     return np.where(last, _with_rest(sheet.last.rounded, rows, split), earlier)
 
 
-def _given_whole(counts: np.ndarray, total: np.ndarray, before: np.ndarray, tie: np.ndarray) -> np.ndarray:
-    """Rows of less than two steps: one part has all of the total, each part in its turn, so that none is favoured."""
+def _given_whole(counts: np.ndarray, total: np.ndarray, before: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Rows of less than two steps: one part has all of the total, each in its turn, so that none is favoured."""
     values = np.zeros_like(counts)
     stands = (before >= 0).all(axis=1) & (before.sum(axis=1) == total)
     values[stands] = before[stands]
     due = (counts - values).astype(float)[stands].sum(axis=0)
-    for row in np.argsort(tie, kind="stable"):
+    for row in order:
         if total[row] and not stands[row]:
             due += counts[row] * (total[row] / counts[row].sum())
             part = np.where(counts[row] > 0, due, -np.inf).argmax()

@@ -11,7 +11,7 @@ from warehouse.release.changes import diff
 from warehouse.release.internal import kept_internal, make_internal, retain_internal
 from warehouse.release.ops import refresh_ops
 from warehouse.release.publisher import ReleaseResult, is_published, publish
-from warehouse.release.state import current_state, listing, retain, rollback, unpin
+from warehouse.release.state import current_state, listing, manifest, retain, rollback, unpin
 
 __all__ = [
     "ReleaseResult",
@@ -21,6 +21,7 @@ __all__ = [
     "kept_internal",
     "listing",
     "make_internal",
+    "manifest",
     "publish",
     "refresh_ops",
     "retain",

@@ -19,12 +19,11 @@ import sqlalchemy as sa
 
 from warehouse import disclosure, folders, gate, keys, ledger, scan
 from warehouse.build import BuildResult
-from warehouse.disclosure import audit
 from warehouse.errors import ReleaseError
 from warehouse.ledger import Ledger
 from warehouse.mart import Catalogue, manifest_path, read_catalogue
 from warehouse.periods import JAKARTA
-from warehouse.release import changes, content, pseudonymised, register, revisions, state
+from warehouse.release import accuracy, changes, content, pseudonymised, register, revisions, state
 from warehouse.settings import Settings
 
 LEVELS = ("kelurahan", "kecamatan", "kota")
@@ -60,7 +59,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
         with content.reading_build(s) as con:
             inputs = _inputs(con, led)
             fingerprint = _fingerprint(s, con, build.content_hash, catalogue, inputs)
-            if last and _manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
+            if last and state.manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
             progress("judge")
@@ -106,7 +105,7 @@ def is_published(s: Settings, led: Ledger) -> bool:
     catalogue = read_catalogue(manifest_path(s.home))
     with content.reading_build(s) as con:
         fingerprint = _fingerprint(s, con, builds[0]["content_hash"], catalogue, _inputs(con, led))
-    return _manifest(s, last["release_id"]).get("fingerprint") == fingerprint
+    return state.manifest(s, last["release_id"]).get("fingerprint") == fingerprint
 
 
 def _calendar(s: Settings, last: dict[str, Any] | None) -> revisions.Calendar:
@@ -176,13 +175,6 @@ def _created_at(s: Settings, last: dict[str, Any] | None) -> datetime:
     return max(now, last["created_at"] + timedelta(seconds=1)) if last else now
 
 
-def _manifest(s: Settings, release_id: str) -> dict[str, Any]:
-    try:
-        return json.loads((s.releases_dir / release_id / state.MANIFEST_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-
-
 def _marts_file(s: Settings, release: dict[str, Any] | None) -> Path | None:
     """A release's marts; one that was not restored has none, though it is still the one before."""
     path = s.releases_dir / release["release_id"] / content.MARTS_FILE if release else None
@@ -247,7 +239,7 @@ def _fill(
     micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
         "marts": [asdict(item) for item in contents],
-        "rounding": [row for mart in catalogue.marts for row in audit.errors(con, mart, content.built(mart))],
+        "rounding": [row for mart in catalogue.marts for row in accuracy.errors(con, mart, content.built(mart))],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
         "micro_coarsening": coarsened,
     }
@@ -255,7 +247,7 @@ def _fill(
 
 def _demand_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Calendar) -> None:
     """Two bases side by side narrow what was rounded: another one counts from a revision date on."""
-    before = _manifest(s, last["release_id"]).get("policy", {}).get("base") if last else None
+    before = state.manifest(s, last["release_id"]).get("policy", {}).get("base") if last else None
     if before not in (None, s.disclosure_threshold) and not when.is_revision:
         dates = s.disclosure_revision_dates
         raise ReleaseError(

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from warehouse import disclosure
-from warehouse.disclosure.cells import changes
+from warehouse.disclosure import MARK
 from warehouse.mart import Cells, literal
 
 PENDING = "revision_pending"
@@ -62,7 +62,7 @@ def find_kept(
 ) -> None:
     """Make ``KEPT``: (period_kind, period_start, is_pending) of the periods that stand as the last release had them."""
     found = [
-        changes(con, cells, f"(FROM {built[cells.name]} WHERE {is_over(cells, when.day)})", last[cells.name], base)
+        changes(cells, f"(FROM {built[cells.name]} WHERE {is_over(cells, when.day)})", last[cells.name], base)
         for cells in tables
         if cells.name in last
     ]
@@ -95,7 +95,7 @@ def last_cells(folder: Path | None, tables: Iterable[Cells]) -> dict[str, str]:
     found = {}
     for cells in tables if folder else ():
         file = folder / f"{cells.name}.parquet"
-        if file.is_file() and set(pq.read_schema(file).names) == set(disclosure.saved_names(cells)):
+        if file.is_file() and set(pq.read_schema(file).names) == set(saved_names(cells)):
             found[cells.name] = f"read_parquet({literal(str(file))})"
     return found
 
@@ -107,7 +107,40 @@ def write_cells(con: duckdb.DuckDBPyConnection, tables: Iterable[Cells], folder:
     for cells in tables:
         file = folder / f"{cells.name}.parquet"
         con.execute(
-            f"COPY (SELECT {disclosure.saved_columns(cells)} FROM {disclosure.rounded(cells.name)}"
+            f"COPY (SELECT {saved_columns(cells)} FROM {disclosure.rounded(cells.name)}"
             f" WHERE {is_over(cells, day)}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)"
         )
         file.chmod(0o600)
+
+
+def saved_columns(cells: Cells) -> str:
+    """The columns of a target that the next release needs, under the names of ``saved_names``."""
+    source = [*cells.others]
+    for column in cells.counts:
+        source += [f"{column.name}__exact", column.name, f"{column.name}{MARK}"]
+    return ", ".join(f'"{old}" AS "{new}"' for old, new in zip(source, saved_names(cells), strict=True))
+
+
+def saved_names(cells: Cells) -> list[str]:
+    """The columns of the relations that ``Sources.last`` names."""
+    counts = [f"{c.name}{suffix}" for c in cells.counts for suffix in ("__exact", "__rounded", MARK)]
+    return [*cells.others, *counts]
+
+
+def changes(cells: Cells, exact: str, last: str, base: int) -> str:
+    """SELECT of (period_kind, period_start, moved, moved_little): whether counts of a period differ from the last
+    release's, and whether any differs by 1 … base-1 people, rests included."""
+    same = " AND ".join(f'n."{key}" = o."{key}"' for key in cells.keys)
+    moves = {c.name: f'coalesce(n."{c.name}", 0) - coalesce(o."{c.name}__exact", 0)' for c in cells.counts}
+    moves |= {
+        f"rest {parent} {parts}": f"({moves[parent]}) - ({' + '.join(f'({moves[p]})' for p in parts)})"
+        for parent, parts in cells.splits()
+    }
+    moved = " OR ".join(f"({move}) <> 0" for move in moves.values())
+    little = " OR ".join(f"abs({move}) BETWEEN 1 AND {base - 1}" for move in moves.values())
+    return (
+        f"SELECT coalesce({cells.kind_of('n')}, {cells.kind_of('o')}) AS period_kind,"
+        f" coalesce(n.period_start, o.period_start) AS period_start,"
+        f" bool_or({moved}) AS moved, bool_or({little}) AS moved_little"
+        f" FROM {exact} AS n FULL JOIN {last} AS o ON {same} GROUP BY ALL"
+    )

@@ -4,6 +4,7 @@ Here: folders, the ``current`` link and the ledger's rows on them. Not here: wha
 """
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -41,6 +42,14 @@ def kept(led: Ledger) -> list[dict[str, Any]]:
     table = ledger.releases
     chosen = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "on")
     return led.rows(sa.select(table).where(chosen).order_by(table.c.created_at.desc()))
+
+
+def manifest(s: Settings, release_id: str) -> dict[str, Any]:
+    """What a release says of itself; empty where it is not kept here."""
+    try:
+        return json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
 
 
 def newest(led: Ledger) -> dict[str, Any] | None:

@@ -1,0 +1,30 @@
+"""How far rounding moved what a release prints, measured against the exact build. Not here: rounding (disclosure)."""
+
+from typing import Any
+
+import duckdb
+
+from warehouse.disclosure import published
+from warehouse.mart import Mart
+
+
+def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built: str) -> list[dict[str, Any]]:
+    """By level: rows rounded, mean and largest difference of percentages from the exact ones, largest of any count.
+
+    Percentages in points, of rows that both have one and that are reliable; for a mart without areas nothing.
+    """
+    if not (mart.is_long and "area_level" in mart.keys):
+        return []
+    same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM b."{key}"' for key in mart.keys)
+    reliable = "b.is_reliable AND r.percentage IS NOT NULL AND b.percentage IS NOT NULL"
+    found = con.execute(
+        f"""
+        SELECT r.area_level, count(*) AS rows_published, count(*) FILTER (r.is_rounded) AS rows_rounded,
+            avg(abs(r.percentage - b.percentage)) FILTER ({reliable}) AS mean_error,
+            max(abs(r.percentage - b.percentage)) FILTER ({reliable}) AS largest_error,
+            max(greatest(abs(r.numerator - b.numerator), abs(r.denominator - b.denominator))) AS largest_deviation
+        FROM {published(mart.name)} AS r INNER JOIN {built} AS b ON {same} GROUP BY 1 ORDER BY 1
+        """
+    )
+    names = [column[0] for column in found.description]
+    return [{"mart": mart.name} | dict(zip(names, row, strict=True)) for row in found.fetchall()]
