@@ -337,6 +337,34 @@ def _headline(
     return "green", f"Lengkap dan diterima{also_id}", f"Complete and accepted{also_en}"
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """What a release says of its small counts: what they were rounded to, and how far that moved percentages.
+
+    ``marts``: by mart and level of area, with ``mean_error`` and ``largest_error`` in percentage points and
+    ``largest_deviation`` in persons.
+    """
+
+    base: int
+    marts: dict[str, dict[str, dict[str, Any]]]
+
+    def average(self, level: str) -> float | None:
+        """Mean error of a level over all marts that have percentages, each mart the same."""
+        found = [levels[level]["mean_error"] for levels in self.marts.values() if level in levels]
+        known = [error for error in found if error is not None]
+        return sum(known) / len(known) if known else None
+
+
+def rounding(manifest: dict[str, Any]) -> Rounding | None:
+    """From a release's manifest; None for a release made before small counts were rounded."""
+    if "rounding" not in manifest:
+        return None
+    marts: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for row in manifest["rounding"]:
+        marts[row["mart"]][row["area_level"]] = row
+    return Rounding(manifest["policy"]["base"], dict(sorted(marts.items())))
+
+
 def stale_after(fact: DatasetFacts) -> date | None:
     """The day after which the newest period counts as stale."""
     return fact.newest.end + timedelta(days=fact.contract.extras.stale_after_days) if fact.newest else None

@@ -1,10 +1,11 @@
 """Figures of the current release as pictures: maps, trends and a table for each, as inline SVG.
 
-Here: which figures the page shows, reading them, drawing them. Not here: what a measure means (dim_measure says it) and
-what is hidden: everything is read from the release, where a hidden cell is NULL.
+Here: which figures the page shows, reading them, drawing them. Not here: what a measure means (dim_measure says it),
+what is rounded (the release says it, row by row) and how that is printed (numbers).
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,16 +17,17 @@ from typing import Any
 
 import duckdb
 
-from warehouse import duck, sample
+from warehouse import duck, release, sample
 from warehouse.contract import Contract
 from warehouse.mart import literal
+from warehouse.report.numbers import percent
 from warehouse.sample import Sample
 from warehouse.settings import Settings
 
 Row = dict[str, Any]
 WIDTH = 330
 RAMP = ("#e3efec", "#b5d5cd", "#7fb5a8", "#438f7e", "#12604f")
-NO_DATA = "#e9e6df"
+NO_DATA = "#a5a19a"
 NOT_IN_SAMPLE = "#cdcac4"
 _OUTSIDE_ID, _OUTSIDE_EN = "tidak ada di kota contoh", "not in the sample city"
 LINE = "#cfc8ba"
@@ -61,7 +63,10 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its words, the city's newest row, the areas of that period and its pictures."""
+    """One figure with its words, the city's newest row, the areas of that period and its pictures.
+
+    ``base``: what its small counts were rounded to; None in a release made before they were.
+    """
 
     words: Row
     city: Row
@@ -73,6 +78,7 @@ class Figure:
     kelurahan_map: str
     trend: str
     published: list[Row]
+    base: int | None
 
     @property
     def band(self) -> str | None:
@@ -87,8 +93,8 @@ class Figure:
         return max((row["percentage"] or 0 for row in self.kecamatan), default=0) or 1
 
     @property
-    def hidden(self) -> int:
-        return sum(row["suppression_reason"] is not None for row in (*self.kecamatan, *self.kelurahan))
+    def rounded(self) -> int:
+        return sum(row["is_rounded"] for row in (*self.kecamatan, *self.kelurahan))
 
 
 def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
@@ -96,13 +102,18 @@ def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
     file = s.current / "marts.duckdb"
     if not file.exists():
         return []
-    part = sample.declared(s)
+    part, base = sample.declared(s), rounding_base(s)
     with duck.connect(s) as con:
         con.execute(f"ATTACH {literal(str(file))} AS marts (READ_ONLY)")
         con.execute("USE marts")
         outside = _outside(con, part) if part else {}
-        found = (_figure(con, s.region, shown, contracts, outside) for shown in SHOWN)
+        found = (_figure(con, s.region, shown, contracts, outside, base) for shown in SHOWN)
         return [figure for figure in found if figure is not None]
+
+
+def rounding_base(s: Settings) -> int | None:
+    """What the current release rounded small counts to; None where it was made before they were."""
+    return release.manifest(s, s.current.resolve().name).get("policy", {}).get("base")
 
 
 def boundaries_source() -> str:
@@ -130,21 +141,22 @@ def _figure(
     shown: Shown,
     contracts: Mapping[str, Contract],
     outside: Mapping[str, str],
+    base: int | None,
 ) -> Figure | None:
     words = _rows(con, "SELECT * FROM dim_measure WHERE mart = ? AND measure = ?", shown.mart, shown.measure)
     if not words:
         return None
     fixed = "".join(f' AND "{key}" = {literal(value)}' for key, value in shown.keys.items())
-    chosen = f'FROM "{shown.mart}" WHERE measure = ? AND period_kind = ?{fixed}'
+    chosen = f'{_columns(base)} FROM "{shown.mart}" WHERE measure = ? AND period_kind = ?{fixed}'
     trend = _rows(
-        con, f"SELECT * {chosen} AND kemendagri_code = ? ORDER BY period_start", shown.measure, shown.period_kind, city
+        con, f"SELECT {chosen} AND kemendagri_code = ? ORDER BY period_start", shown.measure, shown.period_kind, city
     )
     known = [row for row in trend if row["percentage"] is not None]
     if not known:
         return None
     newest = known[-1]
     areas = _rows(
-        con, f"SELECT * {chosen} AND period_start = ? AND kemendagri_code NOT LIKE '%.00%' ORDER BY area_name",
+        con, f"SELECT {chosen} AND period_start = ? AND kemendagri_code NOT LIKE '%.00%' ORDER BY area_name",
         shown.measure, shown.period_kind, newest["period_start"],
     )  # fmt: skip
     published = _rows(
@@ -170,7 +182,17 @@ def _figure(
         kelurahan_map=_map(levels["kelurahan"], words[0]["label_id"], outside),
         trend=_trend(known, published, words[0]),
         published=published,
+        base=base,
     )
+
+
+def _columns(base: int | None) -> str:
+    """All columns of a mart; a release that rounded nothing has no ``is_rounded``."""
+    return "*, false AS is_rounded" if base is None else "*"
+
+
+def _source(published: Row) -> str:
+    return published["source_title"] or published["source_system"]
 
 
 def _period(kind: str, start: Any) -> str:
@@ -180,10 +202,6 @@ def _period(kind: str, start: Any) -> str:
 
 
 # --- drawing ------------------------------------------------------------------------------------------------
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}%".replace(".", ",")
 
 
 @cache
@@ -214,17 +232,10 @@ def outlines() -> tuple[dict[str, str], int]:
 
 
 def definitions() -> str:
-    """What every map of a page refers to: the outlines, once, and the hatching that stands for a hidden cell."""
+    """What every map of a page refers to: the outlines, once."""
     paths, _height = outlines()
     shapes = "".join(f'<path id="w-{code}" d="{path}"/>' for code, path in paths.items())
-    hatching = (
-        '<pattern id="tersembunyi" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<rect width="5" height="5" fill="#fff"/><line x1="0" y1="0" x2="0" y2="5" stroke="#7b7468" stroke-width="2"/>'
-        "</pattern>"
-    )
-    return (
-        f'<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>{hatching}{shapes}</defs></svg>'
-    )
+    return f'<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>{shapes}</defs></svg>'
 
 
 def _classes(values: Iterable[float]) -> list[tuple[float, float]]:
@@ -247,17 +258,15 @@ def _colour(value: float, classes: list[tuple[float, float]]) -> str:
 
 
 def _said(row: Row) -> str:
-    """What a tooltip says: the name with its share, or that there is none to be shown."""
-    if row["suppression_reason"]:
-        return f"{row['area_name']}: disembunyikan / hidden"
+    """What a tooltip says: the name with its share, or that there is none."""
     if row["percentage"] is None:
         return f"{row['area_name']}: tak ada data / no data"
     doubt = "" if row["is_reliable"] else ", belum andal / not reliable"
-    return f"{row['area_name']}: {percent(row['percentage'])}{doubt}"
+    return f"{row['area_name']}: {percent(row['percentage'], row['is_rounded'])}{doubt}"
 
 
 def _map(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyType({})) -> str:
-    """A map of one level; '' where no area of it has a value to show. Kelurahan ``outside`` a sample are grey."""
+    """A map of one level; '' where no area of it has a value. Kelurahan ``outside`` a sample are grey."""
     shown = [row["percentage"] for row in rows if row["percentage"] is not None]
     if not shown:
         return ""
@@ -267,11 +276,7 @@ def _map(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyT
     inside = [code for code in paths if code not in outside]
     for row in rows:
         code = row["kemendagri_code"]
-        fill = (
-            "url(#tersembunyi)" if row["suppression_reason"]
-            else NO_DATA if row["percentage"] is None
-            else _colour(row["percentage"], classes)
-        )  # fmt: skip
+        fill = NO_DATA if row["percentage"] is None else _colour(row["percentage"], classes)
         uses = "".join(f'<use href="#w-{name}"/>' for name in inside if f"{name}.".startswith(f"{code}."))
         # The border lies below the fills, so that an area made of several outlines has none within.
         parts.append(
@@ -282,9 +287,7 @@ def _map(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyT
         f'<span><i style="background:{_colour((low + high) / 2, classes)}"></i>{_span(low, high)}</span>'
         for low, high in classes
     )
-    if any(row["suppression_reason"] for row in rows):
-        legend += '<span><i class="hatched"></i>disembunyikan <em class="en">hidden</em></span>'
-    if any(row["percentage"] is None and not row["suppression_reason"] for row in rows):
+    if any(row["percentage"] is None for row in rows):
         legend += f'<span><i style="background:{NO_DATA}"></i>tak ada data <em class="en">no data</em></span>'
     if outside:
         legend += (
@@ -319,12 +322,18 @@ def _trend(rows: list[Row], published: list[Row], words: Row) -> str:
             "value": round(row["percentage"], 3),
             "low": row[sides[0]],
             "high": row[sides[1]],
+            "said": f"{_period(row['period_kind'], row['period_start'])}: "
+            + percent(row["percentage"], row["is_rounded"]),
         }
         for row in rows
     ]
     first = rows[0]["period_start"]
     beside = [
-        {"when": row["period_start"].isoformat(), "value": row["value"]}
+        {
+            "when": row["period_start"].isoformat(),
+            "value": row["value"],
+            "said": f"{_source(row)} {row['period_start'].year}: {percent(row['value'])}",
+        }
         for row in published
         if row["period_start"].toordinal() > first.toordinal() - 800
     ]
@@ -332,14 +341,17 @@ def _trend(rows: list[Row], published: list[Row], words: Row) -> str:
     value = alt.Y("value:Q", title="persen / per cent", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     base = alt.Chart(alt.Data(values=points)).encode(x=when)
     layers = [
-        base.mark_area(color=RAMP[1], opacity=0.7).encode(y=alt.Y("low:Q", title="persen / per cent"), y2="high:Q"),
-        base.mark_line(color=RAMP[4], point={"color": RAMP[4], "size": 28}).encode(y=value),
+        base.mark_area(color=RAMP[1], opacity=0.7, aria=False).encode(
+            y=alt.Y("low:Q", title="persen / per cent"), y2="high:Q"
+        ),
+        base.mark_line(color=RAMP[4], aria=False).encode(y=value),
+        base.mark_point(color=RAMP[4], filled=True, opacity=1, size=28).encode(y=value, description="said:N"),
     ]
     if beside:
         layers.append(
             alt.Chart(alt.Data(values=beside))
             .mark_point(shape="diamond", filled=True, size=90, color="#a86800")
-            .encode(x=when, y=value)
+            .encode(x=when, y=value, description="said:N")
         )
     chart = (
         alt.layer(*layers)
@@ -348,5 +360,7 @@ def _trend(rows: list[Row], published: list[Row], words: Row) -> str:
         .configure_axis(labelFontSize=11, titleFontSize=11, gridColor="#e7e3da")
     )
     svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    # A mark's words become its tooltip: a picture without scripts has no other.
+    svg = re.sub(r'(<path aria-label="([^"]*)" role="graphics-symbol"[^>]*)/>', r"\1><title>\2</title></path>", svg)
     label = escape(f"{words['label_id']}, kota / city")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

@@ -18,6 +18,7 @@ from warehouse.ledger import Ledger
 from warehouse.periods import JAKARTA
 from warehouse.report import facts as facts_room
 from warehouse.report import figures as figures_room
+from warehouse.report import numbers
 from warehouse.report.facts import STATES, DatasetFacts
 from warehouse.settings import Settings
 from warehouse.spreadsheet import write_csv
@@ -38,10 +39,6 @@ def _time_id(value: datetime | None) -> str:
     return f"{_date_id(local)} {local:%H.%M} WIB"
 
 
-def _number_id(value: int | float | None) -> str:
-    return "–" if value is None else f"{value:,}".replace(",", ".")
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("warehouse.report"),
@@ -50,8 +47,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": _number_id,
-                            "persen": figures_room.percent}  # fmt: skip
+    environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": numbers.count,
+                            "persen": numbers.percent, "poin": numbers.points}  # fmt: skip
     environment.globals["STATES"] = STATES
     return environment
 
@@ -171,7 +168,9 @@ def render(s: Settings, led: Ledger) -> Path:
         )
     for newer, older in zip_longest(releases, releases[1:]):
         changes = release.diff(s, older["release_id"], newer["release_id"]) if older else None
-        page("release.html", f"rilis/{newer['release_id']}.html", 1, item=newer, older=older, changes=changes)
+        rounding = facts_room.rounding(release.manifest(s, newer["release_id"]))
+        target = f"rilis/{newer['release_id']}.html"
+        page("release.html", target, 1, item=newer, older=older, changes=changes, rounding=rounding)
     folders.share_tree(folder, s.reports_group)
     _make_current(s.reports_dir, folder)
     return folder
