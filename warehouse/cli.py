@@ -466,13 +466,14 @@ def releases_rollback(release_id: str, reason: Reason, by: By) -> None:
 
 @releases_app.command("internal")
 def releases_internal(reason: Reason, by: By) -> None:
-    """Write the build's marts with NO small cell hidden, apart from the releases and for the owner alone."""
+    """Write the build's marts with NO small count rounded, apart from the releases and for the owner alone."""
     from warehouse import release
     from warehouse.night import open_ledger
 
     s = get_settings()
     file = release.make_internal(s, open_ledger(s), reason, by)
-    out.print(f"{file}\nSel kecil TIDAK disembunyikan: jangan dibagikan. / Small cells are NOT hidden: do not share.")
+    warning = "Cacah kecil TIDAK dibulatkan: jangan dibagikan. / Small counts are NOT rounded: do not share."
+    out.print(f"{file}\n{warning}")
 
 
 @releases_app.command("unpin")

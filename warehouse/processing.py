@@ -25,7 +25,7 @@ RECIPIENTS = """## Penerima / recipients
 |---|---|---|
 | data engineers of the city | everything, by duty; clear identities by a second person's approval, on record | yes |
 | authorised analysts | `micro.duckdb`: each opening with person, purpose and expiry | pseudonymised |
-| analysts | marts of a release, small cells hidden | none |
+| analysts | marts of a release, small counts rounded | none |
 | monitors, sending agencies | the report site: counts, rule codes, row numbers | none |
 
 Nobody outside the city receives personal data from the warehouse; nothing is transferred abroad.
@@ -40,7 +40,8 @@ Held by the code and its tests:
 * Columns without a stated use are dropped when a file is read; an agreement that has ended holds the feed.
 * Connections that see identifiers are in memory and spill encrypted. Logs, error texts and the ledger hold no values.
 * Folders are open to whom they are for only; every look at pseudonymised facts or clear identities is on record.
-* Small cells are hidden, also against subtraction and between releases; a scan for identifiers stops a release.
+* Small counts are rounded before anything is computed from them, and stand between revision dates; an audit of the
+  written files and a scan for identifiers stop a release.
 * A person can be erased on a decided request, for later deliveries and restored backups too; keys can be changed.
 * Raw bytes are destroyed on record when their retention ends.
 """

@@ -1,7 +1,7 @@
 """Rules on marts: read from ``expectations/marts/<mart>.yaml``, run read-only on a build file.
 
 Queries in rules name other marts by their bare names, other tables with their schema, and what readers had until now as
-``last_release.<mart>``: the same columns, hidden numbers NULL, empty where nothing was released. ``sample.kelurahan``
+``last_release.<mart>``: the same columns, small counts rounded, empty where nothing was released. ``sample.kelurahan``
 has the ``kemendagri_code`` of each kelurahan that a sandbox peoples; it is empty where agencies report on all the city.
 
 Here: the rules' file and their outcomes. Not here: what a failed stop rule leads to (release).

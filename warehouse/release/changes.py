@@ -126,14 +126,16 @@ def _moves(con: duckdb.DuckDBPyConnection, columns: set[str]) -> list[dict[str, 
     needed = {"area_level", "area_name", "period_start", "measure", "percentage"}
     if not needed <= columns:
         return []
+    marks = "older_is_rounded, is_rounded" if "is_rounded" in columns else "false, false"
     rows = con.execute(
         f"""
-        SELECT area_name, CAST(period_start AS VARCHAR), measure, older_percentage, percentage FROM compared
+        SELECT area_name, CAST(period_start AS VARCHAR), measure, older_percentage, percentage, {marks} FROM compared
         WHERE is_changed AND area_level IN ('kecamatan', 'kota') AND round(percentage - older_percentage, 1) <> 0
         ORDER BY abs(percentage - older_percentage) DESC, ALL LIMIT {_NAMED_MOVES}
         """.replace(", ALL LIMIT", ", area_name, period_start, measure LIMIT")
     ).fetchall()
-    return [dict(zip(("area_name", "period_start", "measure", "before", "after"), row, strict=True)) for row in rows]
+    names = ("area_name", "period_start", "measure", "before", "after", "was_rounded", "is_rounded")
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _schema_words(change: dict[str, str]) -> tuple[str, str]:
@@ -149,8 +151,9 @@ def _number(value: int) -> tuple[str, str]:
     return f"{value:,}".replace(",", "."), f"{value:,}"
 
 
-def _rate(value: float) -> tuple[str, str]:
-    return f"{value:.1f}%".replace(".", ","), f"{value:.1f}%"
+def _rate(value: float, is_rounded: bool) -> tuple[str, str]:
+    text = f"{'≈ ' if is_rounded else ''}{value:.1f}%"
+    return text.replace(".", ","), text
 
 
 def _mart_words(mart: dict[str, Any]) -> list[tuple[str, str]]:
@@ -170,7 +173,7 @@ def _mart_words(mart: dict[str, Any]) -> list[tuple[str, str]]:
         )
     ]
     for move in mart["moves"]:
-        before, after = _rate(move["before"]), _rate(move["after"])
+        before, after = _rate(move["before"], move["was_rounded"]), _rate(move["after"], move["is_rounded"])
         place = f"{move['measure']}, {move['area_name']}, {move['period_start'][:7]}"
         lines.append((f"{place}: {before[0]} → {after[0]}.", f"{place}: {before[1]} → {after[1]}."))
     return lines

@@ -1,6 +1,7 @@
 """How pages print numbers, so that a rounded one never looks exact.
 
-A count that rounding made 0 or the base is the span of both; any other number with rounded counts in it has ≈ before.
+A count that rounding made 0 or the base is written as the span of both; any other number with rounded counts in it has
+≈ before it.
 Not here: which numbers were rounded (the release's ``is_rounded``).
 """
 
