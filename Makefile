@@ -6,6 +6,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
+# A file's tests share what they set up; files come in the order of tests/conftest.py, the longest first.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +33,13 @@ tomorrow: setup ## Play the sandbox's next day: something held, late and correct
 	@$(BIN)/warehouse sandbox tomorrow
 
 check: setup lint ## Style, import layers and unit tests: what to run before each commit
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long and not benchmark and not spark" tests/unit
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not long and not benchmark and not spark" tests/unit
 
 test: setup system-packages lint ## Run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not benchmark and not spark"
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not long and not benchmark and not spark"
 
 test-long: setup system-packages lint ## Run every test with its longer variants
-	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2 --dist loadfile -m "not benchmark and not spark"
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest $(PARALLEL) -m "not benchmark and not spark"
 
 spark: setup .venv-spark/.ready ## Build the models on Spark too (needs Java 17) and compare every mart
 	@$(BIN)/python -m pytest -m spark tests/spark

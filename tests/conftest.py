@@ -22,6 +22,18 @@ for name in [name for name in os.environ if name.startswith("WAREHOUSE_")]:
 UNIT = Path(__file__).parent / "unit"
 
 
+# Files are handed to workers in this order: one that takes minutes must not be the last, alone on its core.
+_FIRST = ("e2e/test_default_scale.py", "e2e", "integration", "features", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = Path(item.path).relative_to(UNIT.parent).as_posix()
+        return next((at for at, start in enumerate(_FIRST) if name.startswith(start)), len(_FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings whose home is this test's own folder."""

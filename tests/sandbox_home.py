@@ -3,6 +3,7 @@
 Here: fixtures (plug in with ``pytest_plugins``). Not here: assertions.
 """
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -42,13 +43,29 @@ def agencies_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Se
 
 
 @pytest.fixture(scope="session")
-def good_night(agencies_home: tuple[Settings, control.Running]) -> Settings:
-    """The home after a night in which every agency delivered its newest period."""
-    s, _running = agencies_home
-    for dataset in night.datasets(s=s):
-        night.ingest_periods(dataset, [last_period(s, dataset)], s=s)
-    marts = night.marts(TONIGHT, s=s)
-    assert marts["outcome"] == "released", marts
+def good_night(
+    agencies_home: tuple[Settings, control.Running], tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Settings:
+    """A home after a night in which each agency delivered its newest period: one for all workers, not to be changed."""
+    source, _running = agencies_home
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+    whole, home = root / "good night.whole", root / "good night" / "a home"
+    s = source.model_copy(
+        update={"home": home, "endpoints_file": source.endpoints, "secrets_dir": source.secrets, "keys_dir": None}
+    )
+    with (root / "good night.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(source.home / "keys", home / "keys")
+            shutil.copytree(source.home / "sandbox" / "city", home / "sandbox" / "city")
+            shutil.copy(source.home / "sandbox" / "city.json", home / "sandbox")
+            for dataset in night.datasets(s=s):
+                night.ingest_periods(dataset, [last_period(s, dataset)], s=s)
+            marts = night.marts(TONIGHT, s=s)
+            assert marts["outcome"] == "released", marts
+            whole.touch()
     return s
 
 
