@@ -393,14 +393,17 @@ def micro(
     purpose: Annotated[str, typer.Option(help="For what; at least ten letters.")],
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     hours: Annotated[int, typer.Option(help="How long the opening is valid.")] = 8,
+    exact_because: Annotated[
+        str | None, typer.Option(help="Why small counts are printed as they are, not as <5; at least ten letters.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Query the pseudonymised facts of the current release; every opening is logged with person, purpose and expiry."""
+    """Query the pseudonymised facts of the current release; every opening is logged with person, purpose and query."""
     from warehouse import micro as opened
     from warehouse.night import open_ledger
 
     s = get_settings()
-    columns, rows = opened.query(s, open_ledger(s), person, purpose, hours, query)
+    columns, rows = opened.query(s, open_ledger(s), person, purpose, hours, query, exact_because)
     show([dict(zip(columns, row, strict=True)) for row in rows], as_json)
 
 

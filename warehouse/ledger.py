@@ -268,6 +268,9 @@ openings = Table(
     Column("approver", String(120), comment="a second person; demanded for clear identities"),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("query", Text, comment="what was asked of the micro file"),
+    Column("rows_shown", BigInteger, comment="rows of the answer; NULL where none was given"),
+    Column("exact_because", Text, comment="why small counts were printed as they are; NULL where they were not"),
     comment="One row per opening of the micro file or of clear identities: the purpose log",
 )
 

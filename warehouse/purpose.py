@@ -39,8 +39,13 @@ def open_for(
     *,
     approver: str | None = None,
     release_id: str | None = None,
+    query: str | None = None,
+    exact_because: str | None = None,
 ) -> dict[str, Any]:
-    """Record an opening and return its row; raises ConfigError OPENING_REFUSED or OPENING_UNAPPROVED."""
+    """Record an opening and return its row; raises ConfigError OPENING_REFUSED or OPENING_UNAPPROVED.
+
+    ``exact_because``: why counts below the release's base are to be printed as they are.
+    """
     person, purpose, approver = person.strip(), purpose.strip(), (approver or "").strip() or None
     if not person or len(purpose) < _PURPOSE_LENGTH or not 1 <= hours <= MOST_HOURS:
         raise ConfigError(
@@ -49,6 +54,14 @@ def open_for(
             f"Personal data open with a name, a purpose (at least ten letters) and 1–{MOST_HOURS} hours.",
             "Lengkapi --person, --purpose dan --hours.",
             "Complete --person, --purpose and --hours.",
+        )
+    if exact_because is not None and len(exact_because.strip()) < _PURPOSE_LENGTH:
+        raise ConfigError(
+            "OPENING_EXACT_UNEXPLAINED",
+            "Cacah kecil hanya dicetak apa adanya dengan alasan (sekurangnya sepuluh huruf).",
+            "Small counts are printed as they are only with a reason (at least ten letters).",
+            "Lengkapi --exact-because, atau hilangkan.",
+            "Complete --exact-because, or leave it out.",
         )
     if subject in _TWO_PEOPLE:
         demand_two_people(person, approver)
@@ -63,9 +76,18 @@ def open_for(
         "approver": approver,
         "opened_at": now,
         "expires_at": now + timedelta(hours=hours),
+        "query": query,
+        "exact_because": exact_because,
     }
     led.insert(ledger.openings, row)
     return row
+
+
+def record_rows(led: Ledger, opening: Mapping[str, Any], rows: int) -> None:
+    """Record how many rows an opening's query gave."""
+    table = ledger.openings
+    with led.write() as connection:
+        connection.execute(table.update().where(table.c.opening_id == opening["opening_id"]), {"rows_shown": rows})
 
 
 def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict[str, Any]:

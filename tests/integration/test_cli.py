@@ -119,6 +119,17 @@ def test_micro_is_opened_for_a_purpose_and_on_record(home: Settings):
     openings = Ledger(home.ledger).rows("select * from openings")
     assert [(row["person"], row["purpose"]) for row in openings] == [("Budi", "Evaluasi intervensi gizi")]
     assert openings[0]["expires_at"] > openings[0]["opened_at"]
+    assert (openings[0]["query"], openings[0]["rows_shown"]) == (asked[-1], 1)
+
+
+def test_micro_counts_few_as_less_than_five_unless_the_opening_says_why(home: Settings):
+    few = "select count(*) as children, min(age_months) as age_months from (from fct_child_measurement limit 3)"
+    asked = ("micro", "--person", "Budi", "--purpose", "Evaluasi intervensi gizi", few)
+    assert told(home, *asked)[0]["children"] == "<5"
+    fails(home, 2, *asked, "--exact-because", "ingin")
+    assert told(home, *asked, "--exact-because", "Audit inspektorat atas cacah kecil")[0]["children"] == 3
+    why = "select exact_because from openings where exact_because is not null"
+    assert Ledger(home.ledger).rows(why) == [{"exact_because": "Audit inspektorat atas cacah kecil"}]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Small counts are rounded instead of hidden: what a release rounded, and how far that moved its percentages"""
+"""Small counts are rounded instead of hidden: what a release rounded, and how far that moved its percentages;
+what was asked of the pseudonymised file"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,3 +16,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("rounding_base", sa.BigInteger(), nullable=True))
         for level in ("kelurahan", "kecamatan", "kota"):
             batch_op.add_column(sa.Column(f"mean_error_{level}", sa.Float(), nullable=True))
+    with op.batch_alter_table("openings", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("query", sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column("rows_shown", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("exact_because", sa.Text(), nullable=True))
