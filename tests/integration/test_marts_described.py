@@ -124,7 +124,7 @@ def test_every_area_mart_has_a_wide_view_with_the_same_cells(
         kinds = released.execute("SELECT measure, kind FROM dim_measure WHERE mart = ?", [mart.name]).fetchall()
         for measure, kind in kinds:
             given = WIDE_PARTS if kind == "rate" else {"numerator" if kind == "count" else "statistic": ""}
-            given = given | {"suppression_reason": "_suppression_reason"}
+            given = given | {"is_rounded": "_is_rounded"}
             differ = " OR ".join(f'l."{own}" IS DISTINCT FROM w."{measure}{part}"' for own, part in given.items())
             rows = released.execute(
                 f'SELECT count(*) FROM "{mart.name}" AS l JOIN {wide} AS w USING ({quoted})'

@@ -1,7 +1,9 @@
 """The monitors' site after a night with a held file, a missing part and quarantined rows."""
 
 import csv
+import json
 import re
+from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,10 +12,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests import samples
-from tests.sandbox_home import NEWEST
+from tests.sandbox_home import NEWEST, copied
 from warehouse import night, report, scan
 from warehouse.contract import load_contracts
-from warehouse.report import figures
+from warehouse.report import figures, numbers
 from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
@@ -84,30 +86,91 @@ def test_pages_are_whole_and_load_nothing_from_elsewhere(site: Path):
     assert scan.scan_paths(pages) == []
 
 
-def test_the_figures_page_shows_the_release_and_hides_what_it_hides(site: Path, home: Settings):
+def test_the_figures_page_shows_each_number_of_the_release_as_rounding_made_it(site: Path, home: Settings):
     found = figures.collect(home, load_contracts(home.contracts_dir))
+    assert found
+    base = home.disclosure_threshold
     page = (site / "angka.html").read_text(encoding="utf-8")
-    # In a city this small even its own figures may be hidden; those that are not have their section.
-    with duckdb.connect(home.current / "marts.duckdb", read_only=True) as con:
-        shown = {
-            measure
-            for mart in {figure.mart for figure in figures.SHOWN}
-            for (measure,) in con.execute(
-                f"SELECT measure FROM {mart} WHERE kemendagri_code = '36.71' AND percentage IS NOT NULL"
-            ).fetchall()
-        }
-    assert {figure.words["measure"] for figure in found} <= shown
-    assert bool(found) != ("Belum ada rilis dengan angka" in page)
-    for figure in found:
-        assert figure.words["label_id"] in page
-        assert all(source in page for source in figure.sources)
-        for row in (*figure.kecamatan, *figure.kelurahan):
-            if row["suppression_reason"]:
-                assert row["percentage"] is row["numerator"] is row["denominator"] is None
+    sections = re.findall(r'<section class="fig" id="(\w+)">(.*?)</section>', page, re.DOTALL)
+    assert [measure for measure, _ in sections] == [figure.words["measure"] for figure in found]
+    for figure, (_, section) in zip(found, sections, strict=True):
+        assert figure.base == base
+        assert figure.words["label_id"] in section
+        assert all(source in section for source in figure.sources)
+        (table,) = re.findall(r'<table class="bars">(.*?)</table>', section, re.DOTALL)
+        said = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in table.split("<tr>")[2:]]
+        expected = [
+            [
+                row["area_name"],
+                numbers.percent(row["percentage"], row["is_rounded"]) + ("" if row["is_reliable"] else " *"),
+                numbers.count(row["numerator"], row["is_rounded"], base),
+                numbers.count(row["denominator"], row["is_rounded"], base),
+            ]
+            for row in sorted(figure.kecamatan, key=lambda row: row["area_name"])
+        ]
+        assert [[cells[0], cells[1], *cells[3:]] for cells in said] == expected
+
+
+def test_a_rounded_number_never_looks_exact():
+    assert [numbers.count(value, True, 5) for value in (0, 5, 6, 1234)] == ["0–5", "0–5", "≈ 6", "≈ 1.234"]
+    assert [numbers.count(value, False, 5) for value in (0, 5, 1234, None)] == ["0", "5", "1.234", "–"]
+    assert [numbers.count(value, True, 3) for value in (3, 5)] == ["0–3", "≈ 5"]
+    assert numbers.percent(0.0, True) == "≈ 0,0%"
+    assert numbers.percent(12.34) == "12,3%"
+    assert numbers.percent(None, True) == "–"
+    assert numbers.points(0.567) == "0,57"
+
+
+def test_the_release_page_says_how_far_rounding_moved_its_figures(site: Path, home: Settings):
+    release_id = home.current.resolve().name
+    manifest = json.loads((home.current / "manifest.json").read_text(encoding="utf-8"))
+    page = (site / "rilis" / f"{release_id}.html").read_text(encoding="utf-8")
+    assert "Cacah 1–4 dibulatkan menjadi 0 atau 5" in page
+    rows = {
+        cells[0]: cells[1:]
+        for cells in (re.findall(r"<td[^>]*>(?:<code>)?(.*?)(?:</code>)?</td>", row) for row in page.split("<tr>"))
+        if len(cells) == 5
+    }
+    assert rows.keys() == {row["mart"] for row in manifest["rounding"]}
+    for row in manifest["rounding"]:
+        column = ("kelurahan", "kecamatan", "kota").index(row["area_level"])
+        assert rows[row["mart"]][column] == numbers.points(row["mean_error"])
+    largest = {row["mart"]: 0 for row in manifest["rounding"]}
+    for row in manifest["rounding"]:
+        largest[row["mart"]] = max(largest[row["mart"]], row["largest_deviation"] or 0)
+    assert {mart: int(cells[3].replace(".", "")) for mart, cells in rows.items()} == largest
+
+
+def test_pages_of_a_release_made_before_rounding_say_so(home: Settings, tmp_path: Path):
+    """Its marts have reasons for hiding and no ``is_rounded``, its manifest no rounding."""
+    former = copied(home, tmp_path / "former")
+    release_id = former.current.resolve().name
+    folder = former.releases_dir / release_id
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o700)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["rounding"], manifest["policy"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with duckdb.connect(folder / "marts.duckdb") as con:
+        for view, *_ in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            con.execute(f'DROP VIEW "{view}"')
+        for mart in {shown.mart for shown in figures.SHOWN}:
+            con.execute(f'ALTER TABLE "{mart}" DROP COLUMN is_rounded')
+            con.execute(f'ALTER TABLE "{mart}" ADD COLUMN suppression_reason VARCHAR')
+            con.execute(
+                f"UPDATE \"{mart}\" SET percentage = NULL, numerator = NULL, suppression_reason = 'primary'"
+                " WHERE area_level = 'kelurahan'"
+            )
+    made = report.render(former, night.open_ledger(former))
+    assert "sebelum cacah kecil dibulatkan" in _text(made / "angka.html")
+    text = _text(made / "rilis" / f"{release_id}.html")
+    assert "sebelum cacah kecil dibulatkan" in text
+    assert "rata-rata selisih" not in text.lower()
+    assert "≈" not in _text(made / "angka.html")
 
 
 def test_kelurahan_outside_a_sample_are_grey_and_say_so():
-    rows = [{"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "suppression_reason": None}]
+    rows = [{"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "is_rounded": False}]
     outside = {code: "Sukarasa" for code in figures.outlines()[0] if code not in ("36.71.01.1002", "36.71.01.1003")}
     drawn = ElementTree.fromstring(f"<div>{figures._map([rows[0] | {'is_reliable': True}], 'Ukuran', outside)}</div>")
     grey, kecamatan = drawn.find("svg").findall("g")
@@ -118,15 +181,26 @@ def test_kelurahan_outside_a_sample_are_grey_and_say_so():
     assert "tidak ada di kota contoh" in "".join(drawn.find("div").itertext())
 
 
-def test_a_hidden_area_is_hatched_and_its_tooltip_has_no_number():
-    shown = {"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "suppression_reason": None}
-    hidden = {"kemendagri_code": "36.71.02", "area_name": "Jatiuwung", "percentage": None}
-    rows = [shown | {"is_reliable": True}, hidden | {"suppression_reason": "primary", "is_reliable": None}]
+def test_an_area_without_a_figure_is_grey_and_a_rounded_one_says_so():
+    shown = {"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "is_rounded": True}
+    empty = {"kemendagri_code": "36.71.02", "area_name": "Jatiuwung", "percentage": None, "is_rounded": True}
+    rows = [shown | {"is_reliable": True}, empty | {"is_reliable": False}]
     drawn = ElementTree.fromstring(f"<div>{figures._map(rows, 'Ukuran')}</div>")
     areas = {area.findtext("title"): area.findall("g")[1].get("fill") for area in drawn.find("svg").findall("g")}
-    assert areas == {"Tangerang: 12,3%": figures.RAMP[2], "Jatiuwung: disembunyikan / hidden": "url(#tersembunyi)"}
+    assert areas == {"Tangerang: ≈ 12,3%": figures.RAMP[2], "Jatiuwung: tak ada data / no data": figures.NO_DATA}
     # Each outline that a map refers to is drawn once, by the page.
     used = {use.get("href") for use in drawn.iter("use")}
     assert used == {f"#w-{code}" for code in figures.outlines()[0] if code.startswith(("36.71.01.", "36.71.02."))}
     assert len(figures.outlines()[0]) == 104
-    assert 'id="tersembunyi"' in figures.definitions()
+
+
+def test_a_trend_says_its_points_as_tables_do():
+    months = [
+        {"period_kind": "month", "period_start": date(2026, month, 1), "percentage": 5.0 + month, "ci95_low": 4.0,
+         "ci95_high": 9.0, "is_rounded": month == 2}
+        for month in (1, 2)
+    ]  # fmt: skip
+    beside = [{"period_start": date(2025, 1, 1), "value": 11.2, "source_title": None, "source_system": "ssgi"}]
+    drawn = ElementTree.fromstring(figures._trend(months, beside, {"label_id": "Ukuran"}))
+    titles = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}title")}
+    assert titles == {"Jan 2026: 6,0%", "Feb 2026: ≈ 7,0%", "ssgi 2025: 11,2%"}
