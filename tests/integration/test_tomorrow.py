@@ -22,6 +22,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[str
     patch = pytest.MonkeyPatch()
     patch.setattr(commands, "HISTORY_MONTHS", 1)
     patch.setattr(commands, "MONTHS_AHEAD", 2)
+    # Whom the days are about. The marts are built by the last test, of all that came.
+    patch.setattr(night, "datasets", lambda **_s: [tomorrow.REPORTS, tomorrow.LISTS])
+    patch.setattr(night, "marts", lambda *_day, **_s: {"outcome": "unchanged", "stages": {}})
     s = Settings(home=tmp_path_factory.mktemp("tomorrow") / "home", now=NOW)
     days = []
     with Watch() as watch:
@@ -119,12 +122,11 @@ def test_a_corrected_file_supersedes_the_one_before(played):
         assert [row["delivery_id"] in in_force for row in came] == [False, True]
 
 
-def test_each_day_ends_with_a_release_and_says_what_to_look_at(played):
+def test_a_day_ends_with_what_to_look_at_and_what_to_type(played):
     _s, _held, days = played
-    seen = tomorrow.to_see(days[-1])
-    assert {row["see"] for row in seen} == {"ditahan / held", "terlambat / late", "dikoreksi / corrected"}
-    releases = Ledger(days[-1].ledger).rows("select release_id from releases")
-    assert len(releases) == 3
+    assert {row["see"] for row in tomorrow.to_see(days[-1])} == {
+        "ditahan / held", "terlambat / late", "dikoreksi / corrected",
+    }  # fmt: skip
     assert any("held reject" in line for line in tomorrow.to_do(days[-1]))
 
 
@@ -140,3 +142,14 @@ def test_the_pipeline_never_reads_the_story(played):
 def test_before_the_first_evening_there_is_no_tomorrow(tmp_path: Path):
     with pytest.raises(ConfigError, match="SANDBOX_NOT_RUN"):
         commands.play_tomorrow(Settings(home=tmp_path, now=NOW), False, Watch())
+
+
+def test_the_night_of_a_moved_clock_ends_with_a_release_and_a_report(played):
+    _s, _held, days = played
+    s = days[-1]
+    made = night.marts(s.today(), s=s)
+    assert made["outcome"] == "released"
+    assert made["release_id"].startswith(f"{s.utc_now():%Y%m%d}")
+    assert (s.reports_dir / "current" / "index.html").is_file()
+    assert {"release round", "release scan"} < made["stages"].keys()
+    assert night.doing(s) == ""
