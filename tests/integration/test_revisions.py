@@ -1,31 +1,46 @@
 """Two releases beside each other tell nothing that one alone does not."""
 
 import json
-from datetime import datetime, timedelta
+import shutil
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.release_helpers import NOON, make_build, usual_counts
+from tests.release_helpers import NOON, OCTOBER, Counts, make_build, usual_counts
 from warehouse import analyst, release
 from warehouse.errors import ConfigError
 from warehouse.settings import Settings
 
 MART = "stunting_by_area_month"
+MARTS = (MART, "pairs", "scorecard", "quality_by_puskesmas")
 SMALL = ("36.71.01.1001", "stunted")
+SEPTEMBER = date(2026, 9, 1)
 
 
 def on(s: Settings, now: datetime) -> Settings:
     return s.model_copy(update={"now": now})
 
 
-def rows(s: Settings, columns: str, where: str = "true") -> list[tuple]:
-    return analyst.query(s, f"SELECT {columns} FROM {MART} WHERE {where} ORDER BY ALL")[1]
+def rows(s: Settings, columns: str, where: str = "true", mart: str = MART) -> list[tuple]:
+    return analyst.query(s, f"SELECT {columns} FROM {mart} WHERE {where} ORDER BY ALL")[1]
 
 
-def stunted(s: Settings, code: str) -> tuple:
-    where = f"measure = 'stunted' AND kemendagri_code = '{code}'"
+def stunted(s: Settings, code: str, month: date = OCTOBER) -> tuple:
+    where = f"measure = 'stunted' AND age_group = '24_59' AND kemendagri_code = '{code}' AND period_start = '{month}'"
     return rows(s, "numerator, denominator, revision_pending", where)[0]
+
+
+def everything(s: Settings, where: str = "true", *, state: bool = False) -> dict[str, list[tuple]]:
+    """Every value of every mart for readers, but for the release's name and (unless asked) what waits."""
+    without = "" if state else " AND name NOT IN ('revision_pending')"
+    chosen = f"COLUMNS(name -> name NOT IN ('release_id'){without})"
+    return {mart: rows(s, chosen, where, mart) for mart in MARTS}
+
+
+def manifest(s: Settings) -> dict:
+    return json.loads((s.current / "manifest.json").read_text(encoding="utf-8"))
 
 
 def test_a_change_by_few_people_waits_for_the_revision_date(s, led):
@@ -39,6 +54,27 @@ def test_a_change_by_few_people_waits_for_the_revision_date(s, led):
     revision = on(s, datetime.fromisoformat("2027-01-15T12:00:00+07:00"))
     release.publish(revision, led, make_build(revision, led, usual_counts(63)))
     assert stunted(s, "36.71.01.1001") == (63, 200, False)
+
+
+def test_what_waits_waits_in_every_mart_also_where_a_mart_is_not_long(s, led):
+    """One child more: the scorecard's percentage, and the pairs and quality of the month, all stand with it."""
+    release.publish(s, led, make_build(s, led, usual_counts(61), months={SEPTEMBER: usual_counts(50)}))
+    before, october = everything(s), f"period_start = '{OCTOBER}'"
+    more = "UPDATE cells.cells_pairs SET matched = matched + 40; UPDATE cells.cells_quality SET n = n + 60"
+    build = make_build(s, led, usual_counts(62), months={SEPTEMBER: usual_counts(50)},
+                       cells_sql=f"{more} WHERE {october}".replace("; ", f" WHERE {october}; "))  # fmt: skip
+    release.publish(s, led, build)
+    assert everything(s) == before
+    for mart in MARTS:
+        assert rows(s, "DISTINCT revision_pending", october, mart) == [(True,)], mart
+        assert rows(s, "DISTINCT revision_pending", f"NOT {october}", mart) == [(False,)], mart
+    revision = on(s, datetime.fromisoformat("2027-01-15T12:00:00+07:00"))
+    release.publish(revision, led, build)
+    after = everything(s)
+    for mart in MARTS:
+        assert after[mart] != before[mart], mart
+        assert rows(s, "DISTINCT revision_pending", "true", mart) == [(False,)], mart
+    assert rows(s, "n", october, "quality_by_puskesmas") == [(190,)]
 
 
 def test_a_period_changes_as_a_whole_or_not_at_all(s, led):
@@ -63,52 +99,116 @@ def test_a_denominator_that_moves_by_few_waits_too(s, led):
     assert stunted(s, "36.71.01.1001") == (61, 200, True)
 
 
-def test_an_open_period_has_rows_without_numbers_until_it_ends(s, led):
+def test_what_lies_between_nested_counts_waits_too(s, led):
+    """Stunted by ten and severely stunted by eight more: two more are stunted and not severely so."""
+    severely = ("36.71.01.1001", "severely_stunted")
+    release.publish(s, led, make_build(s, led, usual_counts(61) | {severely: (15, 0)}))
+    release.publish(s, led, make_build(s, led, usual_counts(71) | {severely: (23, 0)}))
+    assert stunted(s, "36.71.01.1001") == (61, 200, True)
+
+
+def test_an_open_period_has_no_rows_until_it_ends(s, led):
     october = on(s, datetime.fromisoformat("2026-10-31T23:00:00+07:00"))
-    release.publish(october, led, make_build(october, led))
-    assert rows(s, "DISTINCT numerator, denominator, percentage, suppression_reason") == [
-        (None, None, None, "between_releases")
-    ]
+    months = {SEPTEMBER: usual_counts(50)}
+    release.publish(october, led, make_build(october, led, months=months))
+    for mart in MARTS:
+        assert rows(s, "DISTINCT period_start", "true", mart) == [(SEPTEMBER,)], mart
     november = on(s, datetime.fromisoformat("2026-11-01T01:00:00+07:00"))
-    made = release.publish(november, led, make_build(november, led))
+    made = release.publish(november, led, make_build(november, led, months=months))
     assert made.outcome == "released", "the day a period ends is news without new data"
     assert stunted(s, "36.71.01.1001") == (60, 200, False)
+    for mart in MARTS:
+        assert rows(s, "DISTINCT period_start", "true", mart) == [(SEPTEMBER,), (OCTOBER,)], mart
 
 
-def test_what_protects_a_small_cell_stays_hidden_with_it(s, led):
-    def hidden() -> set:
-        return {code for (code,) in rows(s, "kemendagri_code", "measure = 'stunted' AND suppression_reason <> ''")}
-
-    release.publish(s, led, make_build(s, led, usual_counts(3)))
-    first = hidden()
-    assert len(first) == 2
-    # The partner becomes the dearest to hide, and another month's correction arrives: the pattern must not move.
-    (partner,) = first - {SMALL[0]}
-    counts = usual_counts(3)
-    numerator, denominator = counts[partner, "stunted"]
-    counts[partner, "stunted"] = (numerator + 80, denominator + 90)
-    release.publish(s, led, make_build(s, led, counts))
-    assert first <= hidden()
+def few_everywhere(shift: int) -> Counts:
+    """A month of small counts: 1 to 4 stunted and wasted of some forty children in every kelurahan."""
+    places = sorted({code for code, _ in usual_counts()})
+    stunted = {(code, "stunted"): (1 + (n + shift) % 4, 40 + n) for n, code in enumerate(places)}
+    return stunted | {(code, "wasted"): (1 + (n * n + shift) % 4, 42 + n) for n, code in enumerate(places)}
 
 
-def test_a_cell_shown_before_is_no_partner_for_one_that_became_small(s, led):
+def test_an_unchanged_period_is_unchanged_to_the_digit_though_its_neighbours_were_rounded_anew(s, led):
+    months = {date(2026, month, 1): few_everywhere(month) for month in (7, 8, 9)}
+    release.publish(s, led, make_build(s, led, few_everywhere(10), months=months))
+    unchanged = f"period_start <> '{SEPTEMBER}'"
+    before, september = everything(s, unchanged, state=True), everything(s, f"NOT {unchanged}")
+    revision = on(s, datetime.fromisoformat("2027-01-15T12:00:00+07:00"))
+    anew = {code: (n + 1 if n < 4 else 1, d + 1) for code, (n, d) in few_everywhere(9).items()}
+    release.publish(revision, led, make_build(s, led, few_everywhere(10), months=months | {SEPTEMBER: anew}))
+    assert everything(s, unchanged, state=True) == before
+    assert everything(s, f"NOT {unchanged}")[MART] != september[MART]
+
+
+def test_one_child_added_to_a_closed_period_is_told_by_no_byte_of_a_release(s, led):
+    """Twice the same home, once with a child more in October: what readers get is the same but for what waits."""
+    months = {SEPTEMBER: few_everywhere(1)}
+    release.publish(s, led, make_build(s, led, few_everywhere(2), months=months))
+    before = everything(s)
+    first = {path.name: path.read_bytes() for path in values(s)}
+    child = (
+        "UPDATE cells.cells_children SET {0} WHERE kemendagri_code = '36.71.02.1002' AND age_group = '24_59'"
+        f" AND period_start = '{OCTOBER}'; "
+        "UPDATE cells.cells_pairs SET matched = matched + 1 WHERE pair = 'a-c'"
+        f" AND period_start = '{OCTOBER}'; "
+        "UPDATE cells.cells_quality SET n = n + 1, flagged = flagged + 1 WHERE posyandu_key LIKE '%melati 2'"
+        f" AND period_start = '{OCTOBER}'"
+    )
+    more = ", ".join(f"{name} = {name} + 1" for name in ("registered", "haz_valid", "stunted"))
+    tomorrow = on(s, NOON + timedelta(days=1))
+    made = release.publish(
+        tomorrow, led, make_build(s, led, few_everywhere(2), months=months, cells_sql=child.format(more))
+    )
+    assert made.outcome == "released"
+    assert everything(s) == before
+    assert {path.name: path.read_bytes() for path in values(s)} == first
+    assert rows(s, "DISTINCT period_start", "revision_pending") == [(OCTOBER,)]
+    said = f"SELECT count(*) FROM released_cells WHERE release_id = '{made.release_id}'"
+    assert analyst.query(s, said)[1] == [(0,)], "the register has nothing new to tell"
+    # Withdrawn again, nothing waits any more, and still nothing changed.
+    after = on(s, NOON + timedelta(days=2))
+    release.publish(after, led, make_build(s, led, few_everywhere(2), months=months))
+    assert everything(s) == before
+    assert rows(s, "DISTINCT period_start", "revision_pending") == []
+
+
+def values(s: Settings) -> list[Path]:
+    """A file for each mart of the current release, without its release's name and what waits."""
+    folder = s.home / "values"
+    folder.mkdir(exist_ok=True)
+    for mart in MARTS:
+        chosen = "COLUMNS(name -> name NOT IN ('release_id', 'revision_pending'))"
+        source = f"(SELECT {chosen} FROM '{s.current}/parquet/{mart}.parquet')"
+        duckdb.execute(f"COPY {source} TO '{folder / mart}.parquet' (FORMAT parquet)")
+    return sorted(folder.iterdir())
+
+
+def test_fourteen_months_of_equal_counts_say_one_and_the_same(s, led):
+    counts = few_everywhere(3)
+    months = {date(2025 + (8 + n) // 12, 1 + (8 + n) % 12, 1): counts for n in range(13)}
+    release.publish(s, led, make_build(s, led, counts, months=months))
+    chosen = "COLUMNS(name -> name NOT IN ('release_id', 'period_start'))"
+    for mart in MARTS:
+        by_month: dict[date, list[tuple]] = {}
+        for month, *row in rows(s, f"period_start, {chosen}", "true", mart):
+            by_month.setdefault(month, []).append(tuple(row))
+        assert len(by_month) == 14, mart
+        assert len({tuple(sorted(said, key=repr)) for said in by_month.values()}) == 1, mart
+
+
+def test_where_the_last_release_s_cells_are_gone_the_manifest_says_so(s, led):
     release.publish(s, led, make_build(s, led, usual_counts(61)))
-    release.publish(s, led, make_build(s, led, usual_counts(3)))
-    where = "measure = 'stunted' AND suppression_reason IS NOT NULL"
-    hidden = {code for (code,) in rows(s, "kemendagri_code", where)}
-    neighbours = {"36.71.01.1002", "36.71.01.1003"}
-    assert SMALL[0] in hidden
-    assert not hidden & neighbours, "everybody has their numbers: hiding them hides nothing"
-    assert "36.71.01" in hidden, "so the sum that would give the small one away is hidden instead"
-
-
-def test_what_must_stand_is_hidden_where_the_last_release_is_gone(s, led):
-    first = release.publish(s, led, make_build(s, led, usual_counts(61))).release_id
-    folder = s.releases_dir / first
-    folder.chmod(0o700)
-    (folder / "marts.duckdb").unlink()
-    release.publish(s, led, make_build(s, led, usual_counts(63)))
-    assert rows(s, "DISTINCT numerator, suppression_reason, revision_pending") == [(None, "between_releases", True)]
+    assert manifest(s)["last_cells"] is None, "there is no last release"
+    second = release.publish(s, led, make_build(s, led, usual_counts(66))).release_id
+    assert manifest(s)["last_cells"] == "whole"
+    shutil.rmtree(s.register_dir / f"{second}.cells")
+    third = release.publish(s, led, make_build(s, led, usual_counts(68))).release_id
+    assert manifest(s)["last_cells"] == "absent"
+    assert stunted(s, "36.71.01.1001") == (68, 200, False), "nothing is known that could wait"
+    (s.register_dir / f"{third}.cells" / "cells_pairs.parquet").unlink()
+    release.publish(s, led, make_build(s, led, usual_counts(69)))
+    assert manifest(s)["last_cells"] == "part"
+    assert stunted(s, "36.71.01.1001") == (68, 200, True)
 
 
 def test_an_internal_release_says_so_everywhere_and_is_nobodys_but_the_owners(s, led):
@@ -121,7 +221,8 @@ def test_an_internal_release_says_so_everywhere_and_is_nobodys_but_the_owners(s,
     assert file.parent.name.endswith("-undisclosed")
     assert (file.stat().st_mode & 0o777, s.internal_dir.stat().st_mode & 0o777) == (0o400, 0o700)
     with duckdb.connect(str(file), read_only=True) as con:
-        assert con.execute(f"SELECT count(*) FROM {MART} WHERE numerator = 3").fetchone() == (1,)
+        exact = f"SELECT count(*) FROM {MART} WHERE numerator = 3 AND measure = 'stunted'"
+        assert con.execute(exact).fetchone() == (1,)
     about = json.loads((file.parent / "manifest.json").read_text(encoding="utf-8"))
     assert (about["disclosure"], about["reason"]) == ("off", "Audit inspektorat atas sel kecil")
     assert s.current.readlink() == current
