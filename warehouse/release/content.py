@@ -122,10 +122,11 @@ def round_marts(
     older: Path | None,
     key: bytes,
     base: int,
-) -> None:
+) -> revisions.Memory:
     """Round the small counts of every table of cells and make every mart from them in the working connection.
 
-    ``older``: the folder of the last release's cells. Raises ReleaseError when counts are not what is declared.
+    ``older``: the folder of the last release's cells; returns how much of it there was. Raises ReleaseError when counts
+    are not what is declared.
     """
     disclosure.demand_cells(catalogue)
     for mart in catalogue.marts:
@@ -143,6 +144,7 @@ def round_marts(
     for mart in (*catalogue.marts, *catalogue.restricted):
         columns = revisions.columns()
         disclosure.mark_rounded(con, mart, built(mart), columns, is_downstream=mart.name in made)
+    return revisions.memory(last, tables)
 
 
 def describe(con: duckdb.DuckDBPyConnection, mart: Mart) -> Content:

@@ -225,10 +225,12 @@ def _fill(
     progress: Progress,
 ) -> dict[str, Any]:
     """Make and verify the draft's files; returns what they hold, by table."""
-    base, before = s.disclosure_threshold, register.cells_folder(s, last["release_id"]) if last else None
-    _demand_same_base(s, last, when)
+    base = s.disclosure_threshold
+    # What was rounded to another base is rounded anew.
+    remembered = last if _is_same_base(s, last, when) else None
+    before = register.cells_folder(s, remembered["release_id"]) if remembered else None
     progress("round")
-    content.round_marts(con, catalogue, when, before, keys.pseudonym_key(s), base)
+    memory = content.round_marts(con, catalogue, when, before, keys.pseudonym_key(s), base)
     contents = [content.describe(con, mart) for mart in catalogue.marts]
     register.load(s, led, con)
     cells = register.extend(s, con, catalogue.marts, release_id, created_at)
@@ -239,16 +241,19 @@ def _fill(
     micro, coarsened = pseudonymised.write_micro(s, con, catalogue, draft / state.MICRO_FILE, release_id)
     return {
         "marts": [asdict(item) for item in contents],
+        # Without the last release's cells nothing waits for a revision date.
+        "last_cells": memory if last else None,
         "rounding": [row for mart in catalogue.marts for row in accuracy.errors(con, mart, content.built(mart))],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
         "micro_coarsening": coarsened,
     }
 
 
-def _demand_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Calendar) -> None:
+def _is_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Calendar) -> bool:
     """Two bases side by side narrow what was rounded: another one counts from a revision date on."""
     before = state.manifest(s, last["release_id"]).get("policy", {}).get("base") if last else None
-    if before not in (None, s.disclosure_threshold) and not when.is_revision:
+    is_same = before in (None, s.disclosure_threshold)
+    if not is_same and not when.is_revision:
         dates = s.disclosure_revision_dates
         raise ReleaseError(
             "DISCLOSURE_BASE_CHANGED",
@@ -257,6 +262,7 @@ def _demand_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.
             f"Kembalikan WAREHOUSE_DISCLOSURE_THRESHOLD={before}, atau tunggu tanggal revisi ({dates}).",
             f"Set WAREHOUSE_DISCLOSURE_THRESHOLD={before} again, or wait for a revision date ({dates}).",
         )
+    return is_same
 
 
 def _hold_on_leak(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str) -> None:

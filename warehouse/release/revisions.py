@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pyarrow.parquet as pq
@@ -24,6 +25,8 @@ from warehouse.mart import Cells, literal
 PENDING = "revision_pending"
 KEPT = "memory.main.kept_periods"
 _LASTS = {"month": "1 MONTH", "quarter": "3 MONTH", "half_year": "6 MONTH", "year": "1 YEAR"}
+# How much is left of the last release's cells; what is not remembered can change before its revision date.
+Memory = Literal["whole", "part", "absent"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,13 @@ def last_cells(folder: Path | None, tables: Iterable[Cells]) -> dict[str, str]:
         if file.is_file() and set(pq.read_schema(file).names) == set(saved_names(cells)):
             found[cells.name] = f"read_parquet({literal(str(file))})"
     return found
+
+
+def memory(last: Mapping[str, str], tables: Sequence[Cells]) -> Memory:
+    """How many of the tables the last release's cells were found of."""
+    if len(last) == len(tables):
+        return "whole"
+    return "part" if last else "absent"
 
 
 def write_cells(con: duckdb.DuckDBPyConnection, tables: Iterable[Cells], folder: Path, day: date) -> None:
