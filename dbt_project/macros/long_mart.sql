@@ -201,6 +201,9 @@ select
         {%- endfor %}
     , {{ dbt.bool_or("measure = '" ~ measure ~ "' and is_rounded") }} as {{ measure }}_is_rounded
     {%- endfor %}
+    , min(as_of) as as_of
+    , {{ dbt.bool_or('is_stale') }} as is_stale
+    , min(cast(is_final as int)) = 1 as is_final
     , {{ dbt.bool_or('revision_pending') }} as revision_pending
     , max(release_id) as release_id
 from {{ ref(mart) }}
