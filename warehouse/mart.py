@@ -25,6 +25,9 @@ A cells model says what each of its counts (``role: count``) is: a root where it
       - name: families
         config: {meta: {role: count, same_as: cells_families.families, same_as_period: registry_period}}
 
+Key columns whose values are never added up (two rankings of the same families) say ``apart: true``: sums over the
+others are kept near the truth.
+
 ``same_as`` sums the other table over the keys this one lacks; ``same_as_period`` names the column that holds the
 other's period, ``same_as_where: {desil: ["01"]}`` the rows that count, ``same_as_map: {desil_class: {"02_04": ["02",
 "03", "04"]}}`` what values of the one key without a namesake mean here. A table without ``period_kind`` states its
@@ -166,6 +169,7 @@ class Cells:
     keys: tuple[str, ...]
     others: tuple[str, ...]
     counts: tuple[CellColumn, ...]
+    apart: tuple[str, ...]
     period_kind: str | None
 
     @property
@@ -341,7 +345,8 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
             f"Beri kolom period_start, dan period_kind sebagai kolom atau meta, dalam models/cells/_{name}.yml.",
             f"Give it period_start, and period_kind as a column or meta, in models/cells/_{name}.yml.",
         )
-    return Cells(name, _relation(node), keys_of[name], others, tuple(counts), _meta(node).get("period_kind"))
+    apart = tuple(column for column, meta in metas.items() if meta.get("apart"))
+    return Cells(name, _relation(node), keys_of[name], others, tuple(counts), apart, _meta(node).get("period_kind"))
 
 
 def _downstream(nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ def sheet(
         exact=exact,
         periods=np.split(np.arange(rows), periods),
         group=np.arange(rows) // places,
+        family=np.zeros(rows, dtype=np.int64),
         region=np.arange(rows) % places // 3,
         before=np.where(np.arange(rows) < each, -1, np.arange(rows) - each),
         last=last or Known(unknown, unknown),

@@ -82,6 +82,7 @@ def round_table(
         exact=exact,
         periods=_runs(arrays["period__"]),
         group=arrays["group__"].astype(np.int64),
+        family=arrays["family__"].astype(np.int64),
         region=_regions(cells, places),
         before=arrays["before__"].astype(np.int64),
         last=Known(_matrix(arrays, names, "__exact"), _matrix(arrays, names, "__rounded")),
@@ -129,6 +130,7 @@ def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept
             f" FROM {sources.last} AS n WHERE {is_kept}"
         )
     own = ", ".join(f'"{name}"' for name in cells.keys if name not in {cells.place, "period_start"}) or "1"
+    apart = ", ".join(f'"{name}"' for name in cells.apart) or "1"
     place = f'"{cells.place}"' if cells.place else "''"
     ordered = ", ".join(f'"{name}"' for name in cells.keys)
     con.execute(
@@ -137,7 +139,8 @@ def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept
         WITH numbered AS (SELECT *, row_number() OVER (ORDER BY {ordered}) - 1 AS row__ FROM ({rows}))
         SELECT *, {place} AS place__,
             dense_rank() OVER (ORDER BY {cells.kind_of()}, period_start) AS period__,
-            dense_rank() OVER (ORDER BY period_start, {own}) AS group__,
+            dense_rank() OVER (ORDER BY {apart}) AS family__,
+            dense_rank() OVER (ORDER BY {apart}, period_start, {own}) AS group__,
             coalesce(lag(row__) OVER (PARTITION BY {own}, {place} ORDER BY period_start), -1) AS before__
         FROM numbered
         """

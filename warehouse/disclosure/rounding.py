@@ -39,15 +39,17 @@ class Known:
 class Sheet:
     """The counts of a table [row, column] and what the method needs to know of its rows.
 
-    ``periods``: rows of each period, oldest first. ``group``: rows that differ in place alone share one. ``region``:
-    the kecamatan of a row. ``before``: the row of the same keys one period earlier, or -1. ``last``: the last release.
-    ``given``: columns rounded elsewhere, with their values and whether these were rounded. ``tie``: order of equal
-    counts, by row. ``keep``: rows that stand as ``last`` has them, with their marks.
+    ``periods``: rows of each period, oldest first. ``group``: rows that differ in place alone share one; ``family``:
+    groups that are added up share one, and have numbers beside each other. ``region``: the kecamatan of a row.
+    ``before``: the row of the same keys one period earlier, or -1. ``last``: the last release. ``given``: columns
+    rounded elsewhere, with their values and whether these were rounded. ``tie``: order of equal counts, by row.
+    ``keep``: rows that stand as ``last`` has them, with their marks.
     """
 
     exact: np.ndarray
     periods: Sequence[np.ndarray]
     group: np.ndarray
+    family: np.ndarray
     region: np.ndarray
     before: np.ndarray
     last: Known
@@ -106,10 +108,14 @@ def _dealt(
         return values
     regions, group = sheet.region[rows], sheet.group[rows]
     owed = np.zeros(sheet.region.max() + 1, dtype=np.int64)
+    family = sheet.family[rows]
+    last_family = -1
     tie = sheet.tie(column)[rows]
     order = np.lexsort((tie, -counts, group))
     touched = order[small[order]]
     for members in np.split(touched, np.flatnonzero(np.diff(group[touched])) + 1):
+        if family[members[0]] != last_family:
+            owed[:], last_family = 0, family[members[0]]
         settled = members[is_stuck[members]]
         np.add.at(owed, regions[settled], values[settled] - counts[settled])
         open_ = members[free[members]]
@@ -159,7 +165,11 @@ def _round_split(
         values[row] = settle(counts[row], int(total[row]), base)
     one = np.flatnonzero(total < 2 * base)
     order = np.lexsort((sheet.tie(split.parts[0])[rows[one]], sheet.region[rows[one]], sheet.group[rows[one]]))
-    values[one] = _given_whole(counts[one], total[one], before[one], order)
+    values[one] = _given_whole(counts[one], total[one], before[one], order, sheet.family[rows[one]])
+    free = is_dealt & (before != 0) & (before != base)
+    for part in range(len(split.parts)):
+        for scope in (sheet.family[rows] * (sheet.region.max() + 1) + sheet.region[rows], sheet.family[rows]):
+            _correct(values, counts, free, largest, part, scope, base)
     moved = small | (values != counts)
     moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
     rounded[rows[:, None], split.parts] = values[:, :-1]
@@ -183,19 +193,49 @@ def _earlier(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split) 
     return np.where(last, _with_rest(sheet.last.rounded, rows, split), earlier)
 
 
-def _given_whole(counts: np.ndarray, total: np.ndarray, before: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _given_whole(
+    counts: np.ndarray, total: np.ndarray, before: np.ndarray, order: np.ndarray, family: np.ndarray
+) -> np.ndarray:
     """Rows of less than two steps: one part has all of the total, each in its turn, so that none is favoured."""
     values = np.zeros_like(counts)
     stands = (before >= 0).all(axis=1) & (before.sum(axis=1) == total)
     values[stands] = before[stands]
-    due = (counts - values).astype(float)[stands].sum(axis=0)
+    due = {f: (counts - values).astype(float)[stands & (family == f)].sum(axis=0) for f in np.unique(family)}
     for row in order:
         if total[row] and not stands[row]:
-            due += counts[row] * (total[row] / counts[row].sum())
-            part = np.where(counts[row] > 0, due, -np.inf).argmax()
+            owing = due[family[row]]
+            owing += counts[row] * (total[row] / counts[row].sum())
+            part = np.where(counts[row] > 0, owing, -np.inf).argmax()
             values[row, part] = total[row]
-            due[part] -= total[row]
+            owing[part] -= total[row]
     return values
+
+
+def _correct(
+    values: np.ndarray,
+    counts: np.ndarray,
+    free: np.ndarray,
+    largest: np.ndarray,
+    part: int,
+    scope: np.ndarray,
+    base: int,
+) -> None:
+    """Bring a part's sum in each scope within a step of the truth where rows too small to be dealt have moved it."""
+    moved = np.bincount(scope, weights=values[:, part] - counts[:, part])
+    line = np.arange(len(values))
+    for of in np.flatnonzero(np.abs(moved) > base / 2):
+        steps = int(np.rint(moved[of] / base))
+        room = values[line, largest]
+        if steps > 0:
+            can = free[:, part] & (values[:, part] == base)
+        else:
+            can = free[:, part] & (values[:, part] == 0) & (room >= 2 * base)
+        inside = np.flatnonzero(can & (scope == of))
+        # Who is nearest to the other side of a step moves first.
+        chosen = inside[np.argsort(counts[inside, part] * np.sign(steps), kind="stable")][: abs(steps)]
+        step = base * np.sign(steps)
+        values[chosen, part] -= step
+        values[chosen, largest[chosen]] += step
 
 
 def settle(counts: np.ndarray, total: int, base: int) -> np.ndarray:
