@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         default=5,
         ge=2,
         description="Persons who must share a description in micro.duckdb, else it is coarsened: the city shows no"
-        " counts below five elsewhere either, and an acquaintance who knows place, age and sex is left with five children",
+        " counts below five elsewhere either, and an acquaintance who knows place, age and sex is left with five",
     )
     disclosure_revision_dates: str = Field(
         default="01-15 04-15 07-15 10-15",

@@ -32,7 +32,14 @@ MONTHS_AHEAD = 12
 # Series that a warehouse fetches whole when it starts: BPS has poverty from 2004, the walidata's first file is of 2023.
 SERIES_SINCE = {"bps/indicators": 2004, "published/official_figures": 2023}
 # Slowest first, so that the last dataset to finish is a short one.
-HEAVY_FIRST = ("kemenkes/eppgbm", "bps/social_registry_individuals", "bpjstk/participants", "kemensos/assistance")
+HEAVY_FIRST = (
+    "kemenkes/eppgbm",
+    "bpjstk/participants",
+    "bps/social_registry_individuals",
+    "polri/outreach",
+    "kemensos/assistance",
+    "bps/indicators",
+)
 
 Scale = Annotated[
     str,
