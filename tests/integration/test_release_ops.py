@@ -240,7 +240,7 @@ FAULTS = {
     "OPS-GATE-RESULTS-001": "update {t} set message_id = null, message_en = null",
     "OPS-QUARANTINE-001": "update {t} set oldest_at = null",
     "OPS-RELEASES-001": "insert into {t} by name select unnest(['one', 'two']) as release_id, true as is_current",
-    "OPS-RELEASES-002": "insert into {t} by name select 'one' as release_id, -1 as cells_hidden",
+    "OPS-RELEASES-002": "insert into {t} by name select 'one' as release_id, -1 as cells_rounded",
     "OPS-RELEASES-003": "insert into {t} by name select true as is_current, 'off' as disclosure",
 }
 
@@ -270,5 +270,8 @@ def test_every_feed_says_which_marts_it_would_make_old(told):
     affected = dict(con.execute("SELECT DISTINCT dataset, affected_marts FROM ops_freshness").fetchall())
     assert affected["bps/indicators"] == "denominators_by_area_period, published_by_area_period, rb_tematik_scorecard"
     assert affected["polri/outreach"] == "outreach_by_area_month"
-    assert "coverage_by_area_month, data_reuse_by_dataset_pair" in affected["bpjstk/participants"]
-    assert "denominators_by_area_period" not in affected["bpjstk/participants"]
+    # The registry's denominators stand for the months that the participants' feed has.
+    assert affected["bpjstk/participants"] == (
+        "convergence_by_area_period, coverage_by_area_month, data_reuse_by_dataset_pair, denominators_by_area_period,"
+        " outreach_by_area_month, rb_tematik_scorecard"
+    )
