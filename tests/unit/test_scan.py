@@ -286,6 +286,17 @@ def test_a_birth_date_beside_the_persons_pseudonym_is_found_whatever_its_column_
     assert found(path, values) == {}
 
 
+def test_a_short_name_in_the_hexadecimal_of_a_hash_is_nobodys(tmp_path):
+    values = Values.of(people=[("DEDE", "2023-01-01"), ("ADE", "2023-01-01")], version="vault")
+    path = tmp_path / "a.csv"
+    for digest in ("4db314db4f83dede85ac8ac3", "dede85ac", "85acade"):
+        path.write_text(f"623,2023-01-01,{digest}\n")
+        assert found(path, values) == {}
+    for line in ("Dede,2023-01-01,4db3", "2023-01-01 ade", "x;DEDE;2023-01-01"):
+        path.write_text(line + "\n")
+        assert sum(found(path, values).values()) == 1
+
+
 def workbook(path: Path) -> None:
     with xlsxwriter.Workbook(path) as book:
         book.set_properties({"author": "Siti Nur Aini"})

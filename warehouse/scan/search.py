@@ -66,6 +66,8 @@ _SCIENTIFIC = re.compile(rb"(?<![0-9.])([1-9])[.,]([0-9]{9,15})[eE]\+?15(?![0-9]
 _BASE64_DIGITS = re.compile(rb"(?:[MNO][DTjz][AEIMQUYcgk][0-5w-z]){4}")
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]+")
 _JSON_ESCAPE = re.compile(rb"\\u00([0-9a-fA-F]{2})")
+# Letters among the digits of a hash, such as the name Dede in 85dede4, are nobody's name.
+_HEX_LETTERS = re.compile(rb"(?<=[0-9])[a-f]+(?![A-Za-z])|(?<![A-Za-z])[a-f]+(?=[0-9])")
 _TWO_WORDS = b"aaa-aaa"
 _NEAR = 60
 _WIDE = (b"~".join([b"0"] * _WIDTH), b"a~a~a~-~a~", b"~a~a~a~-~a")
@@ -356,7 +358,7 @@ def _named_days(data: bytes, mask: bytes, values: Values) -> list[Hit]:
 def _is_beside(before: bytes, after: bytes, names: frozenset[bytes]) -> bool:
     """Whether one of the names stands whole in the same line, next to the date or with one field between."""
     near = before.rpartition(b"\n")[2] + b"|" + after.partition(b"\n")[0]
-    fields = near.translate(_WORDS).split(b"#")
+    fields = _HEX_LETTERS.sub(b"#", near).translate(_WORDS).split(b"#")
     return any(b" ".join(words) in names for field in fields if (words := field.split()))
 
 
