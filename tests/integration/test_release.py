@@ -1,21 +1,38 @@
 """A release holds what it should and nothing else, and readers see one whole release at any moment."""
 
 import json
+import shutil
 import stat
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 import sqlalchemy as sa
 
-from tests.release_helpers import NOON, make_build, model, nodes, usual_counts, write_manifest
+from tests.release_helpers import (
+    NOON,
+    PERIOD,
+    STATE,
+    cells,
+    make_build,
+    nodes,
+    over,
+    part,
+    usual_counts,
+    write_manifest,
+)
 from warehouse import analyst, ledger, micro, release
 from warehouse.errors import ConfigError, ReleaseError
-from warehouse.release import content, pseudonymised, publisher, state
+from warehouse.release import content, pseudonymised, publisher, revisions, state
 from warehouse.settings import Settings
+
+SMALL_ONE = (
+    "SELECT numerator FROM stunting_by_area_month"
+    " WHERE kemendagri_code = '36.71.01.1001' AND measure = 'stunted' AND age_group = '24_59'"
+)
 
 
 def later(s: Settings, **delta) -> Settings:
@@ -39,7 +56,8 @@ def test_a_release_holds_marts_micro_parquet_and_manifest_and_is_read_only(s, le
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {
         "marts.duckdb", "micro.duckdb", "manifest.json",
-        "parquet/stunting_by_area_month.parquet", "parquet/pairs.parquet",
+        "parquet/stunting_by_area_month.parquet", "parquet/pairs.parquet", "parquet/scorecard.parquet",
+        "parquet/quality_by_puskesmas.parquet",
     }  # fmt: skip
     modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in files}
     assert modes == {name: 0o400 if name == "micro.duckdb" else 0o444 for name in files}
@@ -58,49 +76,229 @@ def test_the_file_of_marts_has_the_allowed_tables_and_describes_them(s, led):
             "SELECT column_name FROM duckdb_columns() WHERE table_name = 'stunting_by_area_month' AND comment IS NULL"
         ).fetchall()
     assert tables == {
-        "stunting_by_area_month", "pairs", "dim_measure", "dim_region", "dim_period", "mart_columns", "released_cells",
+        "stunting_by_area_month", "pairs", "scorecard", "quality_by_puskesmas", "dim_measure", "dim_region",
+        "dim_period", "mart_columns", "released_cells",
     }  # fmt: skip
     assert undescribed == []
     assert storage["storage_version"].startswith("v1.0.0")
 
 
-def test_small_cells_are_hidden_in_mart_wide_view_parquet_and_register(s, led):
-    made = release.publish(s, led, make_build(s, led, usual_counts(small=3)))
-    where = "kemendagri_code = '36.71.01.1001'"
-    assert made.cells_hidden == 3  # a kelurahan and its partner, and the pair matched three times
+def test_small_counts_are_rounded_in_mart_wide_view_parquet_and_register(s, led):
+    # 3 of 200 older children in one place, 2 of them severely; 1 of 200 in another; 4 of 7 wasted; 1 of 197 unmeasured.
+    counts = usual_counts(small=3) | {
+        ("36.71.01.1001", "severely_stunted"): (2, 0),
+        ("36.71.02.1002", "stunted"): (1, 200),
+        ("36.71.03.1003", "wasted"): (4, 7),
+        ("36.71.02.1003", "stunted"): (60, 237),
+    }
+    made = release.publish(s, led, make_build(s, led, counts))
+    where = "kemendagri_code = '36.71.01.1001' AND age_group = '24_59'"
+    shown = ask(s, f"SELECT numerator, is_rounded FROM stunting_by_area_month WHERE {where} AND measure = 'stunted'")
+    assert shown in ([(0, True)], [(5, True)])
+    ((numerator, _),) = shown
     assert ask(
-        s, f"SELECT numerator, suppression_reason FROM stunting_by_area_month WHERE {where} AND measure = 'stunted'"
-    ) == [(None, "primary")]
-    assert ask(
-        s, f"SELECT stunted_percentage, stunted_suppression_reason FROM stunting_by_area_month_wide WHERE {where}"
-    ) == [(None, "primary")]
-    assert ask(s, f"SELECT numerator FROM released_cells WHERE {where} AND measure = 'stunted'") == [(None,)]
+        s, f"SELECT stunted_numerator, stunted_percentage, stunted_is_rounded FROM stunting_by_area_month_wide"
+        f" WHERE {where}"
+    ) == [(numerator, numerator / 2, True)]  # fmt: skip
+    registered = f"SELECT numerator, is_rounded FROM released_cells WHERE {where.replace('age_group', 'further_keys')}"
+    registered = registered.replace("'24_59'", """'{"age_group":"24_59"}'""")
+    assert ask(s, f"{registered} AND measure = 'stunted'") == shown
     parquet = s.current / "parquet" / "stunting_by_area_month.parquet"
-    assert duckdb.execute(f"SELECT count(*) FROM '{parquet}' WHERE suppression_reason IS NOT NULL").fetchone() == (2,)
-    assert b"3::" not in (s.current / "marts.duckdb").read_bytes()
-
-
-def test_measures_of_a_family_are_hidden_together(s, led):
-    family = "INSERT INTO reference.disclosure_families VALUES ('stunting_by_area_month', '{}', 'children')"
-    both = ";".join(family.format(measure) for measure in ("stunted", "wasted"))
-    release.publish(s, led, make_build(s, led, usual_counts(small=3), extra_sql=both))
-    hidden = ask(
-        s, "SELECT measure, count(*) FROM stunting_by_area_month WHERE suppression_reason IS NOT NULL GROUP BY 1"
+    assert duckdb.execute(f"SELECT numerator, is_rounded FROM '{parquet}' WHERE {where} AND measure = 'stunted'"
+                          ).fetchall() == shown  # fmt: skip
+    tables = [*(f"'{file}'" for file in (s.current / "parquet").glob("stunting*")), f"'{register_of(s, made)}'"]
+    for table in tables:
+        numbers = f"SELECT unnest([numerator, denominator, denominator - numerator]) AS n FROM {table}"
+        assert duckdb.execute(f"SELECT count(*) FROM ({numbers}) WHERE n BETWEEN 1 AND 4").fetchone() == (0,), table
+    bounds = "[unknown_count, numerator - numerator_low, numerator_high - numerator]"
+    assert ask(
+        s, f"SELECT count(*) FROM (SELECT unnest({bounds}) AS n FROM stunting_by_area_month) WHERE n BETWEEN 1 AND 4"
+    ) == [(0,)]  # fmt: skip
+    assert ask(s, "SELECT pair, matched IN (0, 5), is_rounded FROM pairs ORDER BY 1") == [
+        ("a-b", True, True),
+        ("a-c", False, False),
+    ]
+    # The sum over both posyandu of flagged children, 9 and 3, has the 3 rounded in it.
+    assert ask(s, "SELECT n, round(n * statistic) IN (9, 14), is_rounded FROM quality_by_puskesmas") == [
+        (70, True, True)
+    ]
+    assert made.cells_rounded == sum(
+        ask(s, f"SELECT count(*) FROM {mart} WHERE is_rounded")[0][0]
+        for mart in ("stunting_by_area_month", "pairs", "scorecard", "quality_by_puskesmas")
     )
-    assert sorted(hidden) == [("stunted", 2), ("wasted", 2)]
 
 
-def test_another_rule_for_hiding_makes_a_release_of_the_same_data(s, led):
+def register_of(s: Settings, made) -> Path:
+    return s.register_dir / f"{made.release_id}.parquet"
+
+
+def test_nowhere_in_a_file_for_readers_stands_an_exact_small_count(s, led):
+    """Two builds that differ in small counts alone, and are rounded alike, are told apart by no byte of a value."""
+    counts = usual_counts(small=3) | {("36.71.01.1001", "severely_stunted"): (0, 0)}
+    made = release.publish(s, led, make_build(s, led, counts))
+    exact = s.register_dir / f"{made.release_id}.cells" / "cells_children.parquet"
+    assert duckdb.execute(f"SELECT count(*) FROM '{exact}' WHERE stunted__exact = 3").fetchone() == (1,)
+    readable = [path for path in s.current.resolve().rglob("*") if path.is_file()] + [register_of(s, made)]
+    for path in readable:
+        assert b"__exact" not in path.read_bytes(), path
+    with duckdb.connect(str(s.current / "marts.duckdb"), read_only=True) as con:
+        for (table,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            columns = con.execute(f'DESCRIBE "{table}"').fetchall()
+            numbers = [name for name, kind, *_ in columns if kind == "BIGINT"]
+            for name in numbers:
+                found = con.execute(f'SELECT count(*) FROM "{table}" WHERE "{name}" BETWEEN 1 AND 4').fetchone()
+                assert found == (0,), (table, name)
+
+
+def test_every_sum_of_rounded_counts_holds(s, led):
+    places = [f"36.71.0{k}.100{n}" for k in (1, 2, 3) for n in (1, 2, 3)]
+    counts = {(place, m): (1 + n % 4, 30 + n) for n, place in enumerate(places) for m in ("stunted", "wasted")}
+    release.publish(s, led, make_build(s, led, counts))
+    sums = "sum(numerator), sum(denominator), sum(unknown_count)"
+    levels = {
+        level: ask(s, f"SELECT measure, age_group, {sums} FROM stunting_by_area_month WHERE area_level = '{level}'"
+                      " GROUP BY ALL ORDER BY ALL")
+        for level in ("kelurahan", "kecamatan", "kota")
+    }  # fmt: skip
+    assert levels["kelurahan"] == levels["kecamatan"] == levels["kota"]
+    assert len(levels["kota"]) == 9
+    ages = {
+        group: ask(s, f"SELECT kemendagri_code, measure, {sums} FROM stunting_by_area_month WHERE age_group {group}"
+                      " GROUP BY ALL ORDER BY ALL")
+        for group in ("= 'all'", "<> 'all'")
+    }  # fmt: skip
+    assert ages["= 'all'"] == ages["<> 'all'"]
+    # The scorecard prints the city's percentage of the mart.
+    assert ask(s, "SELECT percentage FROM scorecard") == ask(
+        s,
+        "SELECT percentage FROM stunting_by_area_month"
+        " WHERE area_level = 'kota' AND age_group = 'all' AND measure = 'stunted'",
+    )
+    # Nine counts of 1 to 4 add up to 21: four steps of five are as near as can be.
+    older = "area_level = 'kota' AND age_group = '24_59' AND measure = 'stunted'"
+    assert ask(s, f"SELECT numerator FROM stunting_by_area_month WHERE {older}") == [(20,)]
+
+
+def test_a_mart_with_counts_and_no_cells_is_refused(s, led):
+    models = nodes()
+    models["model.pairs"]["depends_on"]["nodes"] = []
+    models["model.quality"]["depends_on"]["nodes"] = []
+    write_manifest(s, models)
+    with pytest.raises(ReleaseError, match=r"MART_WITHOUT_CELLS.*pairs, quality"):
+        release.publish(s, led, make_build(s, led))
+    assert not s.current.exists()
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        ({"stunted": part("nobody")}, r"CELLS_UNDECLARED.*cells_children.stunted"),
+        ({"stunted": part("age_group")}, r"CELLS_UNDECLARED.*cells_children.stunted"),
+        ({"wasted": {"role": "count", "same_as": "cells_of_nobody.n"}}, r"CELLS_UNDECLARED.*cells_children.wasted"),
+    ],
+)
+def test_a_count_that_refers_to_no_count_is_refused(s, led, broken, code):
+    models = nodes()
+    for column, meta in broken.items():
+        models["model.cells_children"]["columns"][column]["config"]["meta"] = meta
+    write_manifest(s, models)
+    with pytest.raises(ReleaseError, match=code):
+        release.publish(s, led, make_build(s, led))
+
+
+def test_a_table_of_cells_without_a_period_is_refused(s, led):
+    models = nodes()
+    del models["model.cells_pairs"]["columns"]["period_kind"]
+    write_manifest(s, models)
+    with pytest.raises(ReleaseError, match=r"CELLS_WITHOUT_PERIOD.*cells_pairs"):
+        release.publish(s, led, make_build(s, led))
+
+
+def test_parts_that_exceed_their_whole_are_refused(s, led):
     release.publish(s, led, make_build(s, led))
-    stricter = s.model_copy(update={"disclosure_threshold": 80})
-    again = release.publish(stricter, led, make_build(s, led))
-    assert (
-        again.outcome,
-        ask(s, "SELECT count(numerator) FROM stunting_by_area_month WHERE area_level = 'kelurahan'"),
-    ) == (
-        "released",
-        [(0,)],
-    )
+    broken = "UPDATE cells.cells_children SET severely_stunted = stunted + 1 WHERE kemendagri_code = '36.71.02.1001'"
+    with pytest.raises(ReleaseError, match=r"CELLS_PARTS.*severely_stunted > stunted"):
+        release.publish(s, led, make_build(s, led, cells_sql=broken))
+    assert len(rows_of(led, ledger.releases)) == 1
+
+
+def test_disjoint_parts_that_exceed_their_whole_together_are_refused(s, led):
+    models = nodes()
+    for name in ("stunted", "wasted"):
+        models["model.cells_children"]["columns"][name]["config"]["meta"] = part("haz_valid", split="either")
+    write_manifest(s, models)
+    assert release.publish(s, led, make_build(s, led)).outcome == "released"
+    both = usual_counts() | {("36.71.02.1001", "stunted"): (120, 200), ("36.71.02.1001", "wasted"): (100, 200)}
+    with pytest.raises(ReleaseError, match=r"CELLS_PARTS.*stunted . wasted > haz_valid"):
+        release.publish(s, led, make_build(s, led, both))
+
+
+def with_babies(models: dict[str, dict], **about) -> dict[str, dict]:
+    """A second table of cells by kecamatan that counts the younger registered children of the first again."""
+    babies = {"role": "count", "same_as": "cells_children.registered", "same_as_where": {"age_group": ["0_23"]}}
+    counts = {"babies": babies | about, "weighed": part("babies")}
+    models["model.cells_babies"] = cells("cells_babies", {"kemendagri_code": "string"} | PERIOD, counts)
+    mart = over(
+        "babies", "cells_babies", {"kemendagri_code": "string"} | PERIOD | {"babies": "bigint"} | STATE,
+        'select kemendagri_code, period_kind, period_start, babies, false as is_rounded, false as revision_pending'
+        ' from "warehouse"."cells"."cells_babies"', {},
+    )  # fmt: skip
+    return models | {"model.babies": mart}
+
+
+BABIES = """
+    CREATE TABLE cells.cells_babies AS
+    SELECT substring(kemendagri_code, 1, 8) AS kemendagri_code, period_kind, period_start,
+        sum(registered)::BIGINT AS babies, (sum(registered) - 2)::BIGINT AS weighed
+    FROM cells.cells_children WHERE age_group = '0_23' GROUP BY ALL;
+    CREATE TABLE marts.babies AS
+    SELECT kemendagri_code, period_kind, period_start, babies, false AS is_rounded, false AS revision_pending
+    FROM cells.cells_babies
+"""
+
+
+def test_the_same_count_of_two_tables_is_one_number_and_must_be_the_same(s, led):
+    place = "kemendagri_code = '36.71.01.1001' AND age_group = '0_23'"
+    few = f"UPDATE cells.cells_children SET registered = 103 WHERE {place};"
+    write_manifest(s, with_babies(nodes()))
+    release.publish(s, led, make_build(s, led, cells_sql=few + BABIES))
+    told = ask(s, "SELECT kemendagri_code, babies FROM babies ORDER BY 1")
+    assert told == [("36.71.01", 343), ("36.71.02", 360), ("36.71.03", 360)]
+    assert told == ask(
+        s, "SELECT kemendagri_code, denominator + unknown_count FROM stunting_by_area_month WHERE measure = 'stunted'"
+        " AND area_level = 'kecamatan' AND age_group = '0_23' ORDER BY 1"
+    )  # fmt: skip
+
+
+def test_a_count_that_is_not_the_same_as_declared_is_refused(s, led):
+    write_manifest(s, with_babies(nodes()))
+    other = BABIES + "; UPDATE cells.cells_babies SET babies = babies + 1 WHERE kemendagri_code = '36.71.02'"
+    with pytest.raises(ReleaseError, match=r"CELLS_SAME.*cells_babies.babies.*1"):
+        release.publish(s, led, make_build(s, led, cells_sql=other))
+    assert rows_of(led, ledger.releases) == []
+
+
+def test_tables_that_take_counts_from_each_other_in_a_circle_are_refused(s, led):
+    models = with_babies(nodes())
+    back = {"role": "count", "same_as": "cells_babies.babies"}
+    models["model.cells_children"]["columns"]["registered"]["config"]["meta"] = back
+    write_manifest(s, models)
+    with pytest.raises(ReleaseError, match=r"CELLS_CIRCLE.*cells_babies, cells_children"):
+        release.publish(s, led, make_build(s, led, cells_sql=BABIES))
+
+
+def test_another_base_makes_a_release_of_the_same_data_from_a_revision_date_on(s, led):
+    release.publish(s, led, make_build(s, led))
+    coarser = later(s, days=1).model_copy(update={"disclosure_threshold": 80})
+    with pytest.raises(ReleaseError, match=r"DISCLOSURE_BASE_CHANGED.*5.*80"):
+        release.publish(coarser, led, make_build(s, led))
+    revision = coarser.model_copy(update={"now": datetime.fromisoformat("2027-01-15T12:00:00+07:00")})
+    again = release.publish(revision, led, make_build(s, led))
+    assert again.outcome == "released"
+    few = "SELECT count(*) FROM (SELECT unnest([numerator, denominator - numerator]) AS n FROM stunting_by_area_month)"
+    assert ask(s, f"{few} WHERE n BETWEEN 1 AND 79") == [(0,)]
+    assert ask(s, f"{few} WHERE n BETWEEN 80 AND 200") != [(0,)]
+    assert json.loads((s.current / "manifest.json").read_text())["policy"]["base"] == 80
 
 
 def test_every_row_names_its_release(s, led):
@@ -176,26 +374,26 @@ def test_a_reader_keeps_its_release_while_another_becomes_current(s, led):
     release.publish(s, led, make_build(s, led, usual_counts(61)))
     with duckdb.connect(str(s.current / "marts.duckdb"), read_only=True) as reader:
         release.publish(s, led, make_build(s, led, usual_counts(70)))
-        old = reader.execute(
-            "SELECT numerator FROM stunting_by_area_month WHERE kemendagri_code='36.71.01.1001' AND measure='stunted'"
-        )
-        assert old.fetchone() == (61,)
-    new = "SELECT numerator FROM stunting_by_area_month WHERE kemendagri_code='36.71.01.1001' AND measure='stunted'"
-    assert ask(s, new) == [(70,)]
+        assert reader.execute(SMALL_ONE).fetchone() == (61,)
+    assert ask(s, SMALL_ONE) == [(70,)]
 
 
 def test_what_a_cell_said_on_a_day_and_only_changed_cells_are_registered(s, led):
     release.publish(s, led, make_build(s, led, usual_counts(61)))
     march = later(s, days=100)
     second = release.publish(march, led, make_build(s, led, usual_counts(62)))
-    cell = "mart='stunting_by_area_month' AND kemendagri_code='36.71.01.1001' AND measure='stunted'"
+    cell = (
+        "mart='stunting_by_area_month' AND kemendagri_code='36.71.01.1001' AND measure='stunted'"
+        """ AND further_keys = '{"age_group":"24_59"}'"""
+    )
     said = f"SELECT numerator FROM released_cells WHERE {cell} AND released_at <= ? ORDER BY released_at DESC LIMIT 1"
     assert ask(s, said.replace("?", f"'{NOON:%F}T23:00:00Z'::TIMESTAMPTZ")) == [(61,)]
     assert ask(s, said.replace("?", "'2027-12-31'::TIMESTAMPTZ")) == [(62,)]
     changed = duckdb.execute(
-        f"SELECT kemendagri_code FROM '{s.register_dir / (second.release_id + '.parquet')}'"
+        f"SELECT mart, kemendagri_code, count(*) FROM '{register_of(s, second)}' GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    assert sorted(changed) == [("36.71",), ("36.71.01",), ("36.71.01.1001",)]
+    area = "stunting_by_area_month"
+    assert changed == [("scorecard", None, 1), *((area, code, 2) for code in ("36.71", "36.71.01", "36.71.01.1001"))]
 
 
 def test_a_cell_that_is_gone_is_registered_as_withdrawn(s, led):
@@ -219,20 +417,86 @@ def test_diff_says_what_changed_in_words_and_numbers(s, led):
 
     found = release.diff(s, first, second)
     moved = stunting(first, second)
-    assert (moved["changed"], moved["newly_hidden"], moved["added"]) == (3, 0, 0)
-    assert "stunting_by_area_month: 3 baris berubah." in found["words_id"]
+    assert (moved["changed"], moved["added"], moved["removed"]) == (6, 0, 0)
+    assert "stunting_by_area_month: 6 baris berubah." in found["words_id"]
     assert "stunted, Area 36.71.01, 2026-10: 31.0% → 25.8%." in found["words_en"]
-    # The small one's neighbours were shown with the same numbers before: only the sums above it can keep it.
-    assert stunting(second, third)["newly_hidden"] == stunting(third, second)["newly_shown"] == 3
+    # Three children, all of them severely stunted: both measures, at three levels, with and without the younger.
+    assert stunting(second, third)["changed"] == stunting(third, second)["changed"] == 12
+
+
+def as_of_former_method(s: Settings, led, release_id: str) -> None:
+    """Make a release what it would have been when small counts were hidden: its file, manifest, register and row."""
+    folder = s.releases_dir / release_id
+    shutil.rmtree(s.register_dir / f"{release_id}.cells")
+    hidden = "kemendagri_code = '36.71.01.1001' AND measure = 'stunted'"
+    file = s.register_dir / f"{release_id}.parquet"
+    duckdb.execute(
+        f"COPY (SELECT * EXCLUDE (is_rounded, was_hidden) REPLACE (if({hidden}, NULL, numerator) AS numerator),"
+        f" if({hidden}, 'primary', NULL) AS suppression_reason FROM '{file}') TO '{file}.new' (FORMAT parquet)"
+    )
+    Path(f"{file}.new").replace(file)
+    with state.open_folder(folder):
+        marts = folder / "marts.duckdb"
+        marts.chmod(0o600)
+        with duckdb.connect(str(marts)) as con:
+            con.execute("DROP VIEW stunting_by_area_month_wide")
+            con.execute("ALTER TABLE stunting_by_area_month ADD COLUMN suppression_reason VARCHAR")
+            con.execute(
+                f"UPDATE stunting_by_area_month SET numerator = NULL, suppression_reason = 'primary' WHERE {hidden}"
+            )
+            con.execute("ALTER TABLE stunting_by_area_month DROP COLUMN is_rounded")
+            con.execute("""DELETE FROM mart_columns WHERE "column" = 'is_rounded'""")
+            con.execute(
+                "INSERT INTO mart_columns VALUES"
+                " ('stunting_by_area_month', 'suppression_reason', 'varchar', 'suppression', '')"
+            )
+            con.execute("ALTER TABLE released_cells DROP COLUMN was_hidden")
+        manifest = folder / "manifest.json"
+        manifest.chmod(0o600)
+        about = json.loads(manifest.read_text())
+        about["policy"] = {"threshold": 5, "small_base": 10}
+        about["fingerprint"] = "of rules for hiding"
+        del about["rounding"], about["last_cells"]
+        manifest.write_text(json.dumps(about))
+    with led.write() as connection:
+        connection.execute(
+            ledger.release_marts.update(),
+            {"cells_hidden": 4, "cells_rounded": None, "rounding_base": None, "mean_error_kota": None},
+        )
+
+
+def test_after_a_release_that_hid_cells_the_next_one_rounds_and_tells_so(s, led):
+    first = release.publish(s, led, make_build(s, led, usual_counts(small=3))).release_id
+    as_of_former_method(s, led, first)
+    second = release.publish(later(s, days=1), led, make_build(s, led, usual_counts(small=3)))
+    assert second.outcome == "released", "another method is another release of the same data"
+    assert ask(s, SMALL_ONE) in ([(0,)], [(5,)])
+    told = (
+        "SELECT release_id, was_hidden, numerator IS NULL, is_rounded FROM released_cells WHERE measure = 'stunted'"
+        """ AND kemendagri_code = '36.71.01.1001' AND further_keys = '{"age_group":"24_59"}' ORDER BY 1"""
+    )
+    assert ask(s, told) == [(first, True, True, None), (second.release_id, False, False, True)]
+    assert json.loads((s.current / "manifest.json").read_text())["last_cells"] == "absent"
+    found = release.diff(s, first, second.release_id)
+    assert "Column removed: stunting_by_area_month.suppression_reason." in found["words_en"]
+    assert "Column new: stunting_by_area_month.is_rounded." not in found["words_en"]
+    assert "New column: stunting_by_area_month.is_rounded." in found["words_en"]
+    rows = {row["release_id"]: row for row in release.listing(s, led)}
+    assert rows[first]["cells_rounded"] == 0
+    assert rows[second.release_id]["cells_rounded"] == second.cells_rounded > 0
+    release.rollback(s, led, first, "angka lama ditinjau", "walidata")
+    assert ask(s, SMALL_ONE) == [(None,)]
+    release.unpin(s, led, "angka lama selesai ditinjau", "walidata")
+    following = release.publish(later(s, days=2), led, make_build(s, led, usual_counts(small=30)))
+    assert following.outcome == "released"
+    assert json.loads((s.current / "manifest.json").read_text())["last_cells"] == "whole"
 
 
 def test_a_leak_holds_the_release_and_leaves_nothing_behind(s, led):
     release.publish(s, led, make_build(s, led))
-    leak = (
-        "UPDATE marts.stunting_by_area_month SET area_name = 'NIK 3671014505900001' WHERE kemendagri_code = '36.71.02'"
-    )
+    leak = "UPDATE conformed.dim_region SET name = 'NIK 3671014505900001'"
     with pytest.raises(ReleaseError, match="RELEASE_LEAK") as caught:
-        release.publish(s, led, make_build(s, led, extra_sql=leak))
+        release.publish(s, led, make_build(s, led, usual_counts(70), extra_sql=leak))
     assert "3671014505900001" not in caught.value.message_en
     assert len(rows_of(led, ledger.releases)) == 1
     release.refresh_ops(s, led)
@@ -264,9 +528,9 @@ def test_a_column_that_describes_a_person_states_how_it_is_coarsened(s, led):
 
 def test_a_mart_whose_keys_are_not_all_stated_is_refused(s, led):
     models = nodes()
-    models["model.pairs"] = model("pairs", {"pair": "string", "matched": "bigint"}, meta={"matched": {"role": "key"}})
+    models["model.pairs"]["columns"]["pair"]["config"]["meta"] = {}
     write_manifest(s, models)
-    twice = "INSERT INTO marts.pairs VALUES ('x', 3)"
+    twice = "INSERT INTO marts.pairs SELECT * FROM marts.pairs"
     with pytest.raises(ReleaseError, match="RELEASE_KEYS"):
         release.publish(s, led, make_build(s, led, extra_sql=twice))
 
@@ -298,15 +562,34 @@ def test_a_failed_stop_rule_on_a_mart_holds_the_release(s, led):
     assert found == {"build_id": build.build_id, "mart": "pairs", "rule_code": "PAIRS-MATCHED", "outcome": "fail"}
 
 
-@pytest.mark.parametrize("step", ["write_marts", "write_micro", "_finish", "_record", "point_current"])
+def test_the_cells_of_the_newest_release_lie_beside_the_register_for_its_owner_alone(s, led):
+    made = [release.publish(s, led, make_build(s, led, usual_counts(n))).release_id for n in (61, 70)]
+    stray = s.register_dir / "20990101T000000Z-00000000.cells"
+    stray.mkdir()
+    (stray / "cells_children.parquet").write_bytes(b"x")
+    release.refresh_ops(s, led)
+    release.publish(s, led, make_build(s, led, usual_counts(70)))
+    folders = list(s.register_dir.glob("*.cells"))
+    assert folders == [s.register_dir / f"{made[1]}.cells"]
+    assert stat.S_IMODE(folders[0].stat().st_mode) == 0o700
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folders[0].iterdir()}
+    assert files == dict.fromkeys(("cells_children.parquet", "cells_pairs.parquet", "cells_quality.parquet"), 0o600)
+
+
+@pytest.mark.parametrize(
+    "step", ["round_marts", "write_cells", "write_marts", "write_micro", "_finish", "_record", "point_current"]
+)
 def test_killed_anywhere_the_next_run_makes_the_release(s, led, monkeypatch, step):
     first = release.publish(s, led, make_build(s, led, usual_counts(61))).release_id
     built = make_build(s, led, usual_counts(62))
-    room = {"write_marts": content, "write_micro": pseudonymised, "point_current": state}.get(step, publisher)
+    room = {
+        "round_marts": content, "write_cells": revisions, "write_marts": content, "write_micro": pseudonymised,
+        "point_current": state,
+    }.get(step, publisher)  # fmt: skip
     whole = getattr(room, step)
 
     def killed(*args, **kwargs):
-        if step in {"write_marts", "_finish"}:
+        if step in {"round_marts", "write_cells", "write_marts", "_finish"}:
             whole(*args, **kwargs)
         raise KeyboardInterrupt
 
@@ -315,12 +598,16 @@ def test_killed_anywhere_the_next_run_makes_the_release(s, led, monkeypatch, ste
         with pytest.raises(KeyboardInterrupt):
             release.publish(s, led, built)
     assert s.current.resolve().name == first
+    assert (s.register_dir / f"{first}.cells").is_dir(), "the next release still knows the last one's cells"
     again = release.publish(s, led, built)
     assert again.outcome == ("unchanged" if step == "point_current" else "released")
     assert release.current_state(s, led)["release_id"] == again.release_id != first
     assert len(release.listing(s, led)) == 2
     assert {path.name for path in s.releases_dir.iterdir() if path.is_dir()} == {first, again.release_id}
-    assert {path.stem for path in s.register_dir.iterdir()} == {first, again.release_id}
+    release.retain(s, led)
+    assert {path.name for path in s.register_dir.iterdir()} == {
+        f"{first}.parquet", f"{again.release_id}.parquet", f"{again.release_id}.cells",
+    }, "cells of the newest release alone"  # fmt: skip
 
 
 def test_a_hard_kill_in_the_middle_leaves_readers_and_the_next_run_whole(s, led):
@@ -421,7 +708,10 @@ def test_micro_holds_flagged_columns_at_coarse_values_and_is_encrypted(s, led):
     assert columns == ["person_key", "measured_month", "age_months", "age_months_band", "haz", "coarsening_step"]
     assert rows[0] == ("p1", date(2026, 10, 1), 14, "11-16", -2.35, 0)
     assert len(rows) == 5
-    assert micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT n FROM quality")[1] == [(40,)]
+    assert micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT n FROM quality ORDER BY 1")[1] == [
+        (30,),
+        (40,),
+    ]
     data = (s.current / "micro.duckdb").read_bytes()
     assert b"melati" not in data
     assert b"fct_child" not in data
