@@ -1,11 +1,14 @@
 """How far rounding moved what a release prints, measured against the exact build. Not here: rounding (disclosure)."""
 
+import math
 from typing import Any
 
 import duckdb
 
 from warehouse.disclosure import published
 from warehouse.mart import Mart
+
+_FEWEST_ROWS = 20
 
 
 def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built: str) -> list[dict[str, Any]]:
@@ -28,3 +31,15 @@ def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built: str) -> list[dict[
     )
     names = [column[0] for column in found.description]
     return [{"mart": mart.name} | dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def told(found: dict[str, Any], base: int) -> dict[str, Any]:
+    """What a release prints of ``errors``: too coarse, and of too many rows, to lead back to one exact number."""
+    of_few = found["rows_rounded"] < _FEWEST_ROWS
+    mean, largest = (None if of_few or found[name] is None else found[name] for name in ("mean_error", "largest_error"))
+    deviation = None if of_few else base * math.ceil((found["largest_deviation"] or 0) / base)
+    return found | {
+        "mean_error": None if mean is None else round(mean, 2),
+        "largest_error": None if largest is None else round(largest, 1),
+        "largest_deviation": deviation,
+    }

@@ -114,7 +114,11 @@ def _calendar(s: Settings, last: dict[str, Any] | None) -> revisions.Calendar:
 
 
 def _policy(s: Settings) -> dict[str, Any]:
-    return {"method": "small count rounding", "base": s.disclosure_threshold, "small_base": s.disclosure_small_base}
+    return {
+        "method": "small count rounding",
+        "rounding_base": s.disclosure_threshold,
+        "small_base": s.disclosure_small_base,
+    }
 
 
 def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
@@ -243,7 +247,11 @@ def _fill(
         "marts": [asdict(item) for item in contents],
         # Without the last release's cells nothing waits for a revision date.
         "last_cells": memory if last else None,
-        "rounding": [row for mart in catalogue.marts for row in accuracy.errors(con, mart, content.built(mart))],
+        "rounding": [
+            accuracy.told(row, base)
+            for mart in catalogue.marts
+            for row in accuracy.errors(con, mart, content.built(mart))
+        ],
         "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
         "micro_coarsening": coarsened,
     }
@@ -251,7 +259,7 @@ def _fill(
 
 def _is_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Calendar) -> bool:
     """Two bases side by side narrow what was rounded: another one counts from a revision date on."""
-    before = state.manifest(s, last["release_id"]).get("policy", {}).get("base") if last else None
+    before = state.manifest(s, last["release_id"]).get("policy", {}).get("rounding_base") if last else None
     is_same = before in (None, s.disclosure_threshold)
     if not is_same and not when.is_revision:
         dates = s.disclosure_revision_dates

@@ -362,7 +362,7 @@ def rounding(manifest: dict[str, Any]) -> Rounding | None:
     marts: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for row in manifest["rounding"]:
         marts[row["mart"]][row["area_level"]] = row
-    return Rounding(manifest["policy"]["base"], dict(sorted(marts.items())))
+    return Rounding(manifest["policy"]["rounding_base"], dict(sorted(marts.items())))
 
 
 def stale_after(fact: DatasetFacts) -> date | None:

@@ -113,7 +113,7 @@ def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
 
 def rounding_base(s: Settings) -> int | None:
     """What the current release rounded small counts to; None where it was made before they were."""
-    return release.manifest(s, s.current.resolve().name).get("policy", {}).get("base")
+    return release.manifest(s, s.current.resolve().name).get("policy", {}).get("rounding_base")
 
 
 def boundaries_source() -> str:
