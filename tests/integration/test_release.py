@@ -27,6 +27,7 @@ from tests.release_helpers import (
 from warehouse import analyst, ledger, micro, release
 from warehouse.errors import ConfigError, ReleaseError
 from warehouse.release import content, pseudonymised, publisher, revisions, state
+from warehouse.report import facts, figures
 from warehouse.settings import Settings
 
 SMALL_ONE = (
@@ -298,7 +299,7 @@ def test_another_base_makes_a_release_of_the_same_data_from_a_revision_date_on(s
     few = "SELECT count(*) FROM (SELECT unnest([numerator, denominator - numerator]) AS n FROM stunting_by_area_month)"
     assert ask(s, f"{few} WHERE n BETWEEN 1 AND 79") == [(0,)]
     assert ask(s, f"{few} WHERE n BETWEEN 80 AND 200") != [(0,)]
-    assert json.loads((s.current / "manifest.json").read_text())["policy"]["base"] == 80
+    assert json.loads((s.current / "manifest.json").read_text())["policy"]["rounding_base"] == 80
 
 
 def test_every_row_names_its_release(s, led):
@@ -486,7 +487,10 @@ def test_after_a_release_that_hid_cells_the_next_one_rounds_and_tells_so(s, led)
     assert rows[second.release_id]["cells_rounded"] == second.cells_rounded > 0
     release.rollback(s, led, first, "angka lama ditinjau", "walidata")
     assert ask(s, SMALL_ONE) == [(None,)]
+    assert (figures.rounding_base(s), facts.rounding(release.manifest(s, first))) == (None, None)
     release.unpin(s, led, "angka lama selesai ditinjau", "walidata")
+    assert figures.rounding_base(s) == 5
+    assert facts.rounding(release.manifest(s, second.release_id)) is not None
     following = release.publish(later(s, days=2), led, make_build(s, led, usual_counts(small=30)))
     assert following.outcome == "released"
     assert json.loads((s.current / "manifest.json").read_text())["last_cells"] == "whole"
