@@ -57,34 +57,49 @@ def test_a_change_by_few_people_waits_for_the_revision_date(s, led):
 
 
 def test_what_waits_waits_in_every_mart_also_where_a_mart_is_not_long(s, led):
-    """One child more: the scorecard's percentage, and the pairs and quality of the month, all stand with it."""
+    """One child more, one pair more, one measurement more: scorecard, pairs and quality of the month all stand."""
     release.publish(s, led, make_build(s, led, usual_counts(61), months={SEPTEMBER: usual_counts(50)}))
     before, october = everything(s), f"period_start = '{OCTOBER}'"
-    more = "UPDATE cells.cells_pairs SET matched = matched + 40; UPDATE cells.cells_quality SET n = n + 60"
-    build = make_build(s, led, usual_counts(62), months={SEPTEMBER: usual_counts(50)},
-                       cells_sql=f"{more} WHERE {october}".replace("; ", f" WHERE {october}; "))  # fmt: skip
-    release.publish(s, led, build)
+    ((measured,),) = rows(s, "n", october, "quality_by_puskesmas")
+
+    def build(more: int):
+        sql = f"UPDATE cells.cells_pairs SET matched = matched + {more} WHERE {october}; "
+        sql += f"UPDATE cells.cells_quality SET n = n + {more} WHERE {october}"
+        return make_build(s, led, usual_counts(61 + more), months={SEPTEMBER: usual_counts(50)}, cells_sql=sql)
+
+    release.publish(s, led, build(1))
     assert everything(s) == before
     for mart in MARTS:
         assert rows(s, "DISTINCT revision_pending", october, mart) == [(True,)], mart
         assert rows(s, "DISTINCT revision_pending", f"NOT {october}", mart) == [(False,)], mart
     revision = on(s, datetime.fromisoformat("2027-01-15T12:00:00+07:00"))
-    release.publish(revision, led, build)
+    release.publish(revision, led, build(40))
     after = everything(s)
     for mart in MARTS:
         assert after[mart] != before[mart], mart
         assert rows(s, "DISTINCT revision_pending", "true", mart) == [(False,)], mart
-    assert rows(s, "n", october, "quality_by_puskesmas") == [(190,)]
+    assert rows(s, "n", october, "quality_by_puskesmas") == [(measured + 80,)]
 
 
-def test_a_period_changes_as_a_whole_or_not_at_all(s, led):
+def test_who_moves_by_many_is_published_and_who_moves_by_few_stands_also_in_the_sums(s, led):
     counts = usual_counts(61)
     release.publish(s, led, make_build(s, led, counts))
-    # One kelurahan moves by twenty, another by two: with the first alone the second could be read from the sums.
+    kota = stunted(s, "36.71")[0]
     counts |= {SMALL: (81, 200), ("36.71.02.1001", "stunted"): (63, 200)}
     release.publish(s, led, make_build(s, led, counts))
-    assert stunted(s, "36.71.01.1001") == (61, 200, True)
+    assert stunted(s, "36.71.01.1001") == (81, 200, True)
     assert stunted(s, "36.71.02.1001") == (61, 200, True)
+    assert stunted(s, "36.71")[0] == kota + 20, "the two cannot be read from the sum: it is of what is printed"
+
+
+def test_a_late_delivery_shows_at_once_though_some_cells_of_it_are_small(s, led):
+    """Two puskesmas' kelurahan come a day later, with few severely stunted children in each."""
+    late = {key: (n, d) for key, (n, d) in few_everywhere(2).items() if key[0].startswith("36.71.03")}
+    early = {key: counts for key, counts in few_everywhere(2).items() if key not in late}
+    release.publish(s, led, make_build(s, led, early))
+    before = stunted(s, "36.71")[1]
+    release.publish(on(s, NOON + timedelta(days=1)), led, make_build(s, led, few_everywhere(2)))
+    assert stunted(s, "36.71")[1] == before + sum(d for (_, measure), (_, d) in late.items() if measure == "stunted")
 
 
 def test_a_large_change_is_published_at_once(s, led):
@@ -96,15 +111,21 @@ def test_a_large_change_is_published_at_once(s, led):
 def test_a_denominator_that_moves_by_few_waits_too(s, led):
     release.publish(s, led, make_build(s, led, usual_counts(61)))
     release.publish(s, led, make_build(s, led, usual_counts(61) | {SMALL: (71, 203)}))
-    assert stunted(s, "36.71.01.1001") == (61, 200, True)
+    assert stunted(s, "36.71.01.1001") == (71, 200, True)
 
 
 def test_what_lies_between_nested_counts_waits_too(s, led):
-    """Stunted by ten and severely stunted by eight more: two more are stunted and not severely so."""
+    """Stunted by ten and severely stunted by eight more: two more are stunted and not severely so, and not told."""
     severely = ("36.71.01.1001", "severely_stunted")
     release.publish(s, led, make_build(s, led, usual_counts(61) | {severely: (15, 0)}))
     release.publish(s, led, make_build(s, led, usual_counts(71) | {severely: (23, 0)}))
-    assert stunted(s, "36.71.01.1001") == (61, 200, True)
+    where = f"kemendagri_code = '{SMALL[0]}' AND age_group = '24_59' AND period_start = '{OCTOBER}' AND measure = "
+    (all_stunted,), (severe,) = (
+        rows(s, "DISTINCT numerator", f"{where} '{measure}'")[0] for measure in ("stunted", "severely_stunted")
+    )
+    assert all_stunted == 71
+    for move in (severe - 15, (all_stunted - severe) - (61 - 15)):
+        assert move == 0 or abs(move) >= 5
 
 
 def test_an_open_period_has_no_rows_until_it_ends(s, led):

@@ -13,7 +13,13 @@ SPLITS = [Split(0, (1,)), Split(1, (2, 3)), Split(1, (4,))]
 
 
 def sheet(
-    exact: np.ndarray, *, places: int, periods: int = 1, last: Known | None = None, keep: np.ndarray | None = None
+    exact: np.ndarray,
+    *,
+    places: int,
+    periods: int = 1,
+    last: Known | None = None,
+    keep: np.ndarray | None = None,
+    is_slow: bool = False,
 ) -> Sheet:
     """Rows in the order period, group, place; three places make a kecamatan."""
     rows = len(exact)
@@ -28,9 +34,10 @@ def sheet(
         before=np.where(np.arange(rows) < each, -1, np.arange(rows) - each),
         last=last or Known(unknown, unknown),
         given={},
-        tie=lambda column: (np.arange(rows) % places * 7919 + column * 104729) % 10007,
+        tie=lambda column: (np.arange(rows) % places * 7919 + column * 104729) % 10007 / 10007,
         keep=np.zeros(rows, dtype=bool) if keep is None else keep,
         keep_marks=np.zeros(exact.shape, dtype=bool),
+        slow=np.full(rows, is_slow),
     )
 
 
@@ -80,10 +87,10 @@ def test_a_large_root_stands_and_no_root_moves_by_more_than_four(drawn):
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
 @settings(deadline=None)
-def test_the_city_is_as_near_as_whole_steps_allow(counts):
+def test_the_city_is_within_a_step_of_the_truth(counts):
     exact = np.array(counts, dtype=np.int64)[:, None]
     found, _ = round_sheet(sheet(exact, places=len(counts)), [0], [], BASE)
-    assert abs(found.sum() - exact.sum()) <= BASE / 2
+    assert abs(found.sum() - exact.sum()) < BASE
     for region in range((len(counts) + 2) // 3):
         inside = slice(3 * region, 3 * region + 3)
         assert abs(found[inside].sum() - exact[inside].sum()) < 2 * BASE
@@ -109,12 +116,30 @@ def test_the_same_counts_are_rounded_as_in_the_last_release(drawn):
     assert (round_sheet(kept, ROOTS, SPLITS, BASE)[0] == first).all()
 
 
+@given(towns(), st.data())
+@settings(deadline=None)
+def test_between_revision_dates_nothing_changes_by_less_than_the_base(drawn, data):
+    exact, places, _ = drawn
+    before = exact[:places]
+    first, _ = round_sheet(sheet(before, places=places), ROOTS, SPLITS, BASE)
+    now = town(data.draw, places, 1)
+    changed = sheet(now, places=places, last=Known(before, first), is_slow=True)
+    found, _ = round_sheet(changed, ROOTS, SPLITS, BASE)
+    registered, measured, stunted, wasted, agreed = (found - first).T
+    rests = (registered - measured, measured - stunted - wasted, measured - agreed)
+    few = [np.abs(move) for move in (registered, measured, stunted, wasted, agreed, *rests)]
+    assert not any(((move > 0) & (move < BASE)).any() for move in few)
+    for count in (*found.T, found[:, 0] - found[:, 1], found[:, 1] - found[:, 2] - found[:, 3]):
+        assert is_safe(count)
+
+
 @given(
     st.lists(st.integers(0, 30), min_size=2, max_size=17).filter(any),
     st.integers(0, 40).map(lambda n: n if n >= BASE else 0),
+    st.floats(0, 1, exclude_max=True),
 )
-def test_parts_can_always_be_made_to_fit_their_whole(counts, total):
-    found = settle(np.array(counts), total, BASE)
+def test_parts_can_always_be_made_to_fit_their_whole(counts, total, draw):
+    found = settle(np.array(counts), total, BASE, draw)
     assert found.sum() == total
     assert is_safe(found)
 
@@ -136,6 +161,9 @@ def test_a_small_part_is_dealt_and_the_largest_part_makes_up_for_it():
     assert marks.tolist() == [[False, False, True, False, True]]
 
 
-def test_a_count_of_less_than_two_steps_goes_to_its_largest_part_whole():
-    found, _ = round_sheet(sheet(np.array([[8, 6, 4, 1, 2]]), places=1), ROOTS, SPLITS, BASE)
-    assert found.tolist() == [[8, 8, 8, 0, 0]]
+def test_a_count_of_less_than_two_steps_goes_to_one_part_whole_and_none_is_favoured():
+    # Of 3,000 places, each with 6 measured of whom 2 are stunted, about a third show all six as stunted.
+    exact = np.tile([[6, 6, 2, 0, 6]], (3000, 1))
+    found, _ = round_sheet(sheet(exact, places=3000), ROOTS, SPLITS, BASE)
+    assert set(found[:, 2].tolist()) == {0, 6}
+    assert abs(found[:, 2].sum() - exact[:, 2].sum()) < 60

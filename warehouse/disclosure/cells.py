@@ -62,7 +62,8 @@ def round_table(
     """Make ``target``: every column of the cells, counts rounded, beside each count ``<count>__exact`` and its mark.
 
     ``rounded_of``: the targets made so far, by table. ``kept``: a relation of the (period_kind, period_start) that
-    stand as the last release had them. Raises ReleaseError CELLS_PARTS or CELLS_SAME when the counts are not what is
+    readers have: whether they stand as the last release had them (``stands``), else nothing of them may change by less
+    than the base. Raises ReleaseError CELLS_PARTS or CELLS_SAME when the counts are not what is
     declared.
     """
     names = [column.name for column in cells.counts]
@@ -90,21 +91,26 @@ def round_table(
         tie=_ties(cells.name, names, places, key),
         keep=arrays["keep__"].astype(bool),
         keep_marks=_matrix(arrays, names, MARK).astype(bool),
+        slow=arrays["slow__"].astype(bool),
     )
     roots = [counts[c.name] for c in cells.counts if not c.part_of and not c.same_as]
     rounded, marks = round_sheet(sheet, roots, splits, base)
+    # A number that stands is still of the count it was printed for: what is small today may be large in a week.
+    stands = sheet.slow[:, None] & (rounded == sheet.last.rounded)
+    stands_for = np.where(stands, sheet.last.exact, exact)
     con.register(
         "rounded__",
         pa.table(
             {"row__": np.arange(len(exact))}
             | {name: rounded[:, n] for n, name in enumerate(names)}
             | {f"{name}{MARK}": marks[:, n] for n, name in enumerate(names)}
+            | {f"{name}__exact": stands_for[:, n] for n, name in enumerate(names)}
         ),
     )
     own = ", ".join(f't."{name}"' for name in cells.others)
-    columns = ", ".join(f'r."{n}", CAST(t."{n}" AS BIGINT) AS "{n}__exact", r."{n}{MARK}"' for n in names)
+    columns = ", ".join(f'r."{n}", r."{n}__exact", r."{n}{MARK}"' for n in names)
     con.execute(
-        f"CREATE OR REPLACE TABLE {sources.target} AS SELECT {own}, {columns}, t.keep__"
+        f"CREATE OR REPLACE TABLE {sources.target} AS SELECT {own}, {columns}, t.keep__ OR t.slow__ AS keep__"
         f" FROM {sheet_table} AS t INNER JOIN rounded__ AS r USING (row__) ORDER BY row__"
     )
     con.unregister("rounded__")
@@ -115,18 +121,21 @@ def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept
     counts = [column.name for column in cells.counts]
     others = ", ".join(f'n."{name}"' for name in cells.others)
     same = " AND ".join(f'n."{key}" = o."{key}"' for key in cells.keys)
-    is_kept = f"({cells.kind_of('n')}, n.period_start) IN (SELECT (period_kind, period_start) FROM {kept})"
+    period = f"({cells.kind_of('n')}, n.period_start)"
+    of_kept = f"{period} IN (SELECT (period_kind, period_start) FROM {kept} WHERE"
+    is_kept, is_slow = f"{of_kept} stands)", f"{of_kept} NOT stands)"
     remembered = [f'"{c}{suffix}"' for c in counts for suffix in ("__exact", "__rounded", MARK)]
     if sources.last is None:
         nothing = ", ".join(f"NULL AS {name}" for name in remembered)
-        rows = f"SELECT {others}, {_named(counts, 'n')}, {nothing}, false AS keep__ FROM {sources.exact} AS n"
+        now = f"{others}, {_named(counts, 'n')}"
+        rows = f"SELECT {now}, {nothing}, false AS keep__, false AS slow__ FROM {sources.exact} AS n"
     else:
         beside = ", ".join(f"o.{name}" for name in remembered)
         stands = ", ".join(f'n."{c}__exact" AS "{c}"' for c in counts)
         rows = (
-            f"SELECT {others}, {_named(counts, 'n')}, {beside}, false AS keep__"
+            f"SELECT {others}, {_named(counts, 'n')}, {beside}, false AS keep__, {is_slow} AS slow__"
             f" FROM {sources.exact} AS n LEFT JOIN {sources.last} AS o ON {same} WHERE NOT {is_kept}"
-            f" UNION ALL SELECT {others}, {stands}, {', '.join(f'n.{name}' for name in remembered)}, true"
+            f" UNION ALL SELECT {others}, {stands}, {', '.join(f'n.{name}' for name in remembered)}, true, false"
             f" FROM {sources.last} AS n WHERE {is_kept}"
         )
     own = ", ".join(f'"{name}"' for name in cells.keys if name not in {cells.place, "period_start"}) or "1"
@@ -169,12 +178,12 @@ def _regions(cells: Cells, places: Sequence[str]) -> np.ndarray:
 
 
 def _ties(table: str, names: Sequence[str], places: Sequence[str], key: bytes):
-    """Order of equal counts: a keyed hash of column and place, so that nobody can tell who was served first."""
+    """A keyed number of column and place, from 0 to 1: without the key nobody can tell what was drawn."""
     distinct, of = np.unique(places, return_inverse=True) if places else (np.zeros(0), np.zeros(0, dtype=int))
 
     def tie(column: int) -> np.ndarray:
         texts = (f"rounding|{table}|{names[column]}|{place}".encode() for place in distinct)
-        return np.array([int.from_bytes(hmac.digest(key, text, "sha256")[:7]) for text in texts], dtype=np.int64)[of]
+        return np.array([int.from_bytes(hmac.digest(key, text, "sha256")[:6]) / 2**48 for text in texts])[of]
 
     return tie
 

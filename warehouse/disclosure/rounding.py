@@ -5,9 +5,11 @@ the rest. Roots of 1 … b-1 become 0 or b. In a split each small part becomes 0
 adds or leaves, so that the parts are still the count; a count of less than two steps goes to one part whole. So every
 root, part and rest ends as 0 or at least b, and every sum of them does.
 
-Which small counts get b is dealt so that kota and kecamatan come as near as whole steps of b allow: within a kecamatan
-the largest counts first, equal ones in the order of a keyed hash. A count that is the same as in the period before, or
-as in the last release, keeps its rounding.
+Which small counts get b is dealt so that kota and kecamatan come near the truth: how many of them by a keyed draw
+between the two nearest steps, so that nobody can work back from the step to the count; within a kecamatan the largest
+counts first, equal ones in the order of a keyed hash. A count that is the same as in the period before, or as in the
+last release, keeps its rounding; and where a published period changes between revision dates, what would change by less
+than b stands as it was published.
 
 The method is a form of small count rounding (Heldal 2017; Langsrud and Heldal 2018), which rounds inner cells of one
 cross-classification. Not here: what a column counts (cells), reading and writing (cells, release).
@@ -42,8 +44,9 @@ class Sheet:
     ``periods``: rows of each period, oldest first. ``group``: rows that differ in place alone share one; ``family``:
     groups that are added up share one, and have numbers beside each other. ``region``: the kecamatan of a row.
     ``before``: the row of the same keys one period earlier, or -1. ``last``: the last release. ``given``: columns
-    rounded elsewhere, with their values and whether these were rounded. ``tie``: order of equal counts, by row.
-    ``keep``: rows that stand as ``last`` has them, with their marks.
+    rounded elsewhere, with their values and whether these were rounded. ``tie``: for a column, a keyed number from 0 to
+    1 of each row's place. ``keep``: rows that stand as ``last`` has them, with their marks. ``slow``: rows of which
+    nothing may change by less than the base.
     """
 
     exact: np.ndarray
@@ -57,6 +60,7 @@ class Sheet:
     tie: Callable[[int], np.ndarray]
     keep: np.ndarray
     keep_marks: np.ndarray
+    slow: np.ndarray
 
 
 def round_sheet(
@@ -74,10 +78,26 @@ def round_sheet(
             continue
         for column in roots:
             values, small = _rounded_alone(sheet, rounded, rows, column, base)
-            rounded[rows, column], marks[rows, column] = values, small
+            few = sheet.slow[rows] & _is_few(values, sheet.last.rounded[rows, column], base)
+            rounded[rows, column] = np.where(few, sheet.last.rounded[rows, column], values)
+            marks[rows, column] = small
         for split in splits:
             _round_split(sheet, rounded, marks, rows, split, base)
-    return rounded, marks
+        told = _is_few(rounded[rows], sheet.last.rounded[rows], base).any(axis=1)
+        for split in splits:
+            last = _with_rest(sheet.last.rounded, rows, split)
+            told |= _is_few(_with_rest(rounded, rows, split), last, base).any(axis=1)
+        # Where no parts of a changed whole leave each other part as it was or a step away, the row stands.
+        stands = rows[sheet.slow[rows] & told]
+        rounded[stands] = sheet.last.rounded[stands]
+    # A mark that came or went beside the same number would tell of a change.
+    same = sheet.slow[:, None] & (rounded == sheet.last.rounded)
+    return rounded, np.where(same, sheet.keep_marks, marks)
+
+
+def _is_few(values: np.ndarray, last: np.ndarray, base: int) -> np.ndarray:
+    """Whether readers who have ``last`` (-1: nothing) would learn of a change by less than the base."""
+    return (last >= 0) & (values != last) & (np.abs(values - last) < base)
 
 
 def _rounded_alone(
@@ -119,22 +139,22 @@ def _dealt(
         settled = members[is_stuck[members]]
         np.add.at(owed, regions[settled], values[settled] - counts[settled])
         open_ = members[free[members]]
-        gets = _deal(counts[open_], regions[open_], owed, base)
+        gets = _deal(counts[open_], regions[open_], owed, base, tie[open_[0]] if len(open_) else 0.0)
         values[open_] = np.where(gets, base, 0)
         np.add.at(owed, regions[open_], values[open_] - counts[open_])
     return values
 
 
-def _deal(counts: np.ndarray, regions: np.ndarray, owed: np.ndarray, base: int) -> np.ndarray:
-    """Which of the counts, given in the order they are served, get ``base``: kota and regions as near as they can be.
+def _deal(counts: np.ndarray, regions: np.ndarray, owed: np.ndarray, base: int, draw: float) -> np.ndarray:
+    """Which of the counts, given in the order they are served, get ``base``: kota and regions near the truth.
 
-    ``owed``: by how much each region is too high already.
+    ``owed``: by how much each region is too high already. ``draw``: decides between the two steps nearest to the sum.
     """
     size = len(owed)
     target = np.bincount(regions, weights=counts, minlength=size) - owed
     places = np.bincount(regions, minlength=size)
     dealt = np.clip(np.floor(target / base), 0, places).astype(np.int64)
-    wanted = int(np.clip(np.rint(target.sum() / base), 0, len(counts)))
+    wanted = int(np.clip(np.floor(target.sum() / base + draw), 0, len(counts)))
     while (step := np.sign(wanted - dealt.sum())) != 0:
         can = dealt < places if step > 0 else dealt > 0
         left = np.where(can, (target - base * dealt) * step, -np.inf)
@@ -152,7 +172,10 @@ def _round_split(
     total = rounded[rows, split.parent]
     counts = _with_rest(sheet.exact, rows, split)
     before = _earlier(sheet, rounded, rows, split)
-    line, largest = np.arange(len(rows)), counts.argmax(axis=1)
+    draw = sheet.tie(split.parts[0])[rows]
+    line = np.arange(len(rows))
+    # Of nobody, what the whole has all the same is the rest.
+    largest = np.where(counts.any(axis=1), counts.argmax(axis=1), len(split.parts))
     small = (counts > 0) & (counts < base)
     values = counts.copy()
     is_dealt = small & (total >= 2 * base)[:, None]
@@ -162,14 +185,17 @@ def _round_split(
     values[line, largest] = 0
     values[line, largest] = total - values.sum(axis=1)
     for row in np.flatnonzero((total >= 2 * base) & ((values != 0) & (values < base)).any(axis=1)):
-        values[row] = settle(counts[row], int(total[row]), base)
+        values[row] = settle(counts[row], int(total[row]), base, draw[row])
     one = np.flatnonzero(total < 2 * base)
-    order = np.lexsort((sheet.tie(split.parts[0])[rows[one]], sheet.region[rows[one]], sheet.group[rows[one]]))
-    values[one] = _given_whole(counts[one], total[one], before[one], order, sheet.family[rows[one]])
+    order = np.lexsort((draw[one], sheet.region[rows[one]], sheet.group[rows[one]]))
+    values[one] = _given_whole(counts[one], total[one], before[one], order, sheet.family[rows[one]], draw[one])
     free = is_dealt & (before != 0) & (before != base)
     for part in range(len(split.parts)):
         for scope in (sheet.family[rows] * (sheet.region.max() + 1) + sheet.region[rows], sheet.family[rows]):
             _correct(values, counts, free, largest, part, scope, base)
+    last = np.maximum(_with_rest(sheet.last.rounded, rows, split), 0)
+    for row in np.flatnonzero(sheet.slow[rows] & _is_few(values, last, base).any(axis=1)):
+        values[row] = step(values[row], last[row], base)
     moved = small | (values != counts)
     moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
     rounded[rows[:, None], split.parts] = values[:, :-1]
@@ -194,9 +220,14 @@ def _earlier(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split) 
 
 
 def _given_whole(
-    counts: np.ndarray, total: np.ndarray, before: np.ndarray, order: np.ndarray, family: np.ndarray
+    counts: np.ndarray,
+    total: np.ndarray,
+    before: np.ndarray,
+    order: np.ndarray,
+    family: np.ndarray,
+    draw: np.ndarray,
 ) -> np.ndarray:
-    """Rows of less than two steps: one part has all of the total, each in its turn, so that none is favoured."""
+    """Rows of less than two steps: one part has all of the total, drawn by what parts are owed, so none is favoured."""
     values = np.zeros_like(counts)
     stands = (before >= 0).all(axis=1) & (before.sum(axis=1) == total)
     values[stands] = before[stands]
@@ -204,8 +235,9 @@ def _given_whole(
     for row in order:
         if total[row] and not stands[row]:
             owing = due[family[row]]
-            owing += counts[row] * (total[row] / counts[row].sum())
-            part = np.where(counts[row] > 0, owing, -np.inf).argmax()
+            owing += counts[row] * (total[row] / max(counts[row].sum(), 1))
+            chance = np.where(counts[row] > 0, np.maximum(owing, 0), 0).cumsum()
+            part = np.searchsorted(chance, draw[row] * chance[-1], side="right") if chance[-1] else -1
             values[row, part] = total[row]
             owing[part] -= total[row]
     return values
@@ -238,9 +270,13 @@ def _correct(
         values[chosen, largest[chosen]] += step
 
 
-def settle(counts: np.ndarray, total: int, base: int) -> np.ndarray:
-    """Parts near ``counts`` that are each 0 or at least ``base`` and are ``total`` (itself 0 or at least ``base``)."""
-    values = np.where(2 * counts < base, 0, np.maximum(counts, base))
+def settle(counts: np.ndarray, total: int, base: int, draw: float) -> np.ndarray:
+    """Parts near ``counts`` that are each 0 or at least ``base`` and are ``total`` (itself 0 or at least ``base``).
+
+    ``draw``, from 0 to 1, decides which way small parts go first.
+    """
+    draws = (draw + 0.618 * np.arange(len(counts))) % 1
+    values = np.where(counts <= base * draws, 0, np.maximum(counts, base))
     largest = int(counts.argmax())
     for n in np.argsort(counts, kind="stable"):
         left = total - (values.sum() - values[largest])
@@ -251,3 +287,24 @@ def settle(counts: np.ndarray, total: int, base: int) -> np.ndarray:
     values[largest] = 0
     values[largest] = total - values.sum()
     return values
+
+
+def step(values: np.ndarray, last: np.ndarray, base: int) -> np.ndarray:
+    """Parts of the same whole as ``values`` of which each stands as in ``last`` or differs by the base at least."""
+    whole, found = values.sum(), np.where(_is_few(values, last, base), last, values)
+
+    def fits(largest: int) -> bool:
+        found[largest] = 0
+        found[largest] = whole - found.sum()
+        return bool(((found == 0) | (found >= base)).all()) and not _is_few(found, last, base).any()
+
+    if fits(int(values.argmax())):
+        return found
+    # What changed goes to the largest part; where it is too little for that, smaller parts go whole.
+    found, largest = last.copy(), int(last.argmax())
+    for part in np.argsort(last, kind="stable"):
+        if fits(largest):
+            return found
+        if part != largest:
+            found[part] = 0
+    return found if fits(largest) else values

@@ -1,9 +1,9 @@
 """What a release may change of what readers have: control between releases.
 
 Two releases beside each other tell what came between them. So figures made of people are published for periods that are
-over, and what was published of a period changes as a whole: when every count of it changes by nothing or by the base at
-least, or on a declared revision date. Until then all of it stands as published, in every mart, with
-``revision_pending``; and a period of which nothing changed stands to the digit.
+over, and of a published period nothing changes by less than the base outside declared revision dates: a cell that would
+stands as it was published, in every mart, and the period has ``revision_pending``. A late delivery thus shows at once
+where it counts many, and a single child never. A period of which nothing changed stands to the digit.
 
 For that the exact and the rounded cells of the last release are kept beside the register, readable by the owner alone.
 Not here: rounding (disclosure), what was published (register).
@@ -63,7 +63,10 @@ def find_kept(
     when: Calendar,
     base: int,
 ) -> None:
-    """Make ``KEPT``: (period_kind, period_start, is_pending) of the periods that stand as the last release had them."""
+    """Make ``KEPT``: (period_kind, period_start, stands, is_pending) of the periods that readers have.
+
+    They stand where nothing changed, else change by the base at least; on a revision date those that changed are new.
+    """
     found = [
         changes(cells, f"(FROM {built[cells.name]} WHERE {is_over(cells, when.day)})", last[cells.name], base)
         for cells in tables
@@ -78,11 +81,11 @@ def find_kept(
     con.execute(
         f"""
         CREATE OR REPLACE TABLE {KEPT} AS
-        SELECT period_kind, period_start, bool_or(moved) AS is_pending
+        SELECT period_kind, period_start, NOT bool_or(moved) AS stands, bool_or(moved_little) AS is_pending
         FROM ({" UNION ALL ".join(found) or f"{nothing}, false AS moved, false AS moved_little WHERE false"})
         SEMI JOIN ({" UNION ".join(known) or f"{nothing} WHERE false"}) USING (period_kind, period_start)
         GROUP BY ALL
-        HAVING NOT bool_or(moved) OR bool_or(moved_little) AND NOT {when.is_revision}
+        HAVING NOT bool_or(moved) OR NOT {when.is_revision}
         """
     )
 
