@@ -13,3 +13,7 @@ select
     coalesce(cells.new_early_before, 0) as new_early_before
 from {{ ref('outreach_window') }} as kelurahan
 left join {{ ref('cells_outreach_change') }} as cells on cells.kemendagri_code = kelurahan.kemendagri_code
+{%- if is_sample() %}
+-- Of a sample: where agencies know nobody, nothing can be compared.
+where cells.pbpu > 0
+{%- endif %}
