@@ -104,6 +104,7 @@ def composed(
         shutil.copytree(sandbox.keys, up.home / "keys")
         shutil.copytree(sandbox.secrets, up.home / "sandbox" / "secrets")
         shutil.copy(sandbox.endpoints, up.home / "sandbox" / "endpoints.json")
+        shutil.copy(sandbox.home / "sandbox" / "city.json", up.home / "sandbox")
         done = up.run("init")
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         try:

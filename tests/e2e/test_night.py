@@ -22,6 +22,8 @@ def new_home(agencies_home: tuple[Settings, control.Running], tmp_path: Path) ->
     sandbox, _running = agencies_home
     s = Settings(home=tmp_path / "a home", now=NOW, endpoints_file=sandbox.endpoints, secrets_dir=sandbox.secrets)
     shutil.copytree(sandbox.keys, s.keys)
+    (s.home / "sandbox").mkdir()
+    shutil.copy(sandbox.home / "sandbox" / "city.json", s.home / "sandbox")
     return s
 
 
