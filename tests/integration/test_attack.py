@@ -151,7 +151,8 @@ def test_linear_programs_leave_every_small_count_four_values(con):
 
 @pytest.fixture(scope="module")
 def without_two(good_night: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The good night and another after it, when two children of one kelurahan turned out not to be: cells lack them."""
+    """The good night and another after it, when two children of one kelurahan turned out not to be, and each posyandu
+    found two more measurements of which nothing was written down."""
     s = copied(good_night, tmp_path_factory.mktemp("pair") / "a home")
     s = s.model_copy(update={"now": s.utc_now() + timedelta(days=1)})
     month = "period_start = (SELECT max(period_start) FROM cells.cells_children WHERE period_kind = 'month')"
@@ -168,7 +169,7 @@ def without_two(good_night: Settings, tmp_path_factory: pytest.TempPathFactory) 
             f" WHERE {month} AND kemendagri_code = '{place}' AND age_group = '24_59'"
         )
         con.execute(
-            "UPDATE cells.cells_quality_posyandu SET measurements = measurements - 2"
+            "UPDATE cells.cells_quality_posyandu SET measurements = measurements + 2"
             " WHERE period_start = (SELECT max(period_start) FROM cells.cells_quality_posyandu) AND measurements > 40"
         )
     led = Ledger(s.ledger)

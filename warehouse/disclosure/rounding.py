@@ -78,8 +78,10 @@ def round_sheet(
             continue
         for column in roots:
             values, small = _rounded_alone(sheet, rounded, rows, column, base)
-            few = sheet.slow[rows] & _is_few(values, sheet.last.rounded[rows, column], base)
-            rounded[rows, column] = np.where(few, sheet.last.rounded[rows, column], values)
+            last = sheet.last.rounded[rows, column]
+            moved = np.abs(sheet.exact[rows, column] - sheet.last.exact[rows, column]) >= base
+            stands = sheet.slow[rows] & (last >= 0) & (~moved | _is_few(values, last, base))
+            rounded[rows, column] = np.where(stands, last, values)
             marks[rows, column] = small
         for split in splits:
             _round_split(sheet, rounded, marks, rows, split, base)
@@ -193,9 +195,10 @@ def _round_split(
     for part in range(len(split.parts)):
         for scope in (sheet.family[rows] * (sheet.region.max() + 1) + sheet.region[rows], sheet.family[rows]):
             _correct(values, counts, free, largest, part, scope, base)
-    last = np.maximum(_with_rest(sheet.last.rounded, rows, split), 0)
-    for row in np.flatnonzero(sheet.slow[rows] & _is_few(values, last, base).any(axis=1)):
-        values[row] = step(values[row], last[row], base)
+    last = _with_rest(sheet.last.rounded, rows, split)
+    may_move = np.abs(counts - _with_rest(sheet.last.exact, rows, split)) >= base
+    for row in np.flatnonzero(sheet.slow[rows] & (last >= 0).all(axis=1) & (values != last).any(axis=1)):
+        values[row] = step(values[row], last[row], may_move[row], base)
     moved = small | (values != counts)
     moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
     rounded[rows[:, None], split.parts] = values[:, :-1]
@@ -289,16 +292,19 @@ def settle(counts: np.ndarray, total: int, base: int, draw: float) -> np.ndarray
     return values
 
 
-def step(values: np.ndarray, last: np.ndarray, base: int) -> np.ndarray:
-    """Parts of the same whole as ``values`` of which each stands as in ``last`` or differs by the base at least."""
-    whole, found = values.sum(), np.where(_is_few(values, last, base), last, values)
+def step(values: np.ndarray, last: np.ndarray, may_move: np.ndarray, base: int) -> np.ndarray:
+    """Parts of the same whole as ``values`` of which each stands as in ``last`` or differs by the base at least.
+
+    ``may_move``: parts whose counts have changed by the base at least; the largest makes up for what the others leave.
+    """
+    whole, found = values.sum(), np.where(may_move & ~_is_few(values, last, base), values, last)
 
     def fits(largest: int) -> bool:
         found[largest] = 0
         found[largest] = whole - found.sum()
         return bool(((found == 0) | (found >= base)).all()) and not _is_few(found, last, base).any()
 
-    if fits(int(values.argmax())):
+    if fits(int(last.argmax())):
         return found
     # What changed goes to the largest part; where it is too little for that, smaller parts go whole.
     found, largest = last.copy(), int(last.argmax())
