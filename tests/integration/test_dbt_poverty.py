@@ -402,6 +402,7 @@ def trips(settings) -> Callable[..., bool]:
         rules = {rule.code: rule for rule in gate.mart_rules(settings.mart_rules_dir / f"{mart}.yaml")}
         with duckdb.connect() as con:
             con.execute(f"attach '{settings.build_file}' as build (read_only); attach ':memory:' as last_release")
+            con.execute("attach ':memory:' as sample; create table sample.main.kelurahan (kemendagri_code varchar)")
             for table, statement in ((mart, breaking), (f"last_release.{mart}", released)):
                 con.execute(f"create table {table} as from build.marts.{mart}")
                 if statement:
