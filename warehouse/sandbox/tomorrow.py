@@ -158,11 +158,12 @@ def to_do(s: Settings) -> list[str]:
     for row in [row for row in seen if row["see"].startswith("ditahan")][:1]:
         name = row["what"].split()[1]
         lines += [
-            "  warehouse held",
-            f"  warehouse held reject {name} --reason 'Berkas bulan lain / another month' --by monitor",
-            f"  warehouse quarantine {name}",
+            "  .venv/bin/warehouse held",
+            f"  .venv/bin/warehouse held reject {name} --reason 'Berkas bulan lain / another month' --by monitor",
+            f"  .venv/bin/warehouse quarantine {name}",
         ]
-    lines += ["  warehouse status", "  warehouse releases list", "  warehouse sandbox story", "  make tomorrow"]
+    further = ("status", "releases list", "sandbox story")
+    lines += [*(f"  .venv/bin/warehouse {command}" for command in further), "  make tomorrow"]
     return lines
 
 
