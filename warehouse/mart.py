@@ -99,7 +99,6 @@ _SHAPE: dict[str, Role] = {
     "parts_expected": "count",
     "release_id": "attribute",
 }
-_NUMERIC = {"bigint", "double"}
 _KINDS = {"string": "varchar", "text": "varchar", "int": "bigint", "integer": "bigint", "float": "double"}
 _ROLES_OF_KINDS: dict[str, Role] = {"double": "rate", "bigint": "count", "date": "date"}
 
@@ -113,11 +112,6 @@ class MartColumn:
     role: Role
     description: str
     quasi_identifier: QuasiKind | None = None
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it is NULL while a period is open: every number that is no key, and what bounds one."""
-        return self.role in {"count", "rate", "bound"} or (self.role != "key" and self.kind in _NUMERIC)
 
 
 @dataclass(frozen=True)
