@@ -1,22 +1,14 @@
-"""A data contract (ODCS v3 YAML) as typed, frozen objects; the only reader of ``expectations/sources``.
-
-Here: loading, and refusing a contract that is misspelt, unclassified or useless. Not here: reading files (parse),
-judging rows (gate), talking to agencies (agencies).
+"""The objects a contract consists of, and what makes one misspelt, unclassified or useless.
 
 ODCS carries what it has a field for. What it lacks stands in ``customProperties`` and is declared by the ``*Extras``
-models below, which forbid unknown keys.
+models below, which forbid unknown keys. Not here: YAML (loading), words that rules share (kinds).
 """
 
 from datetime import date
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from open_data_contract_standard.model import OpenDataContractStandard
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from warehouse.errors import ConfigError
 from warehouse.periods import LONGEST_DAYS, PeriodKind
 
 Severity = Literal["stop", "quarantine", "warn"]
@@ -279,122 +271,3 @@ class Contract(Strict):
             if not first <= day <= last:
                 problems.append(f"{name} is {day}: allowed are {first} (the period's start) to {last} (stale)")
         return problems
-
-
-def _invalid(path: Path, detail: str) -> ConfigError:
-    return ConfigError(
-        "CONTRACT_INVALID",
-        f"Kontrak {path.name} tidak sah: {detail}",
-        f"Contract {path.name} is not valid: {detail}",
-        "Perbaiki berkas kontrak itu; tidak ada data yang dibaca.",
-        "Correct that contract file; no data were read.",
-    )
-
-
-def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
-    """Keys of ``given`` that the ODCS models did not keep: below the root they vanish without a word."""
-    if isinstance(given, dict) and isinstance(kept, dict):
-        lost = [f"{where}{key}" for key in given if key not in kept]
-        shared = [key for key in given if key in kept]
-        return lost + [p for key in shared for p in _dropped_keys(given[key], kept[key], f"{where}{key}.")]
-    if isinstance(given, list) and isinstance(kept, list):
-        pairs = enumerate(zip(given, kept, strict=True))
-        return [p for i, (g, k) in pairs for p in _dropped_keys(g, k, f"{where}{i}.")]
-    return []
-
-
-def _reason(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    faults = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in faults)
-
-
-def _extras(items: list | None) -> dict[str, Any]:
-    return {item.property: item.value for item in items or ()}
-
-
-def load_contract(path: Path) -> Contract:
-    """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file and the faulty key."""
-    try:
-        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        odcs = OpenDataContractStandard.model_validate(given)
-        kept = odcs.model_dump(by_alias=True, exclude_none=True)
-        if lost := _dropped_keys(given, kept):
-            raise ValueError("keys ODCS does not know: " + ", ".join(lost))
-        (schema,) = odcs.schema_
-        (server,) = odcs.servers
-        columns = tuple(
-            Column(
-                name=prop.name,
-                header=prop.physicalName,
-                logical_type=prop.logicalType,
-                required=bool(prop.required),
-                classification=prop.classification,
-                description=prop.description,
-                extras=ColumnExtras(**_extras(prop.customProperties)),
-            )
-            for prop in schema.properties
-        )
-        rules = tuple(
-            Rule(
-                code=rule.name,
-                expectation=rule.implementation["type"],
-                kwargs=rule.implementation.get("kwargs", {}),
-                severity=rule.severity,
-                category=rule.dimension,
-                extras=RuleExtras(**_extras(rule.customProperties)),
-            )
-            for rule in schema.quality or ()
-        )
-        return Contract(
-            dataset=odcs.id,
-            title=odcs.name,
-            version=odcs.version,
-            purpose=odcs.description.purpose,
-            grain=schema.dataGranularityDescription,
-            server=Server(
-                environment=server.environment,
-                location=server.location or server.host,
-                extras=ServerExtras(**_extras(server.customProperties)),
-            ),
-            columns=columns,
-            rules=rules,
-            extras=ContractExtras(**_extras(odcs.customProperties)),
-        )
-    except (ValidationError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _invalid(path, _reason(error)) from error
-
-
-@lru_cache
-def load_contracts(folder: Path) -> dict[str, Contract]:
-    """All contracts under ``folder`` by dataset name, sorted; refuses two that share a rule code."""
-    contracts = {}
-    seen: dict[str, str] = {}
-    for path in sorted(folder.glob("*/*.odcs.yaml")):
-        contract = load_contract(path)
-        if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
-            raise _invalid(path, f"id {contract.dataset!r} does not match its place")
-        for rule in contract.rules:
-            if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
-                raise _invalid(path, f"rule code {rule.code} is already used by {other}")
-        contracts[contract.dataset] = contract
-    return contracts
-
-
-def get_contract(folder: Path, dataset: str) -> Contract:
-    """One contract by name; an unknown name raises ConfigError that lists the known ones."""
-    contracts = load_contracts(folder)
-    if dataset not in contracts:
-        known = ", ".join(contracts)
-        raise ConfigError(
-            "DATASET_UNKNOWN",
-            f"Dataset {dataset!r} tidak dikenal.",
-            f"Dataset {dataset!r} is not known.",
-            f"Pilih salah satu: {known}.",
-            f"Choose one of: {known}.",
-        )
-    return contracts[dataset]
-
-
-CLASSIFICATIONS = get_args(Classification)
