@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.linkage import exact, model, people, profiles, review
+from warehouse.linkage import clerical_review, clusters, exact, model, profiles
 from warehouse.sandbox import margins
 from warehouse.sandbox.corruption import Persona, personas, scientific
 from warehouse.sandbox.people import Calendar, Dwellings, Families, Persons, add_outsiders, make_families, stream
@@ -138,29 +138,29 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -
 def link_exactly(connection: duckdb.DuckDBPyConnection) -> None:
     """Everything before Splink."""
     profiles.from_identities(connection)
-    exact.make(connection)
-    review.apply(connection, [])
-    people.label(connection)
-    exact.find_clashes(connection, profiles.REGISTRY)
+    clerical_review.apply(connection, [])
+    exact.find_edges(connection)
+    clusters.cluster(connection)
+    exact.rank_claims(connection)
 
 
 def link_the_rest(connection: duckdb.DuckDBPyConnection) -> None:
     """Splink on who is left, and who becomes one person."""
-    people.ask(connection)
-    model.predict(connection, model.load(model.BUNDLED)[1], "residual", people.REVIEW_FROM)
-    people.settle(connection)
+    clusters.build_comparisons(connection)
+    model.predict(connection, model.load(model.BUNDLED)[1], "to_compare", clusters.REVIEW_FROM)
+    clusters.resolve_clusters(connection)
 
 
 _PAIRS = """
 CREATE OR REPLACE TEMP TABLE found AS
-SELECT profiles.id, profiles.record_key, person_id, label, person, nik_key IS NOT NULL AS has_nik
-FROM profiles JOIN truth USING (record_key) JOIN labels USING (id) JOIN persons USING (label);
+SELECT profiles.id, profiles.record_key, person_id, cluster, person, nik_key IS NOT NULL AS has_nik
+FROM profiles JOIN truth USING (record_key) JOIN clusters USING (id) JOIN persons USING (cluster);
 CREATE OR REPLACE TEMP TABLE true_pairs AS
-SELECT a.record_key AS a, b.record_key AS b, a.label = b.label AS is_exact, a.person = b.person AS is_linked,
+SELECT a.record_key AS a, b.record_key AS b, a.cluster = b.cluster AS is_exact, a.person = b.person AS is_linked,
     a.has_nik AND b.has_nik AS has_nik
 FROM found AS a JOIN found AS b ON a.person_id = b.person_id AND a.id < b.id;
 CREATE OR REPLACE TEMP TABLE made_pairs AS
-SELECT a.person_id = b.person_id AS is_right, a.label = b.label AS is_exact
+SELECT a.person_id = b.person_id AS is_right, a.cluster = b.cluster AS is_exact
 FROM found AS a JOIN found AS b ON a.person = b.person AND a.id < b.id
 """
 _QUALITY = """

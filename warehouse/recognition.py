@@ -21,7 +21,7 @@ from warehouse import ledger, linkage, tombstones, vault
 from warehouse.contract import Contract, load_contracts
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
-from warehouse.linkage import exact, names, profiles
+from warehouse.linkage import profiles
 from warehouse.scan import Values
 from warehouse.settings import Settings
 from warehouse.vault import LINKAGE_COLUMNS
@@ -127,7 +127,7 @@ SELECT b.* FROM held AS b, (
         max(dataset = '{profiles.REGISTRY}') DESC, count(*) DESC, name_key, birth
     LIMIT 1
 ) AS a
-WHERE {exact.SAME_BEARER};
+WHERE is_same_bearer(a.name_key, b.name_key, a.name_line, b.name_line, a.birth, b.birth);
 """
 
 _MEMBERS = """
@@ -150,7 +150,7 @@ def recognise(s: Settings, led: Ledger, person: Person) -> Known:
     told = person.texts()
     relations = vault_relations(s, led)
     with vault.connect(s) as connection:
-        names.define(connection)
+        profiles.define_macros(connection)
         connection.execute(_HELD)
         for contract, relation in relations:
             _hold(connection, contract, relation, "held", _told_sql(told), dict(told))

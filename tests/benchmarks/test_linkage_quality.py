@@ -15,7 +15,7 @@ import pytest
 from tests import linkage_city
 from tests.benchmarks.document import write_section
 from warehouse import keys, vault
-from warehouse.linkage import names
+from warehouse.linkage import profiles
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.benchmark
@@ -36,7 +36,7 @@ Precision: exact {exact:.5f}, all {precision:.5f}. What is missed stays within t
 """
 
 _SPEED = """
-{rows:,} descriptions of a drawn city of its real size, after training, on 2 cores; {residual:,} of them go to Splink.
+{rows:,} descriptions of a drawn city of its real size, after training, on 2 cores; {to_compare:,} of them go to Splink.
 
 | | seconds on the clock | processor seconds |
 |---|---:|---:|
@@ -52,7 +52,7 @@ Peak memory {peak_gb:.1f} of 3 GB asked for.
 def connected(settings: Settings):
     keys.make_sandbox_keys(settings)
     connection = vault.connect(settings)
-    names.define(connection)
+    profiles.define_macros(connection)
     return connection
 
 
@@ -80,7 +80,7 @@ from pathlib import Path
 from tests import linkage_city
 from tests.benchmarks.test_linkage_quality import connected
 from warehouse import vault
-from warehouse.linkage import people
+from warehouse.linkage import clusters
 from warehouse.settings import Settings
 
 settings = Settings(home=Path(sys.argv[1]), duckdb_memory="2GB", duckdb_threads=2)
@@ -103,12 +103,11 @@ with connected(settings) as connection:
     rest = took(linkage_city.link_the_rest)
     vault.define_pseudonym(connection, b"benchmark" * 3)
     def write(connection):
-        people.finish(connection)
-        for name in ("LINKS", "CANDIDATES"):
-            query = getattr(people, name).replace("$model_version", "'x'")
-            connection.execute(f"COPY ({query}) TO '{settings.home}/{name}.parquet'")
+        clusters.write_links(connection, "x")
+        for name in ("identity_links", "identity_candidates"):
+            connection.execute(f"COPY {name} TO '{settings.home}/{name}.parquet'")
     found = {"rows": rows, "exact": exactly, "splink": rest, "written": took(write)}
-    for name in ("residual", "scored", "chosen"):
+    for name in ("to_compare", "scored", "chosen"):
         (found[name],) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
 found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 print(json.dumps(found))

@@ -276,4 +276,4 @@ def test_every_connection_is_made_where_spills_are_encrypted():
         if "duckdb.connect(" in path.read_text(encoding="utf-8") and "sandbox" not in path.parts
     }
     # The scan reads in pieces and keeps nothing that could spill; the queue of pairs holds keys alone.
-    assert direct == {"duck.py", "scan/files.py", "linkage/review.py"}
+    assert direct == {"duck.py", "scan/files.py", "linkage/clerical_review.py"}

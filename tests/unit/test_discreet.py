@@ -10,7 +10,7 @@ from warehouse import erasure, keys, linkage, night, rotation, vault
 from warehouse.discreet import UnexpectedError, discreet
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger
-from warehouse.linkage import review
+from warehouse.linkage import clerical_review
 from warehouse.recognition import Person
 
 NIK = "3671011708900001"
@@ -60,8 +60,8 @@ def test_an_unexpected_error_says_its_kind_and_place():
         (erasure, "is_pending", lambda s: night.resume_erasures(s=s)),
         (rotation, "rotate", lambda s: night.rotate_keys("Sari", "Budi", "penggantian tahunan", s=s)),
         (vault, "connect", lambda s: linkage.train(s, Ledger(s.ledger))),
-        (review, "show", lambda s: linkage.show(s, Ledger(s.ledger), "0", "Sari")),
-        (review, "decide", lambda s: linkage.decide(s, Ledger(s.ledger), "0", "link", "akta sama", "Sari")),
+        (clerical_review, "show", lambda s: linkage.show(s, Ledger(s.ledger), "0", "Sari")),
+        (clerical_review, "decide", lambda s: linkage.decide(s, Ledger(s.ledger), "0", "link", "akta sama", "Sari")),
     ],
 )
 def test_no_step_that_sees_identities_tells_one_when_it_breaks(settings, monkeypatch, room, within, step):
@@ -70,7 +70,7 @@ def test_no_step_that_sees_identities_tells_one_when_it_breaks(settings, monkeyp
 
     keys.make_sandbox_keys(settings)
     night.open_ledger(settings)
-    monkeypatch.setattr(review, "find", lambda _pairs, _pair_id: {})
+    monkeypatch.setattr(clerical_review, "find", lambda _pairs, _pair_id: {})
     monkeypatch.setattr(room, within, breaks)
     with pytest.raises(UnexpectedError) as caught:
         step(settings)

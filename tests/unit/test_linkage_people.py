@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.test_linkage import BUDI, CARD, CHILD, CHILDREN, FAMILIES, MEMBERS, OTHER_CARD, SITI, World
-from warehouse import linkage, purpose
+from warehouse import linkage, purpose, vault
 from warehouse.errors import BuildError, ConfigError
-from warehouse.linkage import exact, model, names, people, profiles, review
+from warehouse.linkage import clerical_review, clusters, exact, model, profiles
 
 MOTHER = {"nik": BUDI, "no_kk": CARD, "nama": "ANI RAHAYU", "tanggal_lahir": date(1990, 5, 3), "id_jenis_kelamin": "2"}
 MEMBER = {"nama": "SITI KENARI", "tanggal_lahir": date(2020, 2, 1), "id_jenis_kelamin": "P", "no_kk": CARD}
@@ -90,7 +90,7 @@ def test_a_toddler_without_nik_finds_the_registrys_child_by_name_date_and_parent
     assert child["person_key"] == registered["person_key"]
     assert child["family_key"] == registered["family_key"]
     assert (child["method"], child["band"]) == ("splink", "link")
-    assert people.LINK_FROM <= child["weight"] < 1
+    assert clusters.LINK_FROM <= child["weight"] < 1
 
 
 def test_one_agency_holds_a_person_once(world):
@@ -170,17 +170,18 @@ def linked(rows: list[dict]) -> set[frozenset[int]]:
     schema = pa.schema([*((name, pa.string()) for name in texts), ("birth_date", pa.date32())])
     given_rows = pa.Table.from_pylist([row | {"nik_key": row["nik"], "rt": None, "rw": None} for row in rows], schema)
     with duckdb.connect() as fresh:
-        names.define(fresh)
+        profiles.define_macros(fresh)
+        vault.define_pseudonym(fresh, b"a key of this test alone")
         fresh.register("identities", given_rows)
         profiles.alone(fresh)
-        exact.make(fresh)
-        review.apply(fresh, [])
-        people.label(fresh)
+        clerical_review.apply(fresh, [])
+        exact.find_edges(fresh)
+        clusters.cluster(fresh)
         return {
             frozenset(found)
             for (found,) in fresh.execute(
                 "SELECT list(DISTINCT CAST(records.record_key AS INT)) FROM records JOIN profiles USING (profile)"
-                " JOIN labels USING (id) GROUP BY label"
+                " JOIN clusters USING (id) GROUP BY cluster"
             ).fetchall()
         }
 
@@ -201,7 +202,7 @@ SCORES = st.lists(
 )
 
 
-def joined(chosen: list[people.Scored]) -> dict[int, set[int]]:
+def joined(chosen: list[clusters.Scored]) -> dict[int, set[int]]:
     groups = {node: {node} for node in range(8)}
     for pair in chosen:
         groups[pair.a] |= groups[pair.b]
@@ -213,8 +214,10 @@ def joined(chosen: list[people.Scored]) -> dict[int, set[int]]:
 @given(SCORES, st.lists(st.sampled_from([1, 2, 3, 4]), min_size=8, max_size=8), st.frozensets(st.integers(0, 7)))
 def test_choices_are_one_to_one_within_an_agency(pairs, agencies, without_nik):
     """A bit per agency; two people of one agency who both have a NIK never end up as one."""
-    scored = sorted((people.Scored(a, b, p, p >= people.LINK_FROM) for a, b, p in pairs), key=lambda x: -x.probability)
-    chosen = people.choose(scored, dict(enumerate(agencies)), without_nik, frozenset())
+    scored = sorted(
+        (clusters.Scored(a, b, p, p >= clusters.LINK_FROM) for a, b, p in pairs), key=lambda x: -x.probability
+    )
+    chosen = clusters.choose(scored, dict(enumerate(agencies)), without_nik, frozenset())
     for group in joined(chosen).values():
         numbered = [agencies[node] for node in group if node not in without_nik]
         assert sum(numbered) == sum({bit for mask in numbered for bit in (mask & 1, mask & 2, mask & 4)})
@@ -228,23 +231,25 @@ EVERY_PAIR = [(a, b) for a in range(5) for b in range(a + 1, 5)]
     st.frozensets(st.sampled_from(EVERY_PAIR), min_size=1, max_size=3),
 )
 def test_whom_people_told_apart_no_third_joins(pairs, apart):
-    scored = sorted((people.Scored(a, b, 1 - 2.0**-bits, True) for (a, b), bits in pairs), key=lambda x: -x.probability)
-    groups = joined(people.choose(scored, dict.fromkeys(range(5), 0), frozenset(range(5)), apart))
+    scored = sorted(
+        (clusters.Scored(a, b, 1 - 2.0**-bits, True) for (a, b), bits in pairs), key=lambda x: -x.probability
+    )
+    groups = joined(clusters.choose(scored, dict.fromkeys(range(5), 0), frozenset(range(5)), apart))
     assert not any(b in groups[a] for a, b in apart)
 
 
 @given(SCORES, st.randoms())
 def test_choices_follow_the_scores_and_nothing_else(pairs, random):
-    scored = [people.Scored(a, b, p, p >= people.LINK_FROM) for a, b, p in pairs]
+    scored = [clusters.Scored(a, b, p, p >= clusters.LINK_FROM) for a, b, p in pairs]
     bits = dict.fromkeys(range(8), 0)
 
-    def order(x: people.Scored) -> tuple:
+    def order(x: clusters.Scored) -> tuple:
         return (-x.probability, x.a, x.b)
 
     shuffled = list(scored)
     random.shuffle(shuffled)
-    first = people.choose(sorted(scored, key=order), bits, frozenset(), frozenset())
-    assert first == people.choose(sorted(shuffled, key=order), bits, frozenset(), frozenset())
+    first = clusters.choose(sorted(scored, key=order), bits, frozenset(), frozenset())
+    assert first == clusters.choose(sorted(shuffled, key=order), bits, frozenset(), frozenset())
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 Here: ``link``, rebuilt whole from the identities in force, ``refresh``, which spares it where nothing has changed, and
 the two relations it leaves behind. Its steps are
 modules: ``profiles`` (what is compared), ``exact`` (numbers and equal descriptions), ``model`` (Splink on who is left),
-``people`` (from scores to persons), ``review`` (what waits for a person, and decisions). Not here: identities' files
+``clusters`` (from scores to persons), ``clerical_review`` (what waits for a person, and decisions). Their SQL stands in
+``sql/``. Not here: identities' files
 (vault), what marts make of links (dbt).
 
 A person is a NIK that name and birth date do not speak against; whoever has none is looked for among the others, one to
@@ -29,7 +30,7 @@ from warehouse.contract import load_contracts
 from warehouse.discreet import discreet
 from warehouse.duck import sql_path
 from warehouse.ledger import Ledger, erasures, lake_files, linkage_decisions
-from warehouse.linkage import exact, model, names, people, profiles, review
+from warehouse.linkage import clerical_review, clusters, exact, model, profiles
 from warehouse.settings import Settings
 
 LINKS, CANDIDATES = "identity_links", "identity_candidates"
@@ -97,18 +98,14 @@ def link(s: Settings, led: Ledger) -> int:
     version, settings = model.load(model.newest(s))
     with vault.connect(s) as connection:
         _prepare(connection, s, led)
-        people.ask(connection)
-        model.predict(connection, settings, "residual", people.REVIEW_FROM)
-        people.settle(connection)
-        people.finish(connection)
-        for name, query in ((LINKS, people.LINKS), (CANDIDATES, people.CANDIDATES)):
-            connection.execute(f"CREATE TEMP TABLE {name} AS {query}", {"model_version": version})
+        clusters.build_comparisons(connection)
+        model.predict(connection, settings, "to_compare", clusters.REVIEW_FROM)
+        clusters.resolve_clusters(connection)
+        clusters.write_links(connection, version)
+        for name, columns in COLUMNS.items():
             with vault.new_file(_file(s, name)) as draft:
-                columns = ", ".join(COLUMNS[name])
-                connection.execute(
-                    f"COPY (SELECT {columns} FROM {name}) TO '{sql_path(draft)}' (FORMAT parquet, COMPRESSION zstd)"
-                )
-        (count,) = connection.execute(f"SELECT count(*) FROM {LINKS}").fetchone()
+                connection.table(name).select(*columns).write_parquet(str(draft), compression="zstd")
+        (count,) = connection.table(LINKS).count("*").fetchone()
     return count
 
 
@@ -120,19 +117,19 @@ def train(s: Settings, led: Ledger) -> Path:
     """
     with keys.held(s), vault.connect(s) as connection:
         _prepare(connection, s, led)
-        people.training_rows(connection, "training", model.TRAINED_ON)
+        clusters.build_training(connection, model.TRAINED_ON)
         return model.store(s, model.train(connection, "training"))
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, s: Settings, led: Ledger) -> None:
-    """Profiles, exact edges and decisions, grouped."""
-    names.define(connection)
+    """Profiles, decisions and exact edges, and the clusters that follow from them."""
+    profiles.define_macros(connection)
     vault.define_pseudonym(connection, keys.pseudonym_key(s))
     profiles.make(connection, s, led, load_contracts(s.contracts_dir))
-    exact.make(connection)
-    review.apply(connection, review.decided(led))
-    people.label(connection)
-    exact.find_clashes(connection, profiles.REGISTRY)
+    clerical_review.apply(connection, clerical_review.decided(led))
+    exact.find_edges(connection)
+    clusters.cluster(connection)
+    exact.rank_claims(connection)
 
 
 def relation_sql(s: Settings, name: str = LINKS) -> str:
@@ -145,30 +142,30 @@ def relation_sql(s: Settings, name: str = LINKS) -> str:
 
 def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
     """Pairs that wait for a person's decision, the likeliest first; keys, methods and weights only."""
-    return review.queue(led, relation_sql(s), relation_sql(s, CANDIDATES))
+    return clerical_review.queue(led, relation_sql(s), relation_sql(s, CANDIDATES))
 
 
 def person(s: Settings, person_key: str) -> list[dict[str, Any]]:
     """The records that are one person by the last linking; raises ConfigError REVIEW_UNKNOWN."""
-    return review.person(relation_sql(s), person_key)
+    return clerical_review.person(relation_sql(s), person_key)
 
 
 def decided(led: Ledger) -> list[dict[str, Any]]:
     """Pairs on which somebody has decided, newest first: keys, methods and decisions only."""
-    return review.decided_pairs(led)
+    return clerical_review.decided_pairs(led)
 
 
 @discreet
 def show(s: Settings, led: Ledger, pair_id: str, person: str) -> list[dict[str, Any]]:
     """Both records of a waiting or decided pair in clear; raises ConfigError REVIEW_UNKNOWN, OPENING_NONE."""
-    return review.show(s, led, load_contracts(s.contracts_dir), _find(s, led, pair_id), person)
+    return clerical_review.show(s, led, load_contracts(s.contracts_dir), _find(s, led, pair_id), person)
 
 
 @discreet
 def decide(s: Settings, led: Ledger, pair_id: str, decision: str, reason: str, person: str) -> dict[str, Any]:
     """Decide on a waiting pair, or anew on a decided one; raises REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
     pair = _find(s, led, pair_id)
-    return review.decide(s, led, load_contracts(s.contracts_dir), pair, decision, reason, person)
+    return clerical_review.decide(s, led, load_contracts(s.contracts_dir), pair, decision, reason, person)
 
 
 @discreet
@@ -177,13 +174,13 @@ def ask(s: Settings, led: Ledger, one: str, other: str, reason: str, by: str) ->
 
     Raises ConfigError REVIEW_RECORDS, REVIEW_DECISION, OPENING_NONE.
     """
-    pair = review.asked(model.load(model.newest(s))[0], one, other)
-    review.decide(s, led, load_contracts(s.contracts_dir), pair, "unsure", reason, by)
+    pair = clerical_review.asked(model.load(model.newest(s))[0], one, other)
+    clerical_review.decide(s, led, load_contracts(s.contracts_dir), pair, "unsure", reason, by)
     return pair["pair_id"]
 
 
 def _find(s: Settings, led: Ledger, pair_id: str) -> dict[str, Any]:
-    return review.find([*queue(s, led), *decided(led)], pair_id)
+    return clerical_review.find([*queue(s, led), *decided(led)], pair_id)
 
 
 def models(s: Settings) -> list[dict[str, str]]:
@@ -194,8 +191,9 @@ def models(s: Settings) -> list[dict[str, str]]:
 def inputs(s: Settings, led: Ledger) -> list[str]:
     """What decides links beside deliveries: the model, this code, people's decisions, and who was erased."""
     code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(path.read_bytes())
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in {".py", ".sql", ".yaml"}:
+            code.update(path.read_bytes())
     decided = led.rows(sa.select(linkage_decisions.c.decision_id).order_by(linkage_decisions.c.decision_id))
     # A build from before an erasure proves nothing, whatever it held of the person.
     erased = led.rows(

@@ -1,7 +1,7 @@
 """The probabilistic model: Splink on who is left, trained once, kept as a numbered version, applied every night.
 
 Here: what is compared and blocked, training, the versions on disk, scores of pairs. Not here: what is done with a score
-(people), exact methods (exact).
+(clusters), exact methods (exact).
 
 A model holds probabilities of agreement, never a value of a person, so the one trained on the sandbox is part of the
 code (``model.json``). ``train`` writes a newer version into the vault, beside the identities it was trained on; the
@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import yaml
 
-from warehouse import vault
+from warehouse import sql, vault
 from warehouse.errors import BuildError
 from warehouse.settings import Settings
 
 BUNDLED = Path(__file__).with_name("model.json")
+_UNTRAINED = Path(__file__).with_name("model_settings.yaml")
 _FOLDER = "models"
 # Of people an agency knows who have no usable NIK, how many the register of everyone should hold.
 EXPECTED_MATCHES = 0.7
@@ -36,148 +38,18 @@ TRAINED_ON = 400_000
 LEAST_KNOWN = 1_000
 
 
-def _name_comparison() -> dict[str, Any]:
-    likeness = "name_likeness(name_key_l, name_key_r, name_line_l, name_line_r)"
-    return {
-        "output_column_name": "name",
-        "comparison_levels": [
-            {"sql_condition": "name_key_l IS NULL OR name_key_r IS NULL", "is_null_level": True},
-            {"sql_condition": "name_key_l = name_key_r", "tf_adjustment_column": "name_key"},
-            # Rare in what can be labelled, ordinary in life: a second name left out.
-            {
-                "sql_condition": "has_word_more(name_key_l, name_key_r)",
-                "m_probability": 0.01, "fix_m_probability": True,
-            },
-            {"sql_condition": f"{likeness} >= 0.92"},
-            {"sql_condition": f"{likeness} >= 0.85"},
-            {"sql_condition": "ELSE"},
-        ],
-    }  # fmt: skip
+_SQL = Path(__file__).parent / "sql" / "model"
+_FREQUENCIES = sql.Stage(_SQL, {"term_frequencies": ("name_frequencies",)}, keeps=("term_frequencies",))
+_SCORES = sql.Stage(_SQL, {"scored": ("predictions",)}, keeps=("scored",))
+STAGES = (_FREQUENCIES, _SCORES)
 
 
-def _birth_comparison() -> dict[str, Any]:
-    parts = " + ".join(f"CAST({part}(birth_l) = {part}(birth_r) AS INT)" for part in ("year", "month", "day"))
-    return {
-        "output_column_name": "birth",
-        "comparison_levels": [
-            {"sql_condition": "birth_l IS NULL OR birth_r IS NULL", "is_null_level": True},
-            {"sql_condition": "birth_l = birth_r"},
-            {
-                "sql_condition": "year(birth_l) = year(birth_r) AND month(birth_l) = day(birth_r)"
-                " AND day(birth_l) = month(birth_r)",
-            },
-            # The NIK's own date is a hint: it tells which of two dates was mistyped.
-            {
-                "sql_condition": "nik_birth_l = strftime(birth_r, '%y%m%d')"
-                " OR nik_birth_r = strftime(birth_l, '%y%m%d')",
-                "m_probability": 0.002, "fix_m_probability": True, "u_probability": 0.0001, "fix_u_probability": True,
-            },
-            {"sql_condition": f"{parts} = 2", "m_probability": 0.004, "fix_m_probability": True},
-            {"sql_condition": "ELSE", "m_probability": 0.001, "fix_m_probability": True},
-        ],
-    }  # fmt: skip
-
-
-def _parents_comparison() -> dict[str, Any]:
-    alike = "greatest({})".format(
-        ", ".join(
-            f"coalesce(jaro_winkler_similarity({one}_l, {other}_r), 0)"
-            for one in ("father", "mother")
-            for other in ("father", "mother")
-        )
-    )
-    same = " OR ".join(
-        f"coalesce({one}_l = {other}_r, false)" for one in ("father", "mother") for other in ("father", "mother")
-    )
-    return {
-        "output_column_name": "parents",
-        "comparison_levels": [
-            {
-                "sql_condition": "coalesce(father_l, mother_l) IS NULL OR coalesce(father_r, mother_r) IS NULL",
-                "is_null_level": True,
-            },
-            {"sql_condition": "father_l = father_r AND mother_l = mother_r"},
-            {"sql_condition": same},
-            {"sql_condition": f"{alike} >= 0.92"},
-            {"sql_condition": "ELSE"},
-        ],
-    }
-
-
-def _settings() -> dict[str, Any]:
-    return {
-        "link_type": "dedupe_only",
-        "unique_id_column_name": "node",
-        "retain_matching_columns": False,
-        "comparisons": [
-            _name_comparison(),
-            _birth_comparison(),
-            {
-                "output_column_name": "sex",
-                "comparison_levels": [
-                    {"sql_condition": "sex_l IS NULL OR sex_r IS NULL", "is_null_level": True},
-                    {"sql_condition": "sex_l = sex_r", "m_probability": 0.997, "fix_m_probability": True},
-                    {"sql_condition": "ELSE", "m_probability": 0.003, "fix_m_probability": True},
-                ],
-            },
-            _parents_comparison(),
-            {
-                "output_column_name": "place",
-                "comparison_levels": [
-                    {"sql_condition": "kelurahan_l IS NULL OR kelurahan_r IS NULL", "is_null_level": True},
-                    {
-                        "sql_condition": "kelurahan_l = kelurahan_r AND rt_l = rt_r AND rw_l = rw_r",
-                        "m_probability": 0.5, "fix_m_probability": True, "u_probability": 0.0001,
-                        "fix_u_probability": True,
-                    },
-                    {"sql_condition": "kelurahan_l = kelurahan_r"},
-                    {"sql_condition": "left(kelurahan_l, 8) = left(kelurahan_r, 8)"},
-                    {"sql_condition": "ELSE"},
-                ],
-            },
-            {
-                "output_column_name": "nik",
-                "comparison_levels": [
-                    # Numbers far apart never come here (``_ALLOWED``); people born on one day in one place have numbers
-                    # that differ in a digit or two, so nearness proves little.
-                    {
-                        "sql_condition": "nik_l IS NULL OR nik_r IS NULL OR hamming(nik_l, nik_r) > 2",
-                        "is_null_level": True,
-                    },
-                    {
-                        "sql_condition": "damerau_levenshtein(nik_l, nik_r) <= 1",
-                        "m_probability": 0.9, "fix_m_probability": True, "u_probability": 0.02,
-                        "fix_u_probability": True,
-                    },
-                    {
-                        "sql_condition": "ELSE",
-                        "m_probability": 0.1, "fix_m_probability": True, "u_probability": 0.98,
-                        "fix_u_probability": True,
-                    },
-                ],
-            },
-        ],
-        "blocking_rules_to_generate_predictions": [
-            {"blocking_rule": f"{rule} AND {_ALLOWED}"} for rule in BLOCKING
-        ],
-    }  # fmt: skip
-
-
-# Every rule holds at two million people: a birth date with a letter, or a whole name with most of a birth date.
-BLOCKING = (
-    "l.birth_key = r.birth_key AND l.first_letter = r.first_letter",
-    "l.birth_key = r.birth_key AND l.last_letter = r.last_letter",
-    "l.name_key = r.name_key AND l.birth_month = r.birth_month",
-    "l.name_key = r.name_key AND l.birth_year_day = r.birth_year_day",
-    "l.name_key = r.name_key AND l.birth_day = r.birth_day",
-    "l.father = r.father AND l.mother = r.mother AND l.birth_month = r.birth_month",
-)
-# One agency holds a person once, unless one of two has no NIK that would have shown it. Two whole, fitting numbers that
-# differ in more than a slip are two people.
-_ALLOWED = (
-    "((l.agencies & r.agencies) = 0 OR l.nik IS NULL OR r.nik IS NULL)"
-    " AND (l.nik IS NULL OR r.nik IS NULL OR hamming(l.nik, r.nik) <= 2)"
-)
+def untrained() -> dict[str, Any]:
+    """Splink's settings before any training, from ``model_settings.yaml``."""
+    settings = yaml.safe_load(_UNTRAINED.read_text(encoding="utf-8"))
+    rules, only_where = settings.pop("blocking_rules"), settings.pop("only_where")
+    allowed = [{"blocking_rule": f"{rule} AND {only_where}"} for rule in rules]
+    return settings | {"blocking_rules_to_generate_predictions": allowed}
 
 
 @cache
@@ -258,7 +130,7 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
             "Wait for whole deliveries; the model at hand stays in use.",
         )
     with _nothing_of_it_told():
-        linker = _linker(connection, _settings(), table)
+        linker = _linker(connection, untrained(), table)
         linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
         linker.training.estimate_m_from_label_column("label")
         return linker.misc.save_model_to_json()
@@ -283,20 +155,19 @@ def predict(connection: duckdb.DuckDBPyConnection, settings: dict[str, Any], tab
     How rare a name is, and how improbable two people are one, follows the population (``name_frequencies``,
     ``population``), so that one model serves a small town and a city.
     """
-    (people,) = connection.execute("SELECT people FROM population").fetchone()
+    (people,) = connection.table("population").fetchone()
     people = max(people, _SMALLEST_TOWN)
-    settings = settings | {"probability_two_random_records_match": EXPECTED_MATCHES / people}
+    settings = settings | {
+        "unique_id_column_name": "cluster",
+        "probability_two_random_records_match": EXPECTED_MATCHES / people,
+    }
     with _nothing_of_it_told():
+        sql.run(connection, _FREQUENCIES, people=people)
         linker = _linker(connection, settings, table)
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE name_frequencies_used AS"
-            f" SELECT name_key, bearers / {people}::DOUBLE AS tf_name_key FROM name_frequencies"
-        )
         api = linker._db_api
-        linker.table_management.register_term_frequency_lookup(api.register("name_frequencies_used"), "name_key")
-        found = linker.inference.predict(threshold_match_probability=least, warning_mode="never")
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE scored AS SELECT least(node_l, node_r) AS a, greatest(node_l, node_r) AS b,"
-            f" match_probability AS probability FROM {found.physical_name}"
-        )
+        linker.table_management.register_term_frequency_lookup(api.register("term_frequencies"), "name_key")
+        predictions = linker.inference.predict(threshold_match_probability=least, warning_mode="never")
+        connection.table(predictions.physical_name).create_view("predictions")
+        sql.run(connection, _SCORES)
+        connection.execute("DROP VIEW predictions")
         api.delete_tables_created_by_splink_from_db()

@@ -1,17 +1,18 @@
 """What agencies wrote of people, each distinct description once, ready to be compared.
 
-Here: the vault's rows and what the lake adds (kelurahan, place in the family), as tables ``records`` and ``profiles``.
-Not here: who is who (exact, model).
+Here: the vault's rows and what the lake adds (kelurahan, place in the family), as tables ``records`` and ``profiles``;
+the macros that say when two spellings are one name. Not here: who is who (exact, model).
 
 A profile is everything linkage compares of a record. Months of deliveries repeat few profiles, so all later work is
 done for profiles, not for records.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import duckdb
 
-from warehouse import lake, vault
+from warehouse import lake, sql, vault
 from warehouse.contract import Contract
 from warehouse.ledger import Ledger
 from warehouse.settings import Settings
@@ -30,78 +31,31 @@ _ROLES = {
 # What the lake adds by record: no identifier, so the vault does not keep it twice.
 _LAKE_ROLES = {"kelurahan": "kemendagri_code", "relation": "id_hub_kepala_keluarga"}
 _COMPARED = ("nik_key", "kk_key", *_ROLES)
-_HEAD, _PARTNER, _CHILD = "1", "2", "3"
 # A number that so many different people go by is a stand-in of some office, not anybody's NIK.
 STAND_IN_BEARERS = 8
 
-_PROFILES = f"""
-CREATE TEMP TABLE described AS
-SELECT *, hash(dataset, {", ".join(_COMPARED)}) AS profile FROM identities;
+_SQL = Path(__file__).parent / "sql"
+_PROFILES = sql.Stage(
+    _SQL / "profiles",
+    {
+        "described": ("identities",),
+        "records": ("described",),
+        "cleaned": ("described",),
+        "placed": ("lake_facts", "cleaned"),
+        "couples": ("cleaned", "placed"),
+        "numbered": ("cleaned",),
+        "stand_ins": ("cleaned",),
+        "profiles": ("cleaned", "numbered", "placed", "couples", "card_places", "stand_ins"),
+    },
+    keeps=("records", "couples", "profiles"),
+)
+STAGES = (_PROFILES,)
+MACROS = ("names", "births", "bearers", "methods")
 
-CREATE TEMP TABLE records AS SELECT record_key, dataset, kk_key, profile FROM described;
 
-CREATE TEMP TABLE cleaned AS
-SELECT
-    profile,
-    any_value(dataset) AS dataset,
-    any_value(nik_key) AS nik_key,
-    any_value(CASE WHEN nik_key IS NOT NULL THEN regexp_replace(nik, '[^0-9]', '', 'g') END) AS nik,
-    any_value(kk_key) AS kk_key,
-    name_key(any_value(name)) AS name_key,
-    name_line(any_value(name)) AS name_line,
-    any_value(birth_date) AS birth,
-    CASE upper(any_value(sex)) WHEN 'L' THEN 'L' WHEN '1' THEN 'L' WHEN 'P' THEN 'P' WHEN '2' THEN 'P' END AS sex,
-    name_key(split_part(any_value(parent_name), '/', 1)) AS father,
-    name_key(split_part(any_value(parent_name), '/', 2)) AS mother,
-    CAST(TRY_CAST(any_value(rt) AS INT) AS VARCHAR) AS rt,
-    CAST(TRY_CAST(any_value(rw) AS INT) AS VARCHAR) AS rw,
-    any_value(card) AS card,
-    max(record_key) AS record_key
-FROM described
-WHERE nik_key IS NOT NULL OR name IS NOT NULL
-GROUP BY profile;
-DROP TABLE described;
-
-CREATE TEMP TABLE placed AS
-SELECT record_key, kelurahan, relation FROM lake_facts WHERE record_key IN (SELECT record_key FROM cleaned);
-
--- A registry's child has the card's couple for parents.
-CREATE TEMP TABLE couples AS
-SELECT kk_key,
-    arg_min(name_key, (relation, name_key)) FILTER (sex = 'L') AS father,
-    arg_min(name_key, (relation, name_key)) FILTER (sex = 'P') AS mother
-FROM cleaned JOIN placed USING (record_key)
-WHERE dataset = '{REGISTRY}' AND relation IN ('{_HEAD}', '{_PARTNER}') AND kk_key IS NOT NULL
-GROUP BY kk_key;
-
--- Numbered by content, so that neither the order of files nor of rows is seen in any tie; apart, since a window would
--- carry every column through its sort.
-CREATE TEMP TABLE numbered AS
-SELECT profile, CAST(row_number() OVER (ORDER BY profile) - 1 AS INTEGER) AS id FROM cleaned;
-
-CREATE TEMP TABLE profiles AS
-SELECT
-    id,
-    cleaned.* EXCLUDE (father, mother, nik_key, nik),
-    coalesce(placed.kelurahan, card_places.kelurahan) AS kelurahan,
-    CASE WHEN stand_in.nik_key IS NULL THEN cleaned.nik_key END AS nik_key,
-    CASE WHEN stand_in.nik_key IS NULL THEN nik END AS nik,
-    coalesce(cleaned.father, CASE WHEN relation = '{_CHILD}' THEN couples.father END) AS father,
-    coalesce(cleaned.mother, CASE WHEN relation = '{_CHILD}' THEN couples.mother END) AS mother,
-    -- A hint, never a reason to reject: one NIK in some hundreds was given out with a wrong date.
-    is_nik_of(nik, birth, sex) AS is_nik_own
-FROM cleaned
-JOIN numbered USING (profile)
-LEFT JOIN placed USING (record_key)
-LEFT JOIN couples USING (kk_key)
-LEFT JOIN card_places USING (kk_key)
-LEFT JOIN (
-    SELECT nik_key FROM cleaned WHERE nik_key IS NOT NULL
-    GROUP BY nik_key HAVING count(DISTINCT (name_key, birth)) > {STAND_IN_BEARERS}
-) AS stand_in USING (nik_key);
-DROP TABLE cleaned;
-DROP TABLE numbered;
-"""
+def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros by which names, birth dates and numbers are compared."""
+    sql.define(connection, _SQL / "macros", MACROS)
 
 
 def make(connection: duckdb.DuckDBPyConnection, s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> None:
@@ -115,7 +69,7 @@ def make(connection: duckdb.DuckDBPyConnection, s: Settings, led: Ledger, contra
 def from_identities(connection: duckdb.DuckDBPyConnection) -> None:
     """The same from relations that stand already: ``identities`` (record_key, dataset, what is compared),
     ``lake_facts`` (record_key, kelurahan, relation) and ``card_places`` (kk_key, kelurahan)."""
-    connection.execute(_PROFILES)
+    sql.run(connection, _PROFILES, registry=REGISTRY, stand_in_bearers=STAND_IN_BEARERS)
 
 
 def alone(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,4 +1,4 @@
-"""What waits for a person, and what people decided: is this one person, or two?
+"""Clerical review: the pairs that wait for a person, and what people decided: is this one person, or two?
 
 Here: the queue, one pair in clear for an authorised person, decisions on record and their effect on the next linking.
 Not here: who may open identities (purpose), what is shown where (cli).
@@ -9,16 +9,18 @@ the marks a delivery that was sent again. Neither tells who somebody is.
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import pyarrow as pa
 import sqlalchemy as sa
 
-from warehouse import keys, ledger, purpose, scan, vault
+from warehouse import keys, ledger, purpose, scan, sql, vault
 from warehouse.contract import Contract
 from warehouse.errors import ConfigError
 from warehouse.ledger import Ledger, linkage_decisions
-from warehouse.linkage import names, profiles
+from warehouse.linkage import profiles
 from warehouse.settings import Settings
 
 Contracts = Mapping[str, Contract]
@@ -28,24 +30,19 @@ DECISIONS: tuple[Decision, ...] = ("link", "not_link", "unsure")
 _ASKED = "asked"
 _REASON_LENGTH = 10
 
-# What is told of a record, under the pseudonym key; a registry child's parents come from others' rows and stay out.
-_PROFILE_KEY = (
-    "pseudonym('profile', concat_ws('|', profiles.dataset, name_key, birth, sex,"
-    " CASE WHEN profiles.kk_key IS NULL THEN concat_ws('/', father, mother) END, card, nik))"
+_FOLDER = Path(__file__).parent / "sql" / "clerical_review"
+_DECISIONS = sql.Stage(
+    _FOLDER,
+    {
+        "decided_profiles": ("decisions", "records", "profiles"),
+        "decided_pairs": ("decisions", "decided_profiles"),
+        "cannot_link": ("decided_pairs",),
+    },
+    keeps=("decided_pairs", "cannot_link"),
 )
-
-_QUEUE = """
-SELECT
-    least(person_key, candidate_person_key) AS one, greatest(person_key, candidate_person_key) AS other,
-    min(record_key) FILTER (person_key < candidate_person_key) AS left_record_key,
-    min(record_key) FILTER (person_key > candidate_person_key) AS right_record_key,
-    list_sort(list(DISTINCT dataset)) AS datasets,
-    arg_max(method, weight) AS method, max(weight) AS weight, any_value(model_version) AS model_version
-FROM candidates
-GROUP BY one, other
-HAVING left_record_key IS NOT NULL AND right_record_key IS NOT NULL
-ORDER BY weight DESC, one, other
-"""
+_IDENTITIES = sql.Stage(_FOLDER, {"identities": ("identities_in_force",)}, keeps=("identities",))
+STAGES = (_DECISIONS, _IDENTITIES)
+_KEYS = ("left_record_key", "right_record_key", "left_profile_key", "right_profile_key")
 
 
 # --- decisions on record ----------------------------------------------------------------------------------------------
@@ -59,40 +56,14 @@ def decided(led: Ledger) -> list[dict[str, Any]]:
 
 
 def apply(connection: duckdb.DuckDBPyConnection, decisions: Iterable[Mapping[str, Any]]) -> None:
-    """Add what was linked to ``edges``, and create ``apart`` (a, b) of profiles that people told apart."""
-    connection.execute("CREATE TEMP TABLE decided_pairs (number INTEGER, decision VARCHAR, a INTEGER, b INTEGER)")
-    found = list(decisions)
-    if found:
-        connection.execute(
-            f"""
-            CREATE TEMP TABLE known AS
-            SELECT records.record_key AS key, id FROM records JOIN profiles USING (profile)
-            WHERE records.record_key IN $records
-            UNION ALL
-            SELECT key, id FROM (SELECT {_PROFILE_KEY} AS key, id FROM profiles) WHERE key IN $marks
-            """,
-            {
-                "records": [row[f"{side}_record_key"] for row in found for side in ("left", "right")],
-                "marks": [row[f"{side}_profile_key"] for row in found for side in ("left", "right")],
-            },
-        )
-        known = dict(connection.execute("SELECT key, min(id) FROM known GROUP BY key").fetchall())
-        for number, row in enumerate(found):
-            sides = [
-                known.get(row[f"{side}_record_key"], known.get(row[f"{side}_profile_key"]))
-                for side in ("left", "right")
-            ]
-            if None not in sides and sides[0] != sides[1]:
-                connection.execute(
-                    "INSERT INTO decided_pairs VALUES (?, ?, ?, ?)", [number, row["decision"], *sorted(sides)]
-                )
-    connection.execute(
-        """
-        CREATE TEMP TABLE ruled AS SELECT a, b, arg_max(decision, number) AS decision FROM decided_pairs GROUP BY a, b;
-        INSERT INTO edges SELECT a, b, 'review' FROM ruled WHERE decision = 'link';
-        CREATE TEMP TABLE apart AS SELECT a, b FROM ruled WHERE decision = 'not_link';
-        """
-    )
+    """Create ``decided_pairs`` (a, b, decision) of profiles, and of these the constraint ``cannot_link`` (a, b)."""
+    rows = [
+        {"number": number, **{name: row[name] for name in ("decision", *_KEYS)}} for number, row in enumerate(decisions)
+    ]
+    texts = [(name, pa.string()) for name in ("decision", *_KEYS)]
+    connection.register("decisions", pa.Table.from_pylist(rows, pa.schema([("number", pa.int32()), *texts])))
+    sql.run(connection, _DECISIONS)
+    connection.unregister("decisions")
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------
@@ -101,13 +72,13 @@ def apply(connection: duckdb.DuckDBPyConnection, decisions: Iterable[Mapping[str
 def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, Any]]:
     """Pairs that wait for a decision, the likeliest first: keys, methods and weights, nothing of a person."""
     unsure = {_sides(row): row for row in decided_pairs(led) if row["decision"] == "unsure"}
+    doubted = [row for row in unsure.values() if row["method"] == _ASKED]
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE VIEW candidates AS {candidates_sql}")
-        waiting = connection.execute(_QUEUE).to_arrow_table().to_pylist()
-        doubted = [row for row in unsure.values() if row["method"] == _ASKED]
-        records = [key for row in doubted for key in _sides(row)]
-        found = f"SELECT record_key, dataset FROM ({links_sql}) WHERE record_key IN $records"
-        datasets = dict(connection.execute(found, {"records": records}).fetchall())
+        connection.execute(f"CREATE VIEW identity_candidates AS {candidates_sql}")
+        connection.execute(f"CREATE VIEW identity_links AS {links_sql}")
+        waiting = sql.query(connection, _FOLDER / "queue.sql").to_arrow_table().to_pylist()
+        record_keys = [key for row in doubted for key in _sides(row)]
+        datasets = dict(sql.query(connection, _FOLDER / "datasets_of_records.sql", record_keys=record_keys).fetchall())
     known = {_sides(row) for row in waiting}
     doubted = [
         row | {"datasets": sorted({datasets[key] for key in _sides(row) if key in datasets})}
@@ -128,11 +99,8 @@ def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, An
 def person(links_sql: str, person_key: str) -> list[dict[str, Any]]:
     """The records that are one person, by keys; raises ConfigError REVIEW_UNKNOWN where none is."""
     with duckdb.connect() as connection:
-        rows = connection.execute(
-            f"SELECT record_key, dataset, method, weight, band FROM ({links_sql}) WHERE person_key = $key"
-            " ORDER BY dataset, record_key",
-            {"key": person_key},
-        ).to_arrow_table()
+        connection.execute(f"CREATE VIEW identity_links AS {links_sql}")
+        rows = sql.query(connection, _FOLDER / "records_of_person.sql", person_key=person_key).to_arrow_table()
     if not rows:
         raise ConfigError(
             "REVIEW_UNKNOWN",
@@ -205,14 +173,11 @@ def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any]
     return _records(s, led, contracts, record_keys)
 
 
-_SHOWN = ("dataset", "nik", "name", "birth_date", "sex", "parent_name", "rt", "rw")
-
-
 def _records(s: Settings, led: Ledger, contracts: Contracts, record_keys: list[str]) -> list[dict[str, Any]]:
     with vault.connect(s) as connection:
         _fetch(connection, s, led, contracts, record_keys)
-        found = connection.execute(f"SELECT record_key, {', '.join(_SHOWN)} FROM identities").to_arrow_table()
-    rows = {row.pop("record_key"): row for row in found.to_pylist()}
+        shown = sql.query(connection, _FOLDER / "shown.sql").to_arrow_table().to_pylist()
+    rows = {row.pop("record_key"): row for row in shown}
     return [rows[key] for key in record_keys if key in rows]
 
 
@@ -220,11 +185,8 @@ def _fetch(
     connection: duckdb.DuckDBPyConnection, s: Settings, led: Ledger, contracts: Contracts, record_keys: Iterable[str]
 ) -> None:
     """Create ``identities`` with these records alone."""
-    connection.execute("CREATE TEMP TABLE wanted AS SELECT unnest($keys) AS record_key", {"keys": list(record_keys)})
-    everyone = profiles.identities_sql(s, led, contracts)
-    connection.execute(
-        f"CREATE TEMP TABLE identities AS SELECT * FROM ({everyone}) SEMI JOIN wanted USING (record_key)"
-    )
+    connection.execute(f"CREATE TEMP VIEW identities_in_force AS {profiles.identities_sql(s, led, contracts)}")
+    sql.run(connection, _IDENTITIES, record_keys=list(record_keys))
 
 
 def decide(
@@ -272,15 +234,11 @@ def decide(
 
 def _profile_keys(s: Settings, led: Ledger, contracts: Contracts, record_keys: tuple[str, str]) -> list[str]:
     with vault.connect(s) as connection:
-        names.define(connection)
+        profiles.define_macros(connection)
         vault.define_pseudonym(connection, keys.pseudonym_key(s))
         _fetch(connection, s, led, contracts, record_keys)
         profiles.alone(connection)
-        found = dict(
-            connection.execute(
-                f"SELECT records.record_key, {_PROFILE_KEY} FROM records JOIN profiles USING (profile)"
-            ).fetchall()
-        )
-    if len(found) < len(record_keys):
+        marks = dict(sql.query(connection, _FOLDER / "marks_of_records.sql").fetchall())
+    if len(marks) < len(record_keys):
         raise _unknown_records()
-    return [found[key] for key in record_keys]
+    return [marks[key] for key in record_keys]

@@ -1,0 +1,2 @@
+-- Cannot-link constraint: pairs of profiles that a person has decided are two people.
+select a, b from decided_pairs where decision = 'not_link'

@@ -1,0 +1,17 @@
+-- Whether two records with one number are of one bearer.
+
+create or replace temp macro is_same_bearer(key, other_key, line, other_line, birth, other_birth) as (
+    name_agreement(key, other_key, line, other_line) >= 2 and coalesce(birth_agreement(birth, other_birth), 3) >= 2
+    or coalesce(name_agreement(key, other_key, line, other_line), 1) = 1
+    and coalesce(birth_agreement(birth, other_birth), 3) = 3
+);
+
+-- Not for two numbers that people could mistake for each other: a digit wrong, or two exchanged.
+create or replace temp macro is_other_nik(nik, other_nik) as (
+    nik is not null and other_nik is not null and hamming(nik, other_nik) > 2
+);
+
+-- What was compared of a record; a registry child's parents come from others' rows and stay out.
+create or replace temp macro profile_text(dataset, name_key, birth, sex, kk_key, father, mother, card, nik) as concat_ws(
+    '|', dataset, name_key, birth, sex, case when kk_key is null then concat_ws('/', father, mother) end, card, nik
+);

@@ -1,0 +1,49 @@
+-- When two spellings are one name.
+
+-- Letters only, without degrees behind a comma, titles in front, accents and apostrophes.
+create or replace temp macro name_letters(text) as trim(regexp_replace(
+    regexp_replace(upper(strip_accents(split_part(text, ',', 1))), '[''`´’]', '', 'g'), '[^A-Z]+', ' ', 'g'
+));
+
+-- Without what is written before a name by courtesy or office, and the many forms of Muhammad as one: a lone M stands for it
+-- only at the start.
+create or replace temp macro name_spelt_out(text) as regexp_replace(
+    regexp_replace(
+        regexp_replace(
+            name_letters(text),
+            '^((H|HJ|KH|DRS|DRA|DR|IR|PROF|ALM|ALMH|TN|NY|NN|BPK|BAPAK|IBU|SDR|SDRI|AN|BAYI|BY) )+',
+            ''
+        ),
+        '^M ',
+        'MUHAMMAD '
+    ),
+    '\b(MUH|MOH|MHD|MHMD|MOHD|MOCH|MUCH|MUHAMAD|MUHAMMED|MOHAMAD|MOHAMMAD|MOHAMMED'
+    || '|MOCHAMAD|MOCHAMMAD|MUCHAMAD|MUCHAMMAD)\b',
+    'MUHAMMAD',
+    'g'
+);
+
+-- The words of a name in alphabetical order: swapped parts are the same name. Null where there is no letter.
+create or replace temp macro name_key(text) as
+nullif(array_to_string(list_sort(string_split(name_spelt_out(text), ' ')), ' '), '');
+
+-- The same letters in the order they were written, for a slip that changes where a word begins.
+create or replace temp macro name_line(text) as nullif(replace(name_spelt_out(text), ' ', ''), '');
+
+create or replace temp macro has_word_more(one, other) as
+list_has_all(string_split(one, ' '), string_split(other, ' '))
+or list_has_all(string_split(other, ' '), string_split(one, ' '));
+
+-- How alike two names are, 0 to 1, by whichever order of their words is the more alike.
+create or replace temp macro name_likeness(key, other_key, line, other_line) as
+greatest(jaro_winkler_similarity(key, other_key), jaro_winkler_similarity(line, other_line));
+
+-- 3 the same, 2 a slip or a word more, 1 alike, 0 another name; null where one is missing.
+create or replace temp macro name_agreement(key, other_key, line, other_line) as
+case
+    when key is null or other_key is null then null
+    when key = other_key then 3
+    when name_likeness(key, other_key, line, other_line) >= 0.92 or has_word_more(key, other_key) then 2
+    when name_likeness(key, other_key, line, other_line) >= 0.8 or damerau_levenshtein(line, other_line) <= 1 then 1
+    else 0
+end;
