@@ -1,5 +1,6 @@
 """Contracts: what the loader refuses, and what must hold over all of them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ import yaml
 
 from tests import samples
 from warehouse.contract import get_contract, load_contract, load_contracts
+from warehouse.contract.kinds import load_kinds
 from warehouse.errors import ConfigError
 from warehouse.settings import Settings
 
 SOURCES = Settings().contracts_dir
 CONTRACTS = list(samples.contracts().values())
+KINDS = load_kinds(SOURCES.parent / "rules.yaml")
 IDENTIFYING = {"nik", "no_kk", "nama", "nama_ortu", "tgl_lahir", "tanggal_lahir", "no_kpj"}
 
 
@@ -21,10 +24,14 @@ def document() -> dict:
 
 
 def load(document: dict, folder: Path, place: str = "kemenkes/eppgbm"):
+    return load_contract(written(document, folder, place), KINDS)
+
+
+def written(document: dict, folder: Path, place: str = "kemenkes/eppgbm") -> Path:
     path = folder / f"{place}.odcs.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return load_contract(path)
+    return path
 
 
 def refusal(document: dict, folder: Path) -> str:
@@ -41,6 +48,11 @@ def column(document: dict, name: str) -> dict:
 
 def rule(document: dict, code: str) -> dict:
     return next(one for one in document["schema"][0]["quality"] if one["name"] == code)
+
+
+def said(document: dict, code: str) -> dict:
+    """What a rule says: its kind and that kind's arguments."""
+    return rule(document, code)["implementation"]
 
 
 def without(items: list[dict], *names: str) -> list[dict]:
@@ -76,9 +88,50 @@ def test_column_without_a_use_is_refused(document: dict, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("lost", ["reason", "reason_date"])
 def test_threshold_without_a_dated_reason_is_refused(document: dict, tmp_path: Path, lost: str) -> None:
-    weight = rule(document, "EPPGBM-010")
-    weight["customProperties"] = without(weight["customProperties"], lost)
-    assert "EPPGBM-010 has a threshold without a dated reason" in refusal(document, tmp_path)
+    del said(document, "EPPGBM-009")[lost]
+    assert "EPPGBM-009 has a threshold without a dated reason" in refusal(document, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "changed", "expected"),
+    [
+        ("EPPGBM-012", {"kind": "weight_or_hight_given"}, "not known; the nearest is 'weight_or_height_given'"),
+        ("EPPGBM-012", {"kind": None}, "kind None is not known"),
+        ("EPPGBM-012", {"colum": "berat"}, "kind 'weight_or_height_given' takes no 'colum'; it takes column"),
+        ("EPPGBM-012", {"column": None}, "column cannot be None"),
+        ("EPPGBM-010", {"max": "58 kg"}, "max_value cannot be '58 kg'"),
+        ("EPPGBM-010", {"action": "weigh_agian"}, "action 'weigh_agian' is not known; the nearest is 'weigh_again'"),
+        ("EPPGBM-010", {"severity": "halt"}, "severity"),
+        ("EPPGBM-010", {"message_id": "Salah."}, "takes no 'message_id'"),
+        ("EPPGBM-105", {"measure": "avg(2)"}, "the measure 'share_outside_period' is already another"),
+    ],
+)
+def test_a_rule_its_kind_cannot_be_made_of_is_refused_with_its_line(
+    document: dict, tmp_path: Path, code: str, changed: dict, expected: str
+) -> None:
+    said(document, code).update(changed)
+    message = refusal(document, tmp_path)
+    lines = written(document, tmp_path).read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if f"name: {code}" in text)
+    assert f"line {line}: rule {code}" in message
+    assert expected in message
+
+
+def test_a_rule_that_lacks_what_its_kind_needs_is_refused(document: dict, tmp_path: Path) -> None:
+    del said(document, "EPPGBM-010")["max"]
+    assert "rule EPPGBM-010: kind 'body_measure' needs 'max'" in refusal(document, tmp_path)
+
+
+def test_a_rule_of_another_engine_is_refused(document: dict, tmp_path: Path) -> None:
+    rule(document, "EPPGBM-010")["engine"] = "soda"
+    assert "rule EPPGBM-010: its engine is 'gate'" in refusal(document, tmp_path)
+
+
+def test_a_key_twice_is_refused_with_its_line(document: dict, tmp_path: Path) -> None:
+    path = written(document, tmp_path)
+    path.write_text(path.read_text(encoding="utf-8") + "status: draft\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"line \d+: 'status' stands twice"):
+        load_contract(path, KINDS)
 
 
 def test_rule_code_twice_is_refused(document: dict, tmp_path: Path) -> None:
@@ -87,28 +140,29 @@ def test_rule_code_twice_is_refused(document: dict, tmp_path: Path) -> None:
 
 
 def test_rule_code_of_another_contract_is_refused(document: dict, tmp_path: Path) -> None:
-    load(document, tmp_path)
-    load(document | {"id": "kemenkes/other"}, tmp_path, "kemenkes/other")
+    shutil.copy(SOURCES.parent / "rules.yaml", tmp_path)
+    written(document, tmp_path / "sources")
+    written(document | {"id": "kemenkes/other"}, tmp_path / "sources", "kemenkes/other")
     with pytest.raises(ConfigError, match="already used by"):
-        load_contracts(tmp_path)
+        load_contracts(tmp_path / "sources")
 
 
 def test_rule_on_a_column_that_is_not_there_is_refused(document: dict, tmp_path: Path) -> None:
-    rule(document, "EPPGBM-010")["implementation"]["kwargs"]["column"] = "bobot"
+    said(document, "EPPGBM-010")["column"] = "bobot"
     assert "names no rows column 'bobot'" in refusal(document, tmp_path)
 
 
 def test_profile_rule_may_name_the_period_before(document: dict, tmp_path: Path) -> None:
-    kwargs = rule(document, "EPPGBM-106")["implementation"]["kwargs"]
+    says = said(document, "EPPGBM-106")
     for name in ("change_rows", "previous_children", "unknown_columns"):
-        kwargs["column"] = name
+        says["column"] = name
         load(document, tmp_path)
-    kwargs["column"] = "change_weather"
+    says["column"] = "change_weather"
     assert "change_weather" in refusal(document, tmp_path)
 
 
 def test_profile_rule_cannot_quarantine(document: dict, tmp_path: Path) -> None:
-    rule(document, "EPPGBM-106")["severity"] = "quarantine"
+    said(document, "EPPGBM-106")["severity"] = "quarantine"
     assert "severity is stop or warn" in refusal(document, tmp_path)
 
 

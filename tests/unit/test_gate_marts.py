@@ -13,7 +13,7 @@ WORDS = "message_id: a, message_en: b, action_id: c, action_en: d, owner: walida
 
 
 def _rule(code: str, expectation: str, kwargs: str, severity: str = "stop") -> str:
-    head = f"code: {code}, expectation: {expectation}, kwargs: {kwargs}, severity: {severity}, category: accuracy"
+    head = f"code: {code}, expectation: {expectation}, kwargs: {kwargs}, severity: {severity}, category: validity"
     return f"  - {{{head}, {WORDS}}}\n"
 
 

@@ -1,15 +1,22 @@
 """Reads ``*.odcs.yaml`` and refuses what is misspelt, with the file, the line and the key named."""
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from open_data_contract_standard.model import OpenDataContractStandard
+from open_data_contract_standard.model import DataQuality, OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
-from warehouse.contract.model import Column, ColumnExtras, Contract, ContractExtras, Rule, RuleExtras, Server, ServerExtras
+from warehouse.contract import documents
+from warehouse.contract.kinds import OF_A_CONTRACT, Kinds, load_kinds
+from warehouse.contract.kinds import resolve as resolve_kind
+from warehouse.contract.model import Column, ColumnExtras, Contract, ContractExtras, Rule, Server, ServerExtras
 from warehouse.errors import ConfigError
+
+# The name under which a contract's rules are ours; tools of others pass them over.
+ENGINE = "gate"
 
 
 def _invalid(path: Path, detail: str) -> ConfigError:
@@ -34,50 +41,23 @@ def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
     return []
 
 
-def _reason(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    faults = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in faults)
-
-
 def _extras(items: list | None) -> dict[str, Any]:
     return {item.property: item.value for item in items or ()}
 
 
-def load_contract(path: Path) -> Contract:
-    """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file and the faulty key."""
+def load_contract(path: Path, kinds: Kinds) -> Contract:
+    """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file, the line and the fault."""
+    lines: dict[str, int] = {}
     try:
-        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        given, lines = documents.read(path)
         odcs = OpenDataContractStandard.model_validate(given)
-        kept = odcs.model_dump(by_alias=True, exclude_none=True)
-        if lost := _dropped_keys(given, kept):
+        if lost := _dropped_keys(given, odcs.model_dump(by_alias=True, exclude_none=True)):
             raise ValueError("keys ODCS does not know: " + ", ".join(lost))
         (schema,) = odcs.schema_
         (server,) = odcs.servers
-        columns = tuple(
-            Column(
-                name=prop.name,
-                header=prop.physicalName,
-                logical_type=prop.logicalType,
-                required=bool(prop.required),
-                classification=prop.classification,
-                description=prop.description,
-                extras=ColumnExtras(**_extras(prop.customProperties)),
-            )
-            for prop in schema.properties
-        )
-        rules = tuple(
-            Rule(
-                code=rule.name,
-                expectation=rule.implementation["type"],
-                kwargs=rule.implementation.get("kwargs", {}),
-                severity=rule.severity,
-                category=rule.dimension,
-                extras=RuleExtras(**_extras(rule.customProperties)),
-            )
-            for rule in schema.quality or ()
-        )
+        extras = ContractExtras(**_extras(odcs.customProperties))
+        columns = tuple(_column(prop, extras) for prop in schema.properties)
+        rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
         return Contract(
             dataset=odcs.id,
             title=odcs.name,
@@ -91,19 +71,58 @@ def load_contract(path: Path) -> Contract:
             ),
             columns=columns,
             rules=rules,
-            extras=ContractExtras(**_extras(odcs.customProperties)),
+            extras=extras.model_copy(update={"profile": measures}),
         )
     except (ValidationError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _invalid(path, _reason(error)) from error
+        raise _invalid(path, documents.located(documents.explained(error), lines)) from error
+
+
+def _column(prop: SchemaProperty, of_contract: ContractExtras) -> Column:
+    try:
+        extras = ColumnExtras(**{"null_tokens": of_contract.null_tokens} | _extras(prop.customProperties))
+        return Column(
+            name=prop.name,
+            header=prop.physicalName or (None if extras.derivation else prop.name),
+            logical_type=prop.logicalType,
+            required=bool(prop.required),
+            classification=prop.classification,
+            description=prop.description,
+            extras=extras,
+        )
+    except ValidationError as error:
+        raise ValueError(f"column {prop.name!r}: {documents.explained(error)}") from None
+
+
+def _rules(
+    quality: Sequence[DataQuality], kinds: Kinds, columns: Sequence[Column], profile: Mapping[str, str]
+) -> tuple[tuple[Rule, ...], dict[str, str]]:
+    """The rules, and the profile's measures with those that the rules bring along."""
+    labels = {column.name: column.extras.label for column in columns if column.extras.label}
+    rules, measures = [], dict(profile)
+    for entry in quality:
+        try:
+            if entry.engine != ENGINE or not isinstance(entry.implementation, dict):
+                raise ValueError(f"its engine is {ENGINE!r} and its implementation names a kind and its arguments")
+            if "kind" not in entry.implementation:
+                raise ValueError("it names no kind")
+            fields = resolve_kind(kinds, entry.implementation, OF_A_CONTRACT, labels, measures)
+            for name, measure in fields.pop("measures").items():
+                if measures.setdefault(name, measure) != measure:
+                    raise ValueError(f"the measure {name!r} is already another")
+            rules.append(Rule.of(entry.name, fields))
+        except ValueError as error:
+            raise ValueError(f"rule {entry.name}: {documents.explained(error)}") from None
+    return tuple(rules), measures
 
 
 @lru_cache
 def load_contracts(folder: Path) -> dict[str, Contract]:
     """All contracts under ``folder`` by dataset name, sorted; refuses two that share a rule code."""
+    kinds = load_kinds(folder.parent / "rules.yaml")
     contracts = {}
     seen: dict[str, str] = {}
     for path in sorted(folder.glob("*/*.odcs.yaml")):
-        contract = load_contract(path)
+        contract = load_contract(path, kinds)
         if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
             raise _invalid(path, f"id {contract.dataset!r} does not match its place")
         for rule in contract.rules:
@@ -126,4 +145,3 @@ def get_contract(folder: Path, dataset: str) -> Contract:
             f"Choose one of: {known}.",
         )
     return contracts[dataset]
-

@@ -4,22 +4,50 @@ ODCS carries what it has a field for. What it lacks stands in ``customProperties
 models below, which forbid unknown keys. Not here: YAML (loading), words that rules share (kinds).
 """
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from warehouse.periods import LONGEST_DAYS, PeriodKind
 
 Severity = Literal["stop", "quarantine", "warn"]
 Classification = Literal["direct_identifier", "quasi_identifier", "health", "public"]
 LogicalType = Literal["string", "integer", "number", "date", "boolean"]
+NULL_TOKENS = ("", "-")
 PROFILE_BUILT_INS = ("rows", "missing_required_columns", "unknown_columns")
+Owner = Literal["sender", "data_engineer", "walidata"]
+# Finer than the standard's dimensions, which have no word for a value that is of the type and yet cannot be.
+Category = Literal[
+    "completeness", "consistency", "control_total", "disclosure", "drift", "freshness", "linkage", "plausibility",
+    "schema", "timeliness", "uniqueness", "validity",
+]  # fmt: skip
 Protocol = Literal["bps_webapi", "arcgis", "ckan", "splp", "sftp", "by_hand"]
+
+
+_NUMBERS = (int, float, date)
+_KWARGS = {
+    "min_value": _NUMBERS,
+    "max_value": _NUMBERS,
+    "mostly": _NUMBERS,
+    "value_set": list,
+    "column_list": list,
+    "column": str,
+    "regex": str,
+    "unexpected_rows_query": str,
+}
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Words(Strict):
+    """The same in Indonesian and English."""
+
+    id: str
+    en: str
 
 
 class FileShape(Strict):
@@ -44,11 +72,12 @@ class ServerExtras(Strict):
 
 
 class ColumnExtras(Strict):
+    label: Words | None = Field(None, description="What texts of rules call it; else its name")
     use: Literal["identity", "linkage", "gate", "mart", "lineage"] | None = None
     headers: tuple[str, ...] = Field((), description="Further spellings of the agency's header")
     codes: dict[str, tuple[str, ...]] | None = Field(None, description="Accepted code -> spellings that mean it")
     code_system: Literal["kemendagri_code", "bps_code", "kemendagri_code_undotted", "region_name"] | None = None
-    null_tokens: tuple[str, ...] = ("", "-")
+    null_tokens: tuple[str, ...] = Field(NULL_TOKENS, description="Read as missing; else the dataset's")
     formats: tuple[str, ...] = Field(("%Y-%m-%d",), description="Date formats, tried in order")
     decimal: Literal["point", "comma", "either"] = "point"
     optional: bool = Field(False, description="A file may lack this header; else its absence holds the delivery")
@@ -64,7 +93,7 @@ class RuleExtras(Strict):
     message_en: str
     action_id: str
     action_en: str
-    owner: Literal["sender", "data_engineer", "walidata"]
+    owner: Owner
     reason: str | None = Field(None, description="Why this threshold; demanded where kwargs hold a number")
     reason_date: date | None = None
 
@@ -96,9 +125,22 @@ class ContractExtras(Strict):
     natural_key: tuple[str, ...] = ()
     may_be_empty: bool = False
     shapes: tuple[FileShape, ...]
-    ignored_headers: dict[str, str] = Field(default_factory=dict, description="Header we know and drop -> why")
+    null_tokens: tuple[str, ...] = Field(NULL_TOKENS, description="Of each column that states none itself")
+    ignored_headers: dict[str, str] = Field(
+        default_factory=dict, description="Header we know and drop -> why; written as why -> headers"
+    )
     refused_headers: tuple[str, ...] = Field((), description="Headers whose presence alone holds the delivery")
-    profile: dict[str, str] = Field(default_factory=dict, description="Measure of a delivery -> DuckDB aggregate")
+    profile: dict[str, str] = Field(
+        default_factory=dict, description="Measure of a delivery that no rule brings along -> DuckDB aggregate"
+    )
+
+    @field_validator("ignored_headers", mode="before")
+    @classmethod
+    def _by_header(cls, written: dict[str, list[str]]) -> dict[str, str]:
+        headers = [header for dropped in written.values() for header in dropped]
+        if twice := sorted({header for header in headers if headers.count(header) > 1}):
+            raise ValueError(f"{twice[0]!r} is dropped twice")
+        return {header: why for why, dropped in written.items() for header in dropped}
 
 
 class Rule(Strict):
@@ -108,8 +150,23 @@ class Rule(Strict):
     expectation: str
     kwargs: dict[str, Any]
     severity: Severity
-    category: str
+    category: Category
     extras: RuleExtras
+
+    @model_validator(mode="after")
+    def _check(self) -> "Rule":
+        for name, value in self.kwargs.items():
+            kinds = _KWARGS.get(name, object)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is _NUMBERS):
+                raise ValueError(f"{name} cannot be {value!r}")
+        return self
+
+    @classmethod
+    def of(cls, code: str, fields: Mapping[str, Any]) -> "Rule":
+        """A rule of what its kind and itself say, all in one mapping."""
+        own = {key: value for key, value in fields.items() if key in cls.model_fields}
+        rest = {key: value for key, value in fields.items() if key not in own}
+        return cls(code=code, **own, extras=RuleExtras(**rest))
 
     @property
     def column(self) -> str | None:
@@ -231,8 +288,6 @@ class Contract(Strict):
         for column in self.columns:
             if column.extras.use is None:
                 problems.append(f"column {column.name!r} has no use: drop it or state one")
-            if not column.is_derived and not column.header:
-                problems.append(f"column {column.name!r} has neither physicalName nor derivation")
         for key in self.extras.natural_key:
             if key not in names:
                 problems.append(f"natural_key names no column: {key!r}")

@@ -7,43 +7,51 @@ has the ``kemendagri_code`` of each kelurahan that a sandbox peoples; it is empt
 Here: the rules' file and their outcomes. Not here: what a failed stop rule leads to (release).
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import yaml
-from pydantic import ValidationError
 
 from warehouse import duck, sample
-from warehouse.contract import Rule, RuleExtras
+from warehouse.contract import Rule, documents
+from warehouse.contract.kinds import OF_A_MART, Kinds, load_kinds, resolve
 from warehouse.duck import sql_path
 from warehouse.gate import expectations
 from warehouse.gate.model import RuleOutcome
 from warehouse.gate.rules import invalid_rule
 from warehouse.settings import Settings
 
-_OWN = ("code", "expectation", "kwargs", "severity", "category")
-
 
 @lru_cache
 def mart_rules(path: Path) -> tuple[Rule, ...]:
-    """The rules of one file: a list under ``rules``, each with ``code``, ``expectation``, ``kwargs``, ``severity``
-    (stop, warn), ``category`` and the words and owner that contracts' rules have."""
-    given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    rules = []
-    for entry in given.get("rules") or ():
-        own = {key: entry[key] for key in _OWN if key in entry}
-        words = {key: value for key, value in entry.items() if key not in _OWN}
-        try:
-            # A mart is judged whole, as a profile is: its rows have no row_id to point at.
-            rules.append(Rule(**own | {"extras": RuleExtras(**{"asset": "profile"} | words)}))
-        except ValidationError as error:
-            fields = ", ".join(str(fault["loc"][-1]) for fault in error.errors(include_url=False, include_input=False))
-            raise invalid_rule(f"{path.name}: {entry.get('code')}", f"check {fields}") from None
-    for rule in rules:
-        if rule.severity == "quarantine":
-            raise invalid_rule(rule.code, "a mart is released whole or not at all: severity is stop or warn")
+    """The rules of one file: a list under ``rules``, each with ``code``, the ``kind`` it is of in ``rules.yaml`` beside
+    the folder with that kind's arguments, and what it says itself; raises ConfigError RULE_INVALID with the line."""
+    lines: dict[str, int] = {}
+    code = None
+    try:
+        given, lines = documents.read(path)
+        rules = []
+        for entry in (given or {}).get("rules") or ():
+            code = entry.get("code")
+            rules.append(_mart_rule(load_kinds(path.parent.parent / "rules.yaml"), entry))
+    except (ValueError, yaml.YAMLError) as error:
+        where = f", line {lines[code]}" if code in lines else ""
+        raise invalid_rule(f"{path.name}{where}: {code}", documents.explained(error)) from None
     return tuple(rules)
+
+
+def _mart_rule(kinds: Kinds, entry: Mapping[str, Any]) -> Rule:
+    fields = resolve(kinds, {key: value for key, value in entry.items() if key != "code"}, OF_A_MART)
+    if fields.pop("measures"):
+        raise ValueError("a mart has no profile to measure")
+    # A mart is judged whole, as a profile is: its rows have no row_id to point at.
+    rule = Rule.of(entry["code"], {"asset": "profile"} | fields)
+    if rule.severity == "quarantine":
+        raise ValueError("a mart is released whole or not at all: severity is stop or warn")
+    return rule
 
 
 def judge_mart(

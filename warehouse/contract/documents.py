@@ -1,0 +1,62 @@
+"""YAML documents of ``expectations/``: read without a key twice, and the line on which each named thing begins.
+
+Not here: what the documents mean (loading, kinds, gate).
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+_NAMES = ("name", "code")
+_NAMED = re.compile(r"\b(?:rule|column|kind) '?([\w./-]*\w)'?")
+
+
+class _Loader(yaml.CSafeLoader):
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.lines: dict[str, int] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value]
+        for key, (key_node, value_node) in zip(keys, node.value, strict=True):
+            line = key_node.start_mark.line + 1
+            if keys.count(key) > 1:
+                raise ValueError(f"line {line}: {key!r} stands twice")
+            if key in _NAMES and isinstance(value_node, yaml.ScalarNode):
+                self.lines.setdefault(value_node.value, line)
+            elif isinstance(value_node, yaml.MappingNode):
+                self.lines.setdefault(key, line)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path) -> tuple[Any, dict[str, int]]:
+    """The document and the lines of what it names; raises ValueError or yaml.YAMLError, which tell the line."""
+    loader = _Loader(path.read_text(encoding="utf-8"))
+    try:
+        return loader.get_single_data(), loader.lines
+    finally:
+        loader.dispose()
+
+
+def explained(error: Exception) -> str:
+    """What is wrong, key by key, without the values that pydantic would quote."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    faults = error.errors(include_url=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"] for fault in faults
+    ).replace("Value error, ", "")
+
+
+def located(detail: str, lines: Mapping[str, int]) -> str:
+    """The detail with the line before each rule, column or kind it names."""
+
+    def with_line(match: re.Match) -> str:
+        line = lines.get(match[1])
+        return f"line {line}: {match[0]}" if line else match[0]
+
+    return _NAMED.sub(with_line, detail)
