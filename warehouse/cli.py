@@ -39,6 +39,8 @@ linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model: train a
 app.add_typer(linkage_app, name="linkage")
 keys_app = typer.Typer(no_args_is_help=True, help="Keys: make a set, change to it.")
 app.add_typer(keys_app, name="keys")
+contracts_app = typer.Typer(no_args_is_help=True, help="Contracts: publish what they promise.")
+app.add_typer(contracts_app, name="contracts")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE, EXIT_FOUND = 3, 4, 5, 6, 7
@@ -726,11 +728,21 @@ def linkage_models(as_json: Json = False) -> None:
 # --- settings
 
 
+@contracts_app.command("publish")
+def contracts_publish(datasets: Annotated[list[str] | None, typer.Argument()] = None, as_json: Json = False) -> None:
+    """Keep what contracts (all, or those named) promise now; what breaks it later needs a new major version."""
+    from warehouse.contract import get_contract, load_contracts, published
+
+    s = get_settings()
+    chosen = [get_contract(s.contracts_dir, name) for name in datasets or load_contracts(s.contracts_dir)]
+    show(published.publish(s.contracts_dir.parent / published.FILE, chosen), as_json, "contracts")
+
+
 @app.command("check-config")
 def check_config(as_json: Json = False) -> None:
     """Check settings, keys, contracts, ledger and server addresses before a night does."""
-    from warehouse import agencies, keys
-    from warehouse.contract import load_contracts
+    from warehouse import agencies, gate, keys
+    from warehouse.contract import load_contracts, published
     from warehouse.night import open_ledger
 
     s = get_settings()
@@ -746,10 +758,17 @@ def check_config(as_json: Json = False) -> None:
     def contracts() -> str:
         loaded = load_contracts(s.contracts_dir).values()
         parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
-        return f"{len(loaded)} datasets, {parts} parts"
+        rules = sum(len(gate.all_rules(contract)) for contract in loaded)
+        published.confirm(s.contracts_dir.parent / published.FILE, loaded)
+        return f"{len(loaded)} datasets, {parts} parts, {rules} rules"
+
+    def mart_rules() -> str:
+        rules = [gate.mart_rules(path) for path in sorted(s.mart_rules_dir.glob("*.yaml"))]
+        return f"{len(rules)} marts, {sum(map(len, rules))} rules"
 
     check("home", lambda: str(s.home))
     check("contracts", contracts)
+    check("rules of marts", mart_rules)
     check("keys", lambda: keys.describe(s))
     check("ledger", lambda: open_ledger(s).engine.dialect.name)
     check("endpoints", lambda: "replaced by file" if s.endpoints.is_file() else "as in the contracts")

@@ -161,7 +161,7 @@ def test_a_setting_that_cannot_be_read_is_named_without_its_value(home: Settings
 
 def test_check_config_says_whether_a_night_could_run(home: Settings, tmp_path: Path):
     assert {row["check"]: row["ok"] for row in told(home, "check-config")} == dict.fromkeys(
-        ("home", "contracts", "keys", "ledger", "endpoints"), True
+        ("home", "contracts", "rules of marts", "keys", "ledger", "endpoints"), True
     )
     done = run(home, "check-config", "--json", WAREHOUSE_KEYS_DIR=str(tmp_path / "none"))
     assert done.returncode == 2

@@ -121,7 +121,8 @@ def load_kinds(path: Path) -> Kinds:
         given, lines = documents.read(path)
         return Kinds.model_validate(given)
     except (ValidationError, yaml.YAMLError, ValueError) as error:
-        detail = documents.located(documents.explained(error).replace("kinds.", "kind ", 1), lines)
+        named = re.sub(r"\bkinds\.(\w+)[.:] ?", r"kind \1: ", documents.explained(error))
+        detail = documents.located(named, lines)
         raise ConfigError(
             "RULE_KINDS_INVALID",
             f"Jenis aturan di {path.name} tidak sah: {detail}",
@@ -175,7 +176,7 @@ def _filled(
     arguments = {**fields.get("defaults", {}), **given}
     needed = _names([fields.get("kwargs"), fields.get("measures"), [fields.get(text) for text in _TEXTS]])
     takes = sorted(needed - set(measures))
-    if unknown := sorted(arguments.keys() - needed):
+    if unknown := sorted(given.keys() - needed):
         raise KindFault(f"kind {kind!r} takes no {unknown[0]!r}; it takes {', '.join(takes) or 'nothing'}")
     if missing := sorted(needed - arguments.keys() - set(measures) - {"label"}):
         raise KindFault(f"kind {kind!r} needs {missing[0]!r}; it takes {', '.join(takes)}")

@@ -4,6 +4,7 @@ ODCS carries what it has a field for. What it lacks stands in ``customProperties
 models below, which forbid unknown keys. Not here: YAML (loading), words that rules share (kinds).
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
@@ -283,6 +284,8 @@ class Contract(Strict):
     @model_validator(mode="after")
     def _check(self) -> "Contract":
         problems = []
+        if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):
+            problems.append(f"version {self.version!r} is not three numbers")
         names = [column.name for column in self.columns]
         problems += [f"column {name!r} twice" for name in {n for n in names if names.count(n) > 1}]
         for column in self.columns:

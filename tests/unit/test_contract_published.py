@@ -1,0 +1,158 @@
+"""A contract keeps what its major version promised; what would break it is named and refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tests import samples
+from warehouse import cli
+from warehouse.contract import Contract, published
+from warehouse.errors import ConfigError
+from warehouse.settings import PROJECT_DIR, Settings
+
+CONTRACT = samples.contracts()["kemenkes/eppgbm"]
+
+
+def with_column(contract: Contract, name: str, *, extras: dict | None = None, **fields) -> Contract:
+    columns = []
+    for column in contract.columns:
+        if column.name == name:
+            column = column.model_copy(update=fields | {"extras": column.extras.model_copy(update=extras or {})})
+        columns.append(column)
+    return contract.model_copy(update={"columns": tuple(columns)})
+
+
+def without_column(contract: Contract, name: str) -> Contract:
+    return contract.model_copy(update={"columns": tuple(one for one in contract.columns if one.name != name)})
+
+
+def with_extras(contract: Contract, **fields) -> Contract:
+    return contract.model_copy(update={"extras": contract.extras.model_copy(update=fields)})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    published.publish(tmp_path / published.FILE, [CONTRACT])
+    return tmp_path / published.FILE
+
+
+def breaks(file: Path, contract: Contract) -> list[str]:
+    return published.breaks([contract], published.read(file))
+
+
+def test_no_contract_breaks_what_was_published() -> None:
+    promises = published.read(Settings().contracts_dir.parent / published.FILE)
+    assert published.breaks(samples.contracts().values(), promises) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (without_column(CONTRACT, "tinggi"), "column tinggi: is gone"),
+        (with_column(CONTRACT, "tinggi", logical_type="string"), "column tinggi: type changed"),
+        (with_column(CONTRACT, "tinggi", classification="public"), "column tinggi: classification changed"),
+        (with_column(CONTRACT, "berat", required=True), "column berat: is now required"),
+        (
+            with_column(CONTRACT, "nama_ortu", extras={"optional": False}),
+            "column nama_ortu: files without its header are now held",
+        ),
+        (with_column(CONTRACT, "berat", extras={"lake": False}), "column berat: readers no longer find it"),
+        (
+            with_column(CONTRACT, "berat", extras={"headers": ("BB",)}),
+            "column berat: header 'Berat Badan' is no longer read",
+        ),
+        (
+            with_column(CONTRACT, "jk", extras={"codes": {"L": ("L",), "P": ("P", "PR", "Perempuan")}}),
+            "column jk: value 'LK' is no longer accepted",
+        ),
+        (
+            with_column(CONTRACT, "posyandu", extras={"codes": {"MELATI": ("MELATI",)}}),
+            "column posyandu: only listed values are now accepted",
+        ),
+        (with_extras(CONTRACT, natural_key=("child_key",)), "natural_key changed"),
+        (with_extras(CONTRACT, period_kind="quarter"), "period_kind changed"),
+        (CONTRACT.model_copy(update={"version": "0.9.0"}), "version 0.9.0 is below the published 1.0.0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_breaking_change_is_named_unless_the_major_version_is_new(
+    file: Path, changed: Contract, expected: str
+) -> None:
+    assert f"kemenkes/eppgbm: {expected}" in breaks(file, changed)
+    assert breaks(file, changed.model_copy(update={"version": "2.0.0"})) == []
+
+
+def test_a_new_column_that_files_must_have_breaks_and_an_optional_one_does_not(file: Path) -> None:
+    new = CONTRACT.column("berat").model_copy(update={"name": "lila", "header": "LiLA"})
+    wider = CONTRACT.model_copy(update={"columns": (*CONTRACT.columns, new)})
+    assert "column lila: is new, and files without it are held" in breaks(file, wider)[0]
+    assert breaks(file, with_column(wider, "lila", extras={"optional": True})) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        with_column(CONTRACT, "nama", required=False),
+        with_column(CONTRACT, "berat", extras={"headers": ("BB", "Berat Badan", "Berat (kg)")}),
+        with_column(CONTRACT, "berat", description="Weight."),
+        # Computed for the gate alone: nobody sends it and nobody finds it.
+        without_column(CONTRACT, "is_age_text_equal"),
+        CONTRACT.model_copy(update={"rules": ()}),
+    ],
+)
+def test_what_asks_less_of_senders_and_takes_nothing_from_readers_breaks_nothing(file: Path, changed: Contract) -> None:
+    assert breaks(file, changed) == []
+
+
+def test_a_published_dataset_does_not_disappear(file: Path) -> None:
+    assert published.breaks([], published.read(file)) == ["kemenkes/eppgbm: has no contract any more"]
+
+
+def test_publishing_refuses_what_breaks_and_what_changed_under_the_same_version(file: Path) -> None:
+    before = file.read_bytes()
+    with pytest.raises(ConfigError, match=r"CONTRACT_BREAKS.*column tinggi: is gone"):
+        published.publish(file, [without_column(CONTRACT, "tinggi")])
+    freer = with_column(CONTRACT, "nama", required=False)
+    with pytest.raises(ConfigError, match="CONTRACT_VERSION_SAME"):
+        published.publish(file, [freer])
+    assert file.read_bytes() == before
+    (row,) = published.publish(file, [freer.model_copy(update={"version": "1.1.0"})])
+    assert (row["version"], row["outcome"]) == ("1.1.0", "published")
+
+
+def test_a_new_major_version_stands_beside_the_old_one(file: Path) -> None:
+    second = without_column(CONTRACT, "tinggi").model_copy(update={"version": "2.0.0"})
+    published.publish(file, [second])
+    promises = published.read(file)["kemenkes/eppgbm"]
+    assert [("tinggi" in promises[major].columns) for major in (1, 2)] == [True, False]
+    assert breaks(file, CONTRACT) == ["kemenkes/eppgbm: version 1.0.0 is below the published 2.0.0"]
+
+
+def test_what_is_written_is_what_is_read(file: Path) -> None:
+    assert published.read(file) == {"kemenkes/eppgbm": {1: published.promise_of(CONTRACT)}}
+    assert published.publish(file, [CONTRACT])[0]["outcome"] == "unchanged"
+
+
+def test_a_file_edited_by_hand_is_refused(file: Path) -> None:
+    file.write_text("kemenkes/eppgbm: {1: {columns: {}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="PUBLISHED_INVALID"):
+        published.read(file)
+
+
+def test_check_config_names_a_contract_that_breaks_its_promise(tmp_path: Path, monkeypatch) -> None:
+    shutil.copytree(PROJECT_DIR / "expectations", tmp_path / "expectations")
+    path = tmp_path / "expectations/sources/kemenkes/under_five_targets.odcs.yaml"
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    given["schema"][0]["properties"][0]["classification"] = "health"
+    path.write_text(yaml.safe_dump(given), encoding="utf-8")
+    (tmp_path / "dbt_project").symlink_to(PROJECT_DIR / "dbt_project")
+    monkeypatch.setattr(cli, "get_settings", lambda: Settings(home=tmp_path / "home", project_dir=tmp_path))
+    told = CliRunner().invoke(cli.app, ["check-config", "--json"])
+    details = {row["check"]: row["detail"] for row in json.loads(told.stdout)}
+    assert told.exit_code == 2
+    assert "CONTRACT_BREAKS" in details["contracts"]
+    assert "kemenkes/under_five_targets: column" in details["contracts"]
