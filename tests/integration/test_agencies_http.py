@@ -22,6 +22,7 @@ from agencies_helpers import (
     write_secret,
 )
 
+from tests.sandbox_home import NOW
 from warehouse import agencies
 from warehouse.agencies import job as job_module
 from warehouse.agencies import web
@@ -39,7 +40,7 @@ BY_AGENCY = pytest.mark.parametrize("contract", ASKED, ids=lambda contract: cont
 @pytest.fixture
 def s(settings: Settings) -> Settings:
     make_holdings(settings)
-    return settings
+    return settings.model_copy(update={"now": NOW})
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import stamina
 from agencies_helpers import make_holdings
 
+from tests.sandbox_home import NOW
 from warehouse import agencies, landing
 from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError, FetchError
@@ -22,7 +23,7 @@ from warehouse.settings import Settings
 @pytest.fixture
 def s(settings: Settings) -> Settings:
     make_holdings(settings)
-    return settings
+    return settings.model_copy(update={"now": NOW})
 
 
 def fetch(s: Settings, dataset: str, part: str, period: str) -> int:

@@ -10,6 +10,7 @@ import pytest
 import stamina
 from agencies_helpers import ALL, EPPGBM, a_job, make_holdings
 
+from tests.sandbox_home import NOW
 from warehouse import agencies
 from warehouse.agencies import sftp
 from warehouse.errors import ConfigError, FetchError, WarehouseError
@@ -21,7 +22,7 @@ from warehouse.settings import Settings
 @pytest.fixture
 def s(settings: Settings) -> Settings:
     make_holdings(settings)
-    return settings
+    return settings.model_copy(update={"now": NOW})
 
 
 @pytest.fixture

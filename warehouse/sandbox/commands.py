@@ -232,12 +232,8 @@ def build_command(scale: Scale = "default") -> None:
 @sandbox_app.command("history")
 def history_command() -> None:
     """Load the agencies' history (the agencies are started for as long as it takes)."""
-    from warehouse.sandbox import control
-
-    s = get_settings()
-    said = multiprocessing.Queue()
-    with control.start(s), _workers(said, judges=True) as pool, Watch() as watch:
-        _load_all(s, watch, pool, said)
+    with Watch() as watch:
+        _play_history(get_settings(), watch)
 
 
 @sandbox_app.command("start")
@@ -320,11 +316,23 @@ def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, l
         with watch.step("city"):
             render.extend_holdings(s.home / "sandbox", newest, progress=watch)
         _note(s, newest_month=newest.label)
+    if day - timedelta(days=1) > s.today():
+        # What fell due on the days between comes as it would have come on them, before anything of the day's own does.
+        s = tomorrow.moved(s, day - timedelta(days=1))
+        _play_history(s, watch)
     tomorrow.play(s, day)
     s = tomorrow.moved(s, day)
     get_settings.cache_clear()
     rows, marts = _play_night(s, airflow, watch)
     return s, rows, marts
+
+
+def _play_history(s: Settings, watch: Watch) -> None:
+    from warehouse.sandbox import control
+
+    said = multiprocessing.Queue()
+    with control.start(s), _workers(said, judges=True) as pool:
+        _load_all(s, watch, pool, said)
 
 
 def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -382,7 +390,7 @@ QUERIES = (
 
 
 @sandbox_app.command("up")
-def up_command(scale: Scale = "default") -> None:
+def up_command(scale: Scale | None = None) -> None:
     """Serve Airflow, the agencies and the report site on localhost until Ctrl-C."""
     from warehouse import serve
     from warehouse.sandbox import control

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse.sandbox.faults import AGENCIES, Fault, Faults
+from warehouse.sandbox.sent import AsSent
 
 _BPS_KEY_REFUSED = "You are not Allowed to take this action. Please re-check your key"
 _BPS_TH_MISSING = (
@@ -65,11 +66,11 @@ class Credentials:
     bpjstk_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
 
-def create_app(holdings: Path, credentials: Credentials, faults: Faults, habits: Habits) -> Starlette:
+def create_app(holdings: Path, credentials: Credentials, faults: Faults, habits: Habits, as_sent: AsSent) -> Starlette:
     """One ASGI app with all HTTP agencies and the switch for their faults."""
     bps = _Bps(holdings / "bps", credentials.bps_key, habits)
     dukcapil = _Dukcapil(holdings / "dukcapil", habits)
-    bpjstk = _Bpjstk(holdings / "bpjstk", credentials, habits, faults)
+    bpjstk = _Bpjstk(holdings / "bpjstk", credentials, habits, faults, as_sent)
     portal = _Portal(holdings / "portal")
     services = "/dukcapil/arcgis/rest/services/{service}/MapServer"
     return Starlette(
@@ -326,10 +327,11 @@ def _arcgis_error(code: int, message: str) -> Response:
 class _Bpjstk:
     """Tokens end after so many uses, whatever they promised; every so often the answer is 429."""
 
-    def __init__(self, folder: Path, credentials: Credentials, habits: Habits, faults: Faults):
+    def __init__(self, folder: Path, credentials: Credentials, habits: Habits, faults: Faults, as_sent: AsSent):
         self._folder = folder
         self._habits = habits
         self._faults = faults
+        self._as_sent = as_sent
         pair = f"{credentials.bpjstk_id}:{credentials.bpjstk_secret}"
         self._basic = "Basic " + base64.b64encode(pair.encode()).decode()
         self._tokens: dict[str, tuple[float, int]] = {}
@@ -356,7 +358,7 @@ class _Bpjstk:
         period, branch = query.get("period", ""), query.get("branch", "")
         if not re.fullmatch(r"\d{4}-\d{2}", period) or not re.fullmatch(r"[a-z-]+", branch):
             return JSONResponse({"error": "invalid_request"}, 400)
-        path = self._folder / "participants" / period / f"{branch}.parquet"
+        path = self._as_sent(self._folder / "participants" / period / f"{branch}.parquet")
         body = await asyncio.to_thread(_participants_page, path, page, size)
         if self._faults.take("bpjstk", "short"):
             answer = json.loads(body)
@@ -376,8 +378,8 @@ def _table(path: Path, _modified_ns: int):
     return pq.read_table(path)
 
 
-def _participants_page(path: Path, page: int, size: int) -> bytes:
-    table = _table(path, path.stat().st_mtime_ns) if path.is_file() else None
+def _participants_page(path: Path | None, page: int, size: int) -> bytes:
+    table = _table(path, path.stat().st_mtime_ns) if path and path.is_file() else None
     rows = table.slice((page - 1) * size, size).to_pylist() if table is not None else []
     total = table.num_rows if table is not None else 0
     return json.dumps({"page": page, "page_size": size, "total": total, "data": rows}, default=str).encode()

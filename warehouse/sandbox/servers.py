@@ -20,12 +20,11 @@ import uvicorn
 from warehouse.contract import Contract, load_contracts
 from warehouse.sandbox.faults import Faults
 from warehouse.sandbox.http_agencies import Credentials, Habits, create_app
+from warehouse.sandbox.sent import SENDER_OF, as_sent
 from warehouse.sandbox.sftp_agency import SftpAgency, new_key
 from warehouse.settings import Settings
 
 SENDERS = ("dinkes", "dinsos", "polres")
-# Who plays each agency; the registry of BPS is handed on by the social service.
-_SENDER_OF = {"kemenkes": "dinkes", "kemensos": "dinsos", "polri": "polres", "bps": "dinsos"}
 _HTTP_AGENCIES = ("bps", "dukcapil", "bpjstk", "portal")
 
 
@@ -41,11 +40,13 @@ class Agencies:
 @contextmanager
 def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habits | None = None) -> Iterator[Agencies]:
     """Run every agency on free ports of 127.0.0.1; endpoints file and secrets are written once all of them listen."""
-    holdings = s.home / "sandbox" / "holdings"
+    holdings = (s.home / "sandbox" / "holdings").resolve()
+    contracts = list(load_contracts(s.contracts_dir).values() if contracts is None else contracts)
+    sent = as_sent(s, contracts)
     faults, credentials = Faults(), Credentials()
     client_key_text, client_key = new_key()
-    http = _HttpServer(create_app(holdings / "http", credentials, faults, habits or Habits()))
-    senders = {name: SftpAgency(name, holdings / "sftp" / name, client_key, faults) for name in SENDERS}
+    http = _HttpServer(create_app(holdings / "http", credentials, faults, habits or Habits(), sent))
+    senders = {name: SftpAgency(name, holdings / "sftp" / name, client_key, faults, sent) for name in SENDERS}
     try:
         http.start()
         values = {
@@ -55,11 +56,11 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
             "private_key": client_key_text,
         }
         endpoints = {agency: {"location": f"{http.url}/{agency}"} for agency in _HTTP_AGENCIES}
-        for contract in load_contracts(s.contracts_dir).values() if contracts is None else contracts:
+        for contract in contracts:
             extras = contract.server.extras
             known = values
             if extras.protocol == "sftp":
-                sender = senders[_SENDER_OF[contract.agency]]
+                sender = senders[SENDER_OF[contract.agency]]
                 endpoints[contract.dataset] = {"location": sender.location}
                 known = values | {"known_hosts": sender.known_hosts}
             for credential, name in extras.secrets.items():

@@ -1,5 +1,6 @@
-"""A sender's SFTP server: its folder, read-only, for whoever holds the agreed key. Real protocol, on loopback."""
+"""A sender's SFTP server: what it has sent, read-only, for whoever holds the agreed key. Real protocol, on loopback."""
 
+import errno
 import io
 import os
 import posixpath
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from warehouse.sandbox.faults import Faults
+from warehouse.sandbox.sent import AsSent
 
 
 def new_key() -> tuple[str, paramiko.Ed25519Key]:
@@ -23,12 +25,13 @@ def new_key() -> tuple[str, paramiko.Ed25519Key]:
 
 
 class SftpAgency:
-    """Serves ``root`` on a free port of 127.0.0.1 until ``stop``; a thread per connection."""
+    """Serves what has been sent of ``root`` on a free port of 127.0.0.1 until ``stop``; a thread per connection."""
 
-    def __init__(self, name: str, root: Path, authorized: paramiko.PKey, faults: Faults):
+    def __init__(self, name: str, root: Path, authorized: paramiko.PKey, faults: Faults, as_sent: AsSent):
         self.name = name
         self.root = root.resolve()
         self.faults = faults
+        self.as_sent = as_sent
         self._authorized = authorized
         self._host_key = new_key()[1]
         self._other_host_key = new_key()[1]
@@ -110,13 +113,14 @@ class _Folder(paramiko.SFTPServerInterface):
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         try:
             children = sorted(self._local(path).iterdir())
+            sent = {child.name: self._agency.as_sent(child) for child in children}
+            return [self._attributes(file, name) for name, file in sent.items() if file is not None]
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
-        return [self._attributes(child) for child in children]
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
         try:
-            return self._attributes(self._local(path))
+            return self._attributes(self._sent(path), posixpath.basename(path))
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
 
@@ -126,8 +130,9 @@ class _Folder(paramiko.SFTPServerInterface):
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
             return paramiko.SFTP_PERMISSION_DENIED
         try:
-            local = self._local(path)
-            return _File(local, self._attributes(local, is_asked=False), self._agency, self._transport)
+            local = self._sent(path)
+            attributes = self._attributes(local, posixpath.basename(path), is_asked=False)
+            return _File(local, attributes, self._agency, self._transport)
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
 
@@ -137,8 +142,14 @@ class _Folder(paramiko.SFTPServerInterface):
             raise PermissionError(13, "outside")
         return local
 
-    def _attributes(self, local: Path, *, is_asked: bool = True) -> paramiko.SFTPAttributes:
-        found = paramiko.SFTPAttributes.from_stat(local.stat(), local.name)
+    def _sent(self, path: str) -> Path:
+        sent = self._agency.as_sent(self._local(path))
+        if sent is None:
+            raise FileNotFoundError(errno.ENOENT, "not sent yet")
+        return sent
+
+    def _attributes(self, local: Path, name: str, *, is_asked: bool = True) -> paramiko.SFTPAttributes:
+        found = paramiko.SFTPAttributes.from_stat(local.stat(), name)
         if local.is_file():
             if self._agency.faults.take(self._agency.name, "truncated"):
                 found.st_size //= 2

@@ -1,7 +1,8 @@
 """The next day of a sandbox home: how far its clock moves, and what agencies do by then that somebody has to look at.
 
-Here: which file comes late, spoiled or corrected, and the story that tells it. The pipeline knows nothing of it: it
-meets files, as from any agency. Not here: further months (render), the night (night, serve).
+Here: which file comes late, spoiled or corrected, and the story that tells it; the servers hand files out by it (sent).
+The pipeline knows nothing of it: it meets files, as from any agency. Not here: further months (render), the night
+(night, serve).
 
 Two kinds of day take turns. On the day after the puskesmas' reports of a month fell due two of them have sent nothing,
 a third has sent the month before once more, and the social service corrects its last list. A day later one of the late
@@ -11,7 +12,6 @@ own. What has not come by then waits on the server, after the nights' asking has
 
 import json
 import random
-import shutil
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,35 +20,57 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse import timeliness
-from warehouse.contract import get_contract
+from warehouse.contract import Contract, get_contract
 from warehouse.ledger import Ledger, UtcDateTime
 from warehouse.periods import JAKARTA, Period
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN
+from warehouse.sandbox.sent import corrected, story, story_file
 from warehouse.settings import Settings
 
 REPORTS = "kemenkes/eppgbm"
 LISTS = "kemensos/assistance"
 WRONG_MONTH = "EPPGBM-104"
-# Of the largest reports, so that what happens to them shows in the figures.
+# Of the largest reports of each kind of file, so that what happens to them shows in the figures.
 _CANDIDATES = 10
 _IMPLAUSIBLE_KG = 200
 _CORRECTED_HEIGHTS = 5
 
 
 def next_day(s: Settings) -> date:
-    """The day after ``s.today()`` to play: the one after a day of reports, else the next day of reports."""
+    """The day after ``s.today()`` to play: the one after a day of reports, else the next day of reports.
+
+    A month of which a night has already had reports is past playing: none of them can be late any more.
+    """
     today, days = s.today(), story(s)
-    if days and days[-1]["day"] == today.isoformat() and days[-1]["kind"] == "reports":
+    if days and days[-1]["day"] > today.isoformat():
+        return date.fromisoformat(days[-1]["day"])
+    if days and days[-1]["kind"] == "reports" and today < _last_day_after(s, Period.parse(days[-1]["month"])):
         return today + timedelta(days=1)
-    return _reports_day(s, today)
+    return next(day for month, day in _reports_days(s) if day > today and not _came(s, month))
 
 
-def _reports_day(s: Settings, after: date) -> date:
-    """The first day after ``after`` on which a month's reports are overdue if they are not there."""
-    due_day = get_contract(s.contracts_dir, REPORTS).extras.due_day
-    newest = Period.containing("month", after)
-    days = (newest.shift(back).due_on(due_day) + timedelta(days=1) for back in range(-2, 2))
-    return min(day for day in days if day > after)
+def _reports(s: Settings) -> Contract:
+    return get_contract(s.contracts_dir, REPORTS)
+
+
+def _reports_days(s: Settings) -> list[tuple[Period, date]]:
+    """Months near today, and the first day on which a month's reports are overdue if they are not there."""
+    due_day = _reports(s).extras.due_day
+    months = [Period.containing("month", s.today()).shift(step) for step in range(-2, 3)]
+    return [(month, month.due_on(due_day) + timedelta(days=1)) for month in months]
+
+
+def _last_day_after(s: Settings, month: Period) -> date:
+    """The last day on which nights still ask for a month's reports and the next month's are not yet due."""
+    extras = _reports(s).extras
+    asked_until = month.due_on(extras.due_day) + timedelta(days=extras.open_days)
+    return min(asked_until, month.shift(1).due_on(extras.due_day) - timedelta(days=1))
+
+
+def _came(s: Settings, month: Period) -> set[str]:
+    """The puskesmas whose report of a month has come, whatever became of it."""
+    query = "select distinct part from deliveries where dataset = :dataset and period_start = :start"
+    return {row["part"] for row in Ledger(s.ledger).rows(query, dataset=REPORTS, start=month.start.isoformat())}
 
 
 def moved(s: Settings, day: date) -> Settings:
@@ -57,35 +79,28 @@ def moved(s: Settings, day: date) -> Settings:
     return type(s)(**s.model_dump())
 
 
-def story(s: Settings) -> list[dict[str, Any]]:
-    """The days played so far, and on each what was planted."""
-    file = _story_file(s)
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-
-
 def play(s: Settings, day: date) -> dict[str, Any]:
-    """Let agencies do what they do by ``day``; returns the day as the story tells it. ``s`` is still before it."""
-    kind = "reports" if day == _reports_day(s, day - timedelta(days=1)) else "after"
-    month = Period.containing("month", day).shift(-1)
+    """Plan what agencies do by ``day``; returns the day as the story tells it. ``s`` is still before it.
+
+    The files of the day must lie among the holdings. A day that was planned stays as it was.
+    """
     days = story(s)
-    told = {"day": day.isoformat(), "kind": kind, "month": month.label, "planted": []}
-    _put_back(s, day)
-    plant = _plant_reports_day if kind == "reports" else _plant_day_after
-    told["planted"] = plant(s, day, month, days[-1]["planted"] if days else [])
-    _write(_story_file(s), [*days, told])
+    if days and days[-1]["day"] == day.isoformat():
+        return days[-1]
+    month = next((month for month, reports_day in _reports_days(s) if reports_day == day), None)
+    if month and not _came(s, month):
+        told = {"kind": "reports", "month": month.label, "planted": _plant_reports_day(s, day, month)}
+    else:
+        told = {"kind": "after", "month": days[-1]["month"], "planted": _plant_day_after(s, day, days[-1])}
+    told = {"day": day.isoformat(), **told}
+    _write(story_file(s), [*days, told])
     return told
 
 
-def _plant_reports_day(s: Settings, day: date, month: Period, _before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _plant_reports_day(s: Settings, day: date, month: Period) -> list[dict[str, Any]]:
     first, second, wrong = _chosen(s, day, month, 3)
-    soon, later = day + timedelta(days=1), _reports_day(s, day)
-    for file, returns in ((first, soon), (second, later), (wrong, soon)):
-        _set_aside(s, file, returns)
-    first.unlink()
-    second.unlink()
-    shutil.copyfile(_reports(s, month.shift(-1)) / wrong.name, wrong)
-    corrected = _lists(s, month.shift(-1))
-    _rewrite(corrected, _corrected_list)
+    soon, later = day + timedelta(days=1), _next_reports_day(s, month)
+    _correct(s, _list_file(s, month.shift(-1)), _corrected_list)
     return [
         _event("late", REPORTS, month, first.stem, returns_on=soon),
         _event("late", REPORTS, month, second.stem, returns_on=later),
@@ -94,18 +109,22 @@ def _plant_reports_day(s: Settings, day: date, month: Period, _before: list[dict
     ]
 
 
-def _plant_day_after(s: Settings, day: date, month: Period, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    busy = {event["part"] for event in before}
-    later = _reports_day(s, day)
-    wrong, corrected = _chosen(s, day, month, 2, busy)
-    _set_aside(s, wrong, later)
-    shutil.copyfile(_reports(s, month.shift(-1)) / wrong.name, wrong)
-    _rewrite(corrected, _corrected_report)
+def _plant_day_after(s: Settings, day: date, before: dict[str, Any]) -> list[dict[str, Any]]:
+    month = Period.parse(before["month"])
+    busy = {event["part"] for event in before["planted"]}
+    in_force = Ledger(s.ledger).in_force(REPORTS, "snapshot")
+    arrived = {row["part"] for row in in_force if row["period_start"] == month.start}
+    wrong, again = _chosen(s, day, month, 2, lambda part: part in arrived and part not in busy)
+    _correct(s, again, _corrected_report)
     return [
-        *(event for event in before if event["kind"] == "late" and event["returns_on"] > day.isoformat()),
-        _event("held", REPORTS, month, wrong.stem, rule=WRONG_MONTH, returns_on=later),
-        _event("corrected", REPORTS, month, corrected.stem),
+        *(event for event in before["planted"] if event["kind"] == "late" and event["returns_on"] > day.isoformat()),
+        _event("held", REPORTS, month, wrong.stem, rule=WRONG_MONTH, returns_on=_next_reports_day(s, month)),
+        _event("corrected", REPORTS, month, again.stem),
     ]
+
+
+def _next_reports_day(s: Settings, month: Period) -> date:
+    return month.shift(1).due_on(_reports(s).extras.due_day) + timedelta(days=1)
 
 
 def _event(kind: str, dataset: str, period: Period, part: str, **more: Any) -> dict[str, Any]:
@@ -116,16 +135,17 @@ def _event(kind: str, dataset: str, period: Period, part: str, **more: Any) -> d
 def to_see(s: Settings) -> list[dict[str, Any]]:
     """What the ledger, not the story, holds ready for a monitor: held, late, and corrected since the night before."""
     led = Ledger(s.ledger)
-    contract = get_contract(s.contracts_dir, REPORTS)
+    contract = _reports(s)
     held = led.rows("select delivery_id, dataset, part, period_start, reason_code from held_deliveries")
     rows = [
         _seen(s, "ditahan / held", row) | {"what": f"{row['reason_code']} {row['delivery_id'][:8]}"} for row in held
     ]
+    waiting = {(row["part"], row["period_start"]) for row in held if row["dataset"] == REPORTS}
     rows += [
         {"see": "terlambat / late", "dataset": REPORTS, "part": one.part, "period": one.awaited.label,
          "what": f"{one.days_late} hari / days"}
         for one in timeliness.part_states(s, led, contract)
-        if one.state == "late"
+        if one.state == "late" and (one.part, one.awaited.start) not in waiting
     ]  # fmt: skip
     midnight = datetime.combine(s.today(), datetime.min.time(), JAKARTA)
     came = led.rows(
@@ -170,54 +190,38 @@ def to_do(s: Settings) -> list[str]:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _reports(s: Settings, month: Period) -> Path:
+def _reports_folder(s: Settings, month: Period) -> Path:
     return s.home / "sandbox" / "holdings" / "sftp" / "dinkes" / "eppgbm" / month.label
 
 
-def _lists(s: Settings, month: Period) -> Path:
+def _list_file(s: Settings, month: Period) -> Path:
     return s.home / "sandbox" / "holdings" / "sftp" / "dinsos" / "assistance" / month.label / "assistance.csv"
 
 
-def _chosen(s: Settings, day: date, month: Period, count: int, busy: set[str] = frozenset()) -> list[Path]:
+def _chosen(
+    s: Settings, day: date, month: Period, count: int, may: Callable[[str], bool] = lambda _part: True
+) -> list[Path]:
     """Reports of a month to play with, the same ones for the same day; the last is a CSV, which can be corrected."""
-    earlier = _reports(s, month.shift(-1))
-    files = [path for path in _reports(s, month).iterdir() if path.stem not in busy and (earlier / path.name).exists()]
-    files = sorted(files, key=lambda path: (-path.stat().st_size, path.name))[:_CANDIDATES]
-    texts = [path for path in files if path.suffix == ".csv"]
+    earlier = _reports_folder(s, month.shift(-1))
+    files = [path for path in _reports_folder(s, month).iterdir() if may(path.stem) and (earlier / path.name).exists()]
+    files.sort(key=lambda path: (-path.stat().st_size, path.name))
+    # A workbook is packed: sizes say something among files of one kind only.
+    texts, books = ([path for path in files if path.suffix == kind][:_CANDIDATES] for kind in (".csv", ".xlsx"))
     draw = random.Random(f"tomorrow {day}")
     last = draw.choice(texts)
-    return [*draw.sample([path for path in files if path != last], count - 1), last]
+    return [*draw.sample([path for path in texts + books if path != last], count - 1), last]
 
 
-def _aside(s: Settings) -> Path:
-    return s.home / "sandbox" / "set_aside"
-
-
-def _set_aside(s: Settings, file: Path, returns_on: date) -> None:
-    """Keep the right file until its day; a repetition after a kill keeps the first copy."""
-    kept = _aside(s) / returns_on.isoformat() / file.relative_to(s.home / "sandbox")
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, kept.with_name(f".{kept.name}"))
-        kept.with_name(f".{kept.name}").replace(kept)
-
-
-def _put_back(s: Settings, day: date) -> None:
-    for folder in sorted(_aside(s).glob("*")):
-        if date.fromisoformat(folder.name) <= day:
-            for kept in sorted(path for path in folder.rglob("*") if path.is_file()):
-                kept.replace(s.home / "sandbox" / kept.relative_to(folder))
-            shutil.rmtree(folder)
-
-
-def _rewrite(file: Path, correct: Callable[[list[list[str]]], None]) -> None:
-    """Correct the cells of a CSV and leave all its other bytes: Latin-1 gives every byte back."""
-    text = file.read_bytes().decode("latin-1")
+def _correct(s: Settings, holding: Path, correct: Callable[[list[list[str]]], None]) -> None:
+    """Make the corrected version of a CSV: other cells, and all other bytes as they were (Latin-1 gives them back)."""
+    text = holding.read_bytes().decode("latin-1")
     head = text.partition("\n")[0]
     delimiter = ";" if head.count(";") > head.count(",") else ","
     rows = [line.split(delimiter) for line in text.split("\n")]
     correct(rows)
-    file.write_bytes("\n".join(delimiter.join(row) for row in rows).encode("latin-1"))
+    target = corrected(s, holding)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes("\n".join(delimiter.join(row) for row in rows).encode("latin-1"))
 
 
 def _corrected_report(rows: list[list[str]]) -> None:
@@ -258,10 +262,6 @@ def _number(text: str) -> float | None:
 
 def _text(value: float) -> str:
     return f"{value:.1f}".replace(".", ",")
-
-
-def _story_file(s: Settings) -> Path:
-    return s.home / "sandbox" / "story.json"
 
 
 def _write(file: Path, value: Any) -> None:

@@ -1,0 +1,93 @@
+"""What a sender of the sandbox has sent by the clock's day: nothing before it is due, and what the story says instead.
+
+Here: the one question the servers ask of a file or feed before they hand it out, and where the story lies. Not here:
+what is told (tomorrow), nor publishers (BPS, Dukcapil, portals), who show what they have and may be early.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from warehouse.contract import Contract
+from warehouse.periods import Period
+from warehouse.settings import Settings
+
+# Who plays each agency; the registry of BPS is handed on by the social service.
+SENDER_OF = {"kemenkes": "dinkes", "kemensos": "dinsos", "polri": "polres", "bps": "dinsos"}
+_FEEDS = {"bpjstk/participants": "http/bpjstk/participants/{period}/{part}.parquet"}
+
+AsSent = Callable[[Path], Path | None]
+
+
+def story_file(s: Settings) -> Path:
+    return s.home / "sandbox" / "story.json"
+
+
+def story(s: Settings) -> list[dict[str, Any]]:
+    """The days played so far, and on each what was planted."""
+    file = story_file(s)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+
+def corrected(s: Settings, holding: Path) -> Path:
+    """Where the corrected version of a holding lies."""
+    return s.home / "sandbox" / "corrected" / holding.relative_to(s.home / "sandbox" / "holdings")
+
+
+def as_sent(s: Settings, contracts: Iterable[Contract]) -> AsSent:
+    """A function from a holding to the file that is handed out for it today; None while nothing has been sent.
+
+    What no contract speaks of is handed out as it lies there.
+    """
+    patterns = [(contract, pattern) for contract in contracts for pattern in _patterns(contract)]
+    holdings = (s.home / "sandbox" / "holdings").resolve()
+
+    def file(holding: Path) -> Path | None:
+        name = holding.relative_to(holdings).as_posix()
+        for contract, pattern in patterns if holding.is_file() else ():
+            if match := pattern.fullmatch(name):
+                named = match.groupdict()
+                return _on(s, contract, Period.parse(named["period"]), named.get("part", "all"), holdings / name)
+        return holding
+
+    return file
+
+
+def _patterns(contract: Contract) -> list[re.Pattern[str]]:
+    """Names of a dataset's holdings that say their period."""
+    server = contract.server.extras
+    templates = [_FEEDS[contract.dataset]] if contract.dataset in _FEEDS else []
+    if server.protocol == "sftp":
+        folder = f"sftp/{SENDER_OF[contract.agency]}"
+        templates = [f"{folder}{path}" for path in (server.path, *server.parameters.get("alternatives", ()))]
+    fields = {r"\{period\}": r"(?P<period>\d{4}[-QH\d]*)", r"\{part\}": r"(?P<part>[^/]+)"}
+    found = []
+    for template in templates:
+        pattern = re.escape(template)
+        for field, group in fields.items():
+            pattern = pattern.replace(field, group, 1)
+        found.append(re.compile(pattern))
+    return [pattern for pattern in found if "period" in pattern.groupindex]
+
+
+def _on(s: Settings, contract: Contract, period: Period, part: str, holding: Path) -> Path | None:
+    today = s.today()
+    if today < period.due_on(contract.due_day(part)):
+        return None
+    told = [
+        event["kind"]
+        for day in story(s)
+        for event in day["planted"]
+        if (event["dataset"], event["period"], event["part"]) == (contract.dataset, period.label, part)
+        and day["day"] <= today.isoformat() < event.get("returns_on", "9999")
+    ]
+    match told[-1:]:
+        case ["late"]:
+            return None
+        case ["held"]:
+            return holding.parent.with_name(period.shift(-1).label) / holding.name
+        case ["corrected"]:
+            return corrected(s, holding)
+    return holding
