@@ -9,7 +9,7 @@ quasi-identifier is NULL. Everyone who is joined by family keys in the file stan
 period: a finer row elsewhere would give the coarse one away. Measures are never touched.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,10 +201,7 @@ def coarsen(
     for name, view in views.items():
         _find_classes(con, described[name], view)
     _find_profiles(con, described.values())
-    con.execute("CREATE OR REPLACE TEMP TABLE micro_steps AS SELECT DISTINCT component, 0 AS step FROM micro_units")
-    # All at once: one kind of class after the other would send many further down than they need.
-    while _raise_rare(con, [*views.values(), "micro_profiles"], k):
-        pass
+    _find_steps(con, [*views.values(), "micro_profiles"], k)
     counts = [
         row
         for name, view in views.items()
@@ -313,18 +310,40 @@ def _now_at(step: str) -> str:
     return f"CASE {step} {' '.join(f'WHEN {number} THEN h{number}' for number in range(LAST + 1))} END"
 
 
-def _raise_rare(con: duckdb.DuckDBPyConnection, views: Iterable[str], k: int) -> bool:
-    """Move everyone in a class of fewer than k, with those joined to them, one step down; whether there was one."""
-    rare = " UNION ".join(
-        f"SELECT DISTINCT component FROM (SELECT {_now_at('s.step')} AS class,"
-        " unnest(list(DISTINCT component)) AS component"
-        f" FROM {view} AS v JOIN micro_steps AS s USING (component) WHERE s.step < {LAST}"
-        f" GROUP BY class HAVING count(DISTINCT id) < {k})"
-        for view in views
+def _find_steps(con: duckdb.DuckDBPyConnection, views: Sequence[str], k: int) -> None:
+    """Move everyone in a class of fewer than k, with those joined to them, one step down, until there is no such class.
+
+    All at once: one kind of class after the other would send many further down than they need. Who moves leaves some
+    classes and enters others; no other class can have become rare, so that only these are counted again.
+    """
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_steps AS SELECT DISTINCT component, 0 AS step FROM micro_units")
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_moved AS FROM micro_steps")
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_members (class UBIGINT, id BIGINT, component BIGINT)")
+    entered = " UNION ALL ".join(
+        f"SELECT DISTINCT hash({place}, {_now_at('m.step')}) AS class, id, component"
+        f" FROM {view} AS v JOIN micro_moved AS m USING (component) WHERE m.step < {LAST}"
+        for place, view in enumerate(views)
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE micro_rare AS {rare}")
-    con.execute("UPDATE micro_steps SET step = step + 1 WHERE component IN (SELECT component FROM micro_rare)")
-    return bool(con.execute("SELECT count(*) FROM micro_rare").fetchone()[0])
+    moved = "SELECT component FROM micro_moved"
+    while con.execute("SELECT count(*) FROM micro_moved").fetchone()[0]:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE micro_entered AS {entered}")
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_changed AS SELECT class FROM micro_entered UNION"
+            f" SELECT class FROM micro_members WHERE component IN ({moved})"
+        )
+        con.execute(f"DELETE FROM micro_members WHERE component IN ({moved})")
+        con.execute("INSERT INTO micro_members FROM micro_entered")
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_rare AS SELECT class FROM micro_members SEMI JOIN micro_changed"
+            f" USING (class) GROUP BY class HAVING count(*) < {k}"
+        )
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_moved AS SELECT component, step + 1 AS step FROM micro_steps"
+            " WHERE component IN (SELECT component FROM micro_members SEMI JOIN micro_rare USING (class))"
+        )
+        con.execute(f"UPDATE micro_steps SET step = step + 1 WHERE component IN ({moved})")
+    for table in ("members", "entered", "changed"):
+        con.execute(f"DROP TABLE micro_{table}")
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str, view: str, stage: str, k: int) -> list[dict[str, Any]]:

@@ -252,7 +252,7 @@ def _fill(
             for mart in catalogue.marts
             for row in accuracy.errors(con, mart, content.built(mart))
         ],
-        "micro": [{"name": item.name, "row_count": item.row_count} for item in micro],
+        "micro": [{"name": name, "row_count": count} for name, count in micro.items()],
         "micro_coarsening": coarsened,
     }
 
