@@ -25,6 +25,7 @@ STATES = {
     "held": ("■", "ditahan", "held"),
     "failed": ("✕", "gagal diambil", "not fetched"),
     "missing": ("○", "belum dikirim", "not sent"),
+    "absent": ("○", "tidak pernah dikirim", "never sent"),
     "quarantine": ("◐", "diterima, sebagian baris dikarantina", "accepted, some rows quarantined"),
     "good": ("●", "diterima", "accepted"),
     "closed": ("–", "ditolak atau digantikan", "rejected or replaced"),
@@ -130,7 +131,9 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         " where dataset = :dataset order by ended_at",
         dataset=contract.dataset,
     )
-    starts = {row["period_start"] for row in history} | {row["period_start"] for row in fetches}
+    starts = {row["period_start"] for row in history} | {
+        row["period_start"] for row in fetches if _concerns(contract, parts, row, today)
+    }
     newest = Period(max(starts), extras.period_kind) if starts else None
     periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
     grid = _grid(contract, list(parts), history, fetches, periods, today)
@@ -170,6 +173,12 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         problems=problems,
         history=history,
     )
+
+
+def _concerns(contract: Contract, parts: dict[str, PartState], fetch: dict[str, Any], today: date) -> bool:
+    """Whether an attempt makes its period one of those shown: what is not there before it is due does not."""
+    first_due = Period(fetch["period_start"], contract.extras.period_kind).due_on(min(map(contract.due_day, parts)))
+    return fetch["outcome"] != "not_available" or first_due < today
 
 
 def _count(states: list[PartState], state: State) -> int:
@@ -216,6 +225,10 @@ def _grid(
         if state == "closed" and grid[row["part"]][start] in {"good", "quarantine"}:
             continue
         grid[row["part"]][start] = state
+    newest = {row["part"]: row["period_start"] for row in history if row["is_in_force"]}
+    for part, last in newest.items():
+        # What was left out before later data came waits for nobody: a series may begin late or have gaps.
+        grid[part] |= {start: "absent" for start, state in grid[part].items() if state == "missing" and start < last}
     return grid
 
 

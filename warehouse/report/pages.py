@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from warehouse import folders, release, sample
+from warehouse.contract import Contract
 from warehouse.ledger import Ledger
 from warehouse.periods import JAKARTA
 from warehouse.report import facts as facts_room
@@ -25,7 +26,8 @@ from warehouse.spreadsheet import write_csv
 
 KEPT = 3
 MONTHS_ID = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
-COLOURS = {"admitted": "#1b6e53", "quarantined": "#d98e04"}
+ADMITTED, QUARANTINED = "diterima / admitted", "dikarantina / quarantined"
+COLOURS = {ADMITTED: "#1b6e53", QUARANTINED: "#d98e04"}
 
 
 def _date_id(value: Any) -> str:
@@ -39,6 +41,11 @@ def _time_id(value: datetime | None) -> str:
     return f"{_date_id(local)} {local:%H.%M} WIB"
 
 
+def _part_label(contract: Contract, part: str) -> str:
+    """The part as people read it; a dataset that comes in one piece has no name for it."""
+    return "seluruhnya / all" if part == "all" else contract.part_label(part)
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("warehouse.report"),
@@ -49,7 +56,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"tanggal": _date_id, "waktu": _time_id, "angka": numbers.count,
                             "persen": numbers.percent, "poin": numbers.points}  # fmt: skip
-    environment.globals["STATES"] = STATES
+    environment.globals |= {"STATES": STATES, "part_label": _part_label}
     return environment
 
 
@@ -68,7 +75,7 @@ def _rows_chart(fact: DatasetFacts) -> str:
             ),
         }
         for period in fact.periods
-        for key, label in (("rows_admitted", "Diterima"), ("rows_quarantined", "Dikarantina"))
+        for key, label in (("rows_admitted", ADMITTED), ("rows_quarantined", QUARANTINED))
     ]  # fmt: skip
     if not any(point["rows"] for point in points):
         return ""
@@ -81,11 +88,11 @@ def _rows_chart(fact: DatasetFacts) -> str:
             color=alt.Color(
                 "outcome:N",
                 title=None,
-                scale=alt.Scale(domain=["Diterima", "Dikarantina"], range=list(COLOURS.values())),
+                scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
                 legend=alt.Legend(orient="top"),
             ),
         )
-        .properties(width=560, height=150, background="transparent")
+        .properties(width=290, height=150, background="transparent")
         .configure_view(strokeWidth=0)
         .configure_axis(labelFontSize=11, titleFontSize=11, grid=True, gridColor="#e7e3da")
     )
