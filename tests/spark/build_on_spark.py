@@ -3,7 +3,7 @@
     python build_on_spark.py INPUTS OUTPUT PROJECT AS_OF
 
 INPUTS has a folder of Parquet files per schema that dbt reads (lake, ledger, linkage). OUTPUT gets, beside Spark's own
-files, ``relations/<schema>/<name>/*.parquet`` for everything in the schemas conformed and marts, views included.
+files, ``relations/<schema>/<name>/*.parquet`` for everything in the schemas conformed, cells and marts, views included.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from dbt.cli.main import dbtRunner
 from pyspark.sql import SparkSession
 
-WANTED = ("conformed", "marts")
+WANTED = ("conformed", "cells", "marts")
 
 
 def session(output: Path) -> SparkSession:
