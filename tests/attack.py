@@ -63,6 +63,7 @@ WITHIN = {
         ("children_registered", "wasted"),
         ("children_registered", "underweight"),
         ("weighed_of_registered", "underweight"),
+        ("weighed_of_registered", "wasted"),
         ("height_measured", "wasted"),
         ("haz_valid", "label_agreement"),
         ("haz_valid", "zscore_agreement"),

@@ -25,6 +25,9 @@ A cells model says what each of its counts (``role: count``) is: a root where it
       - name: families
         config: {meta: {role: count, same_as: cells_families.families, same_as_period: registry_period}}
 
+A model's ``sums: {name: [column, ...]}`` are columns that are added up in print: where the name is a column too, it is
+their sum; the error of every sum is kept small.
+
 Key columns whose values are never added up (two rankings of the same families) say ``apart: true``: sums over the
 others are kept near the truth.
 
@@ -164,6 +167,7 @@ class Cells:
     others: tuple[str, ...]
     counts: tuple[CellColumn, ...]
     apart: tuple[str, ...]
+    sums: Mapping[str, Sequence[str]]
     period_kind: str | None
 
     @property
@@ -186,10 +190,10 @@ class Cells:
         for column in self.counts:
             if column.part_of:
                 grouped.setdefault((column.part_of, column.split or column.name), []).append(column.name)
-        parent_of = {column.name: column.part_of for column in self.counts}
+        made_of = {column.name: [column.part_of] if column.part_of else [] for column in self.counts} | dict(self.sums)
 
         def depth(name: str) -> int:
-            return 1 + depth(parent) if (parent := parent_of[name]) else 0
+            return max((1 + depth(other) for other in made_of[name]), default=0)
 
         return sorted(((parent, parts) for (parent, _), parts in grouped.items()), key=lambda split: depth(split[0]))
 
@@ -305,13 +309,7 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
         table, _, other = (source or "").partition(".")
         is_there = metas.get(parent, {}).get("role") == "count" if parent else not source or table in keys_of
         if not is_there or (parent and source):
-            raise ReleaseError(
-                "CELLS_UNDECLARED",
-                f"{name}.{column} menunjuk cacah yang tidak ada, atau dua sekaligus: {parent} {source}",
-                f"{name}.{column} refers to a count that is not there, or to two at once: {parent} {source}",
-                f"Perbaiki dbt_project/models/cells/_{name}.yml.",
-                f"Mend dbt_project/models/cells/_{name}.yml.",
-            )
+            raise _undeclared(name, column, f"{parent} {source}")
         shared = {key: key for key in keys_of.get(table, ()) if key in node["columns"]}
         if meta.get("same_as_period"):
             shared["period_start"] = meta["same_as_period"]
@@ -339,8 +337,22 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
             f"Beri kolom period_start, dan period_kind sebagai kolom atau meta, dalam models/cells/_{name}.yml.",
             f"Give it period_start, and period_kind as a column or meta, in models/cells/_{name}.yml.",
         )
-    apart = tuple(column for column, meta in metas.items() if meta.get("apart"))
-    return Cells(name, _relation(node), keys_of[name], others, tuple(counts), apart, _meta(node).get("period_kind"))
+    apart, sums = tuple(column for column, meta in metas.items() if meta.get("apart")), _meta(node).get("sums", {})
+    unknown = {column for columns in sums.values() for column in columns} - {column.name for column in counts}
+    if unknown:
+        raise _undeclared(name, "sums", ", ".join(sorted(unknown)))
+    period_kind = _meta(node).get("period_kind")
+    return Cells(name, _relation(node), keys_of[name], others, tuple(counts), apart, sums, period_kind)
+
+
+def _undeclared(cells: str, column: str, named: str) -> ReleaseError:
+    return ReleaseError(
+        "CELLS_UNDECLARED",
+        f"{cells}.{column} menunjuk cacah yang tidak ada, atau dua sekaligus: {named}",
+        f"{cells}.{column} refers to a count that is not there, or to two at once: {named}",
+        f"Perbaiki dbt_project/models/cells/_{cells}.yml.",
+        f"Mend dbt_project/models/cells/_{cells}.yml.",
+    )
 
 
 def _downstream(nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

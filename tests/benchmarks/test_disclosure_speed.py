@@ -21,7 +21,8 @@ HEAD = """# What rounding small counts costs
 
 Written by `pytest -m benchmark tests/benchmarks/test_disclosure_speed.py` on the home that `BENCHMARK_HOME` names.
 Errors compare what is printed with the exact build: percentages in points, over rows that are reliable; deviations in
-people or families, over all rows of the level.
+people, families or cards, over all rows of the level. Headlines are the rows of which every further key says `all`; of
+convergence, where all three meet.
 """
 # What hiding had cost, from the last run of that method (2026-11-30): the price of the numbers below.
 HIDING = """
@@ -68,6 +69,7 @@ def _text(found: dict, kelurahan: int) -> str:
     table = "\n".join(
         f"| {row['mart']} | {row['area_level']} | {row['rows_published']:,} | {row['rows_rounded']:,} |"
         f" {_points(row['mean_error'])} | {_points(row['largest_error'])} | {row['largest_deviation'] or 0:,} |"
+        f" {_points(row['headline_error'])} | {row['headline_deviation'] or 0:,} |"
         for row in found["rows"]
     )
     return f"""
@@ -79,8 +81,8 @@ def _text(found: dict, kelurahan: int) -> str:
 | processor seconds | {found["processor"]:.1f} |
 | peak memory, GB | {found["peak_gb"]:.2f} |
 
-| mart | level | rows | with rounded counts | mean error | largest error | largest deviation |
-|---|---|---:|---:|---:|---:|---:|
+| mart | level | rows | rounded | mean error | largest error | largest deviation | headlines: mean | largest |
+|---|---|---:|---:|---:|---:|---:|---:|---:|
 {table}
 """
 

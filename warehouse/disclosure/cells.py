@@ -8,12 +8,14 @@ may change (release.revisions).
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from warehouse.disclosure.rounding import Known, Sheet, Split, round_sheet
+from warehouse.disclosure.rounding import Known, Sheet, Split, Sum, round_sheet
 from warehouse.errors import ReleaseError
 from warehouse.mart import CellColumn, Cells, literal
 
@@ -32,22 +34,20 @@ class Sources:
 
 
 def in_order(tables: Sequence[Cells]) -> list[Cells]:
-    """Each after those it takes counts from."""
-    done: dict[str, Cells] = {}
-    left = sorted(tables, key=lambda cells: cells.name)
-    while left:
-        ready = next((c for c in left if all(o in done for o in c.taken_from)), None)
-        if ready is None:
-            raise ReleaseError(
-                "CELLS_CIRCLE",
-                f"Tabel sel saling mengambil cacah: {', '.join(c.name for c in left)}",
-                f"Tables of cells take counts from each other in a circle: {', '.join(c.name for c in left)}",
-                "Perbaiki same_as dalam dbt_project/models/cells.",
-                "Mend same_as in dbt_project/models/cells.",
-            )
-        done[ready.name] = ready
-        left.remove(ready)
-    return list(done.values())
+    """Each after those it takes counts from; raises ReleaseError CELLS_CIRCLE where there is no such order."""
+    named = {cells.name: cells for cells in sorted(tables, key=lambda cells: cells.name)}
+    try:
+        order = TopologicalSorter({name: sorted(cells.taken_from) for name, cells in named.items()}).static_order()
+        return [named[name] for name in order]
+    except CycleError as circle:
+        names = ", ".join(sorted(set(circle.args[1])))
+        raise ReleaseError(
+            "CELLS_CIRCLE",
+            f"Tabel sel saling mengambil cacah: {names}",
+            f"Tables of cells take counts from each other in a circle: {names}",
+            "Perbaiki same_as dalam dbt_project/models/cells.",
+            "Mend same_as in dbt_project/models/cells.",
+        ) from None
 
 
 def round_table(
@@ -84,16 +84,18 @@ def round_table(
         periods=_runs(arrays["period__"]),
         group=arrays["group__"].astype(np.int64),
         family=arrays["family__"].astype(np.int64),
+        place=np.unique(places, return_inverse=True)[1].astype(np.int64),
         region=_regions(cells, places),
         before=arrays["before__"].astype(np.int64),
         last=Known(_matrix(arrays, names, "__exact"), _matrix(arrays, names, "__rounded")),
         given=given,
+        sums=[Sum(counts.get(name), tuple(counts[n] for n in added)) for name, added in cells.sums.items()],
         tie=_ties(cells.name, names, places, key),
         keep=arrays["keep__"].astype(bool),
         keep_marks=_matrix(arrays, names, MARK).astype(bool),
         slow=arrays["slow__"].astype(bool),
     )
-    roots = [counts[c.name] for c in cells.counts if not c.part_of and not c.same_as]
+    roots = [counts[c.name] for c in cells.counts if not (c.part_of or c.same_as or c.name in cells.sums)]
     rounded, marks = round_sheet(sheet, roots, splits, base)
     # A number that stands is still of the count it was printed for: what is small today may be large in a week.
     stands = sheet.slow[:, None] & (rounded == sheet.last.rounded)
@@ -181,6 +183,7 @@ def _ties(table: str, names: Sequence[str], places: Sequence[str], key: bytes):
     """A keyed number of column and place, from 0 to 1: without the key nobody can tell what was drawn."""
     distinct, of = np.unique(places, return_inverse=True) if places else (np.zeros(0), np.zeros(0, dtype=int))
 
+    @cache
     def tie(column: int) -> np.ndarray:
         texts = (f"rounding|{table}|{names[column]}|{place}".encode() for place in distinct)
         return np.array([int.from_bytes(hmac.digest(key, text, "sha256")[:6]) / 2**48 for text in texts])[of]
@@ -193,6 +196,12 @@ def _demand_parts(cells: Cells, names: Sequence[str], exact: np.ndarray, splits:
     for split in splits:
         if (exact[:, split.parts].sum(axis=1) > exact[:, split.parent]).any():
             wrong.append(f"{' + '.join(names[n] for n in split.parts)} > {names[split.parent]}")
+    for name, added in cells.sums.items():
+        if (
+            name in names
+            and (exact[:, [names.index(n) for n in added]].sum(axis=1) != exact[:, names.index(name)]).any()
+        ):
+            wrong.append(f"{' + '.join(added)} <> {name}")
     if wrong:
         raise ReleaseError(
             "CELLS_PARTS",

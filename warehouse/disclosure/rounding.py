@@ -5,20 +5,25 @@ the rest. Roots of 1 … b-1 become 0 or b. In a split each small part becomes 0
 adds or leaves, so that the parts are still the count; a count of less than two steps goes to one part whole. So every
 root, part and rest ends as 0 or at least b, and every sum of them does.
 
-Which small counts get b is dealt so that kota and kecamatan come near the truth: how many of them by a keyed draw
-between the two nearest steps, so that nobody can work back from the step to the count; within a kecamatan the largest
-counts first, equal ones in the order of a keyed hash. A count that is the same as in the period before, or as in the
-last release, keeps its rounding; and where a published period changes between revision dates, what would change by less
-than b stands as it was published.
+Which small counts get b is decided row by row, so that what is printed comes near the truth: for kota and kecamatan the
+deviation of every column, and of columns that are added up, is carried from row to row (error diffusion) and pulls the
+next decision the other way. A keyed draw goes into each, so that nobody can work back from the step to the count. A
+count that is the same as in the period before, or as in the last release, keeps its rounding; and where a published
+period changes between revision dates, what would change by less than b stands as it was published.
 
 The method is a form of small count rounding (Heldal 2017; Langsrud and Heldal 2018), which rounds inner cells of one
 cross-classification. Not here: what a column counts (cells), reading and writing (cells, release).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+# How far the keyed draw moves a decision, in steps: above 0.6 none of 1 … 4 is ruled out by what was made of it.
+_DRAW = 0.65
+# What the deviation of each scope of ``_Owed`` weighs.
+_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,21 @@ class Split:
 
     parent: int
     parts: tuple[int, ...]
+
+    def of(self, counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The parts and what they leave, the rest [row, part]; -1 where they are not known."""
+        parts, whole = counts[rows[:, None], self.parts], counts[rows, self.parent]
+        found = np.column_stack([parts, whole - parts.sum(axis=1)])
+        found[(whole < 0) | (parts < 0).any(axis=1)] = -1
+        return found
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Columns that are added up in print, to the sum ``column`` of the same table if it has one."""
+
+    column: int | None
+    of: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -42,21 +62,23 @@ class Sheet:
     """The counts of a table [row, column] and what the method needs to know of its rows.
 
     ``periods``: rows of each period, oldest first. ``group``: rows that differ in place alone share one; ``family``:
-    groups that are added up share one, and have numbers beside each other. ``region``: the kecamatan of a row.
-    ``before``: the row of the same keys one period earlier, or -1. ``last``: the last release. ``given``: columns
-    rounded elsewhere, with their values and whether these were rounded. ``tie``: for a column, a keyed number from 0 to
-    1 of each row's place. ``keep``: rows that stand as ``last`` has them, with their marks. ``slow``: rows of which
-    nothing may change by less than the base.
+    groups that are added up share one. ``place``, ``region``: place and kecamatan of a row. ``before``: the row of the
+    same keys one period earlier, or -1. ``last``: the last release. ``given``: columns rounded elsewhere, with their
+    values and whether these were rounded. ``tie``: for a column, a keyed number from 0 to 1 of each row's place.
+    ``keep``: rows that stand as ``last`` has them, with their marks. ``slow``: rows of which nothing may change by less
+    than the base.
     """
 
     exact: np.ndarray
     periods: Sequence[np.ndarray]
     group: np.ndarray
     family: np.ndarray
+    place: np.ndarray
     region: np.ndarray
     before: np.ndarray
     last: Known
     given: dict[int, tuple[np.ndarray, np.ndarray]]
+    sums: Sequence[Sum]
     tie: Callable[[int], np.ndarray]
     keep: np.ndarray
     keep_marks: np.ndarray
@@ -74,27 +96,143 @@ def round_sheet(
     marks[sheet.keep] = sheet.keep_marks[sheet.keep]
     for period in sheet.periods:
         rows = period[~sheet.keep[period]]
-        if not len(rows):
-            continue
-        for column in roots:
-            values, small = _rounded_alone(sheet, rounded, rows, column, base)
-            last = sheet.last.rounded[rows, column]
-            moved = np.abs(sheet.exact[rows, column] - sheet.last.exact[rows, column]) >= base
-            stands = sheet.slow[rows] & (last >= 0) & (~moved | _is_few(values, last, base))
-            rounded[rows, column] = np.where(stands, last, values)
-            marks[rows, column] = small
-        for split in splits:
-            _round_split(sheet, rounded, marks, rows, split, base)
-        told = _is_few(rounded[rows], sheet.last.rounded[rows], base).any(axis=1)
-        for split in splits:
-            last = _with_rest(sheet.last.rounded, rows, split)
-            told |= _is_few(_with_rest(rounded, rows, split), last, base).any(axis=1)
-        # Where no parts of a changed whole leave each other part as it was or a step away, the row stands.
-        stands = rows[sheet.slow[rows] & told]
-        rounded[stands] = sheet.last.rounded[stands]
+        if len(rows):
+            _Period(sheet, rounded, marks, rows, base, len(splits)).round(roots, splits)
     # A mark that came or went beside the same number would tell of a change.
     same = sheet.slow[:, None] & (rounded == sheet.last.rounded)
     return rounded, np.where(same, sheet.keep_marks, marks)
+
+
+class _Period:
+    """The rows of one period while they are rounded."""
+
+    def __init__(
+        self, sheet: Sheet, rounded: np.ndarray, marks: np.ndarray, rows: np.ndarray, base: int, splits: int
+    ) -> None:
+        self.sheet, self.rounded, self.marks, self.rows, self.base = sheet, rounded, marks, rows, base
+        self.owed = _Owed(sheet, rows, splits, base)
+
+    def round(self, roots: Sequence[int], splits: Sequence[Split]) -> None:
+        for column in roots:
+            self._root(column)
+        for n, split in enumerate(splits):
+            self._add_up({split.parent})
+            self._split(split, self.sheet.exact.shape[1] + n)
+        self._add_up({added.column for added in self.sheet.sums})
+        sheet, rows, last = self.sheet, self.rows, self.sheet.last.rounded
+        told = _is_few(self.rounded[rows], last[rows], self.base).any(axis=1)
+        for split in splits:
+            told |= _is_few(split.of(self.rounded, rows), split.of(last, rows), self.base).any(axis=1)
+        # Where no parts of a changed whole leave each other part as it was or a step away, the row stands.
+        stands = rows[sheet.slow[rows] & told]
+        self.rounded[stands] = last[stands]
+
+    def _add_up(self, columns: Container[int | None]) -> None:
+        """Make those of the columns that are sums of others."""
+        for added in self.sheet.sums:
+            if added.column is not None and added.column in columns:
+                parts = self.rows[:, None], added.of
+                self.rounded[self.rows, added.column] = self.rounded[parts].sum(axis=1)
+                self.marks[self.rows, added.column] = self.marks[parts].any(axis=1)
+
+    def _root(self, column: int) -> None:
+        sheet, rows, base = self.sheet, self.rows, self.base
+        counts, last = sheet.exact[rows, column], sheet.last.rounded[rows, column]
+        small = (counts > 0) & (counts < base)
+        stuck = self._earlier(lambda known, of: known[of, column])
+        is_stuck = small & ((stuck == 0) | (stuck == base))
+        values = np.where(is_stuck, stuck, np.where(small, 0, counts))
+        for row in np.flatnonzero(is_stuck):
+            self.owed.add(row, column, values[row] - counts[row])
+        free, draw = small & ~is_stuck, sheet.tie(column)[rows]
+        for row in self.owed.order:
+            if free[row]:
+                self.owed.add(row, column, -counts[row])
+                if self.owed.gets_base(row, column, None, draw[row]):
+                    values[row] = base
+                    self.owed.add(row, column, base)
+        moved = np.abs(counts - sheet.last.exact[rows, column]) >= base
+        stands = sheet.slow[rows] & (last >= 0) & (~moved | _is_few(values, last, base))
+        self.rounded[rows, column] = np.where(stands, last, values)
+        self.marks[rows, column] = small
+
+    def _split(self, split: Split, rest: int) -> None:
+        """``rest``: the column under which ``owed`` knows what the split leaves."""
+        sheet, rows, base = self.sheet, self.rows, self.base
+        columns = (*split.parts, rest)
+        whole, counts, stuck = self.rounded[rows, split.parent], split.of(sheet.exact, rows), self._earlier(split.of)
+        line = np.arange(len(rows))
+        # Of nobody, what the whole has all the same is the rest.
+        largest = np.where(counts.any(axis=1), counts.argmax(axis=1), len(split.parts))
+        small, is_large = (counts > 0) & (counts < base), whole >= 2 * base
+        is_dealt = small & is_large[:, None]
+        is_dealt[line, largest] = False
+        free = is_dealt & (stuck != 0) & (stuck != base)
+        values = np.where(is_dealt, np.where(free, 0, stuck), counts)
+        values[line, largest] += whole - values.sum(axis=1)
+        stands = ~is_large & (stuck >= 0).all(axis=1) & (stuck.sum(axis=1) == whole)
+        values[stands] = stuck[stands]
+        is_open = free.any(axis=1) | ~is_large & ~stands
+        for row in np.flatnonzero(is_large & ((values != 0) & (values < base)).any(axis=1) & ~is_open):
+            fit(values[row], largest[row], base)
+        for row in np.flatnonzero((values != counts).any(axis=1) & ~is_open):
+            self.owed.move(row, columns, values[row] - counts[row])
+        draws = np.column_stack([sheet.tie(column)[rows] for column in (*split.parts, split.parent)])
+        for row in self.owed.order:
+            if is_open[row] and is_large[row]:
+                self.owed.move(row, columns, values[row] - counts[row])
+                dealt = sorted(np.flatnonzero(free[row]), key=counts[row].__getitem__, reverse=True)
+                self._deal(row, columns, values[row], dealt, largest[row], draws[row])
+            elif is_open[row]:
+                values[row] = self._given_whole(row, columns, counts[row], whole[row], draws[row, 0])
+        last = split.of(sheet.last.rounded, rows)
+        may_move = np.abs(counts - split.of(sheet.last.exact, rows)) >= base
+        for row in np.flatnonzero(sheet.slow[rows] & (last >= 0).all(axis=1) & (values != last).any(axis=1)):
+            values[row] = step(values[row], last[row], may_move[row], base)
+        moved = small | (values != counts)
+        moved[line, largest] |= (moved.any(axis=1) | self.marks[rows, split.parent]) & (counts[line, largest] > 0)
+        self.rounded[rows[:, None], split.parts] = values[:, :-1]
+        self.marks[rows[:, None], split.parts] = moved[:, :-1]
+
+    def _earlier(self, of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        """The rounding that an equal count had in the last release, else in the period before; -1 where it had none."""
+        sheet, rows = self.sheet, self.rows
+        counts, before = of(sheet.exact, rows), sheet.before[rows]
+        is_same = (before >= 0).reshape(-1, *[1] * (counts.ndim - 1)) & (of(sheet.exact, before) == counts)
+        earlier = np.where(is_same, of(self.rounded, before), -1)
+        return np.where(of(sheet.last.exact, rows) == counts, of(sheet.last.rounded, rows), earlier)
+
+    def _deal(
+        self,
+        row: int,
+        columns: Sequence[int],
+        values: np.ndarray,
+        free: Sequence[int],
+        largest: int,
+        draws: np.ndarray,
+    ) -> None:
+        """Give the base to those of the ``free`` parts of a row (all 0 so far) that shall have it, in that order."""
+        owed, base = self.owed, self.base
+        for part in free:
+            has_room = values[largest] >= 2 * base
+            if has_room and owed.gets_base(row, columns[part], columns[largest], draws[part]):
+                values[part] = base
+                values[largest] -= base
+                owed.add(row, columns[part], base)
+                owed.add(row, columns[largest], -base)
+        dealt = values.copy()
+        fit(values, largest, base)
+        owed.move(row, columns, values - dealt)
+
+    def _given_whole(self, row: int, columns: Sequence[int], counts: np.ndarray, whole: int, draw: float) -> np.ndarray:
+        """All of a count of less than two steps to one part, drawn by what each is and is owed, so none is favoured."""
+        values = np.zeros_like(counts)
+        owing = [max(c - 2 * self.owed.high(row, n), 0) if c else 0 for c, n in zip(counts, columns, strict=True)]
+        chance = np.cumsum(owing)
+        part = np.searchsorted(chance, draw * chance[-1], side="right") if chance[-1] else counts.argmax()
+        values[part if counts.any() else -1] = whole
+        self.owed.move(row, columns, values - counts)
+        return values
 
 
 def _is_few(values: np.ndarray, last: np.ndarray, base: int) -> np.ndarray:
@@ -102,194 +240,66 @@ def _is_few(values: np.ndarray, last: np.ndarray, base: int) -> np.ndarray:
     return (last >= 0) & (values != last) & (np.abs(values - last) < base)
 
 
-def _rounded_alone(
-    sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, column: int, base: int
-) -> tuple[np.ndarray, np.ndarray]:
-    counts = sheet.exact[rows, column]
-    small = (counts > 0) & (counts < base)
-    stuck = _stuck(sheet, rounded, rows, column, counts)
-    return _dealt(sheet, rows, column, counts, small, stuck, base), small
+class _Owed:
+    """By how much each sum that is printed of a period is too high so far.
 
-
-def _stuck(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, column: int, counts: np.ndarray) -> np.ndarray:
-    """The rounding that an equal count had in the last release, else in the period before; -1 where it had none."""
-    before = sheet.before[rows]
-    earlier = np.where((before >= 0) & (sheet.exact[before, column] == counts), rounded[before, column], -1)
-    return np.where(sheet.last.exact[rows, column] == counts, sheet.last.rounded[rows, column], earlier)
-
-
-def _dealt(
-    sheet: Sheet, rows: np.ndarray, column: int, counts: np.ndarray, small: np.ndarray, stuck: np.ndarray, base: int
-) -> np.ndarray:
-    """The counts with the small ones made 0 or ``base``."""
-    values = counts.copy()
-    is_stuck = small & ((stuck == 0) | (stuck == base))
-    values[is_stuck] = stuck[is_stuck]
-    free = small & ~is_stuck
-    if not free.any():
-        return values
-    regions, group = sheet.region[rows], sheet.group[rows]
-    owed = np.zeros(sheet.region.max() + 1, dtype=np.int64)
-    family = sheet.family[rows]
-    last_family = -1
-    tie = sheet.tie(column)[rows]
-    order = np.lexsort((tie, -counts, group))
-    touched = order[small[order]]
-    for members in np.split(touched, np.flatnonzero(np.diff(group[touched])) + 1):
-        if family[members[0]] != last_family:
-            owed[:], last_family = 0, family[members[0]]
-        settled = members[is_stuck[members]]
-        np.add.at(owed, regions[settled], values[settled] - counts[settled])
-        open_ = members[free[members]]
-        gets = _deal(counts[open_], regions[open_], owed, base, tie[open_[0]] if len(open_) else 0.0)
-        values[open_] = np.where(gets, base, 0)
-        np.add.at(owed, regions[open_], values[open_] - counts[open_])
-    return values
-
-
-def _deal(counts: np.ndarray, regions: np.ndarray, owed: np.ndarray, base: int, draw: float) -> np.ndarray:
-    """Which of the counts, given in the order they are served, get ``base``: kota and regions near the truth.
-
-    ``owed``: by how much each region is too high already. ``draw``: decides between the two steps nearest to the sum.
+    Columns are those of the sheet, then the rest of each split, then the sums of columns. A row belongs to five scopes:
+    its kecamatan and the kota within its group; its place, its kecamatan and the kota within its family.
     """
-    size = len(owed)
-    target = np.bincount(regions, weights=counts, minlength=size) - owed
-    places = np.bincount(regions, minlength=size)
-    dealt = np.clip(np.floor(target / base), 0, places).astype(np.int64)
-    wanted = int(np.clip(np.floor(target.sum() / base + draw), 0, len(counts)))
-    while (step := np.sign(wanted - dealt.sum())) != 0:
-        can = dealt < places if step > 0 else dealt > 0
-        left = np.where(can, (target - base * dealt) * step, -np.inf)
-        dealt[np.argmax(left)] += step
-    rank = np.zeros(len(counts), dtype=np.int64)
-    for region in np.unique(regions):
-        inside = regions == region
-        rank[inside] = np.arange(inside.sum())
-    return rank < dealt[regions]
+
+    def __init__(self, sheet: Sheet, rows: np.ndarray, splits: int, base: int) -> None:
+        self.base = base
+        first_rest = sheet.exact.shape[1]
+        first_sum = first_rest + splits
+        columns = range(first_sum)
+        self._of = [[c, *(first_sum + n for n, s in enumerate(sheet.sums) if c in s.of)] for c in columns]
+        width = first_sum + len(sheet.sums)
+        group, family, place, region = (of[rows] for of in (sheet.group, sheet.family, sheet.place, sheet.region))
+        places = place.max() + 1
+        keys = (group * places + region, group, family * places + place, family * places + region, family)
+        numbers = [np.unique(key, return_inverse=True)[1].tolist() for key in keys]
+        sums = [[[0.0] * width for _ in range(max(of) + 1)] for of in numbers]
+        self._high = [[sums[n][of] for n, of in enumerate(scopes)] for scopes in zip(*numbers, strict=True)]
+        self.order = np.lexsort((group, region, family)).tolist()
+
+    def add(self, row: int, column: int, moved: int) -> None:
+        for high in self._high[row]:
+            for of in self._of[column]:
+                high[of] += moved
+
+    def move(self, row: int, columns: Sequence[int], moved: np.ndarray) -> None:
+        for part in np.flatnonzero(moved):
+            self.add(row, columns[part], moved[part])
+
+    def high(self, row: int, column: int) -> float:
+        """The mean over the row's scopes, by their weights."""
+        of = self._of[column]
+        weighed = sum(w * sum(high[c] for c in of) for w, high in zip(_WEIGHTS, self._high[row], strict=True))
+        return weighed / sum(_WEIGHTS)
+
+    def gets_base(self, row: int, column: int, other: int | None, draw: float) -> bool:
+        """Whether print comes nearer to the truth when ``column`` gains the base, at the cost of ``other``."""
+        pays, changed = 0.0, len(self._of[column])
+        if other is not None:
+            pays = self.high(row, other)
+            changed = len(set(self._of[column]) ^ set(self._of[other]))
+        gain = pays - self.high(row, column)
+        return gain > self.base * changed / 2 * (1 + (2 * draw - 1) * _DRAW)
 
 
-def _round_split(
-    sheet: Sheet, rounded: np.ndarray, marks: np.ndarray, rows: np.ndarray, split: Split, base: int
-) -> None:
-    total = rounded[rows, split.parent]
-    counts = _with_rest(sheet.exact, rows, split)
-    before = _earlier(sheet, rounded, rows, split)
-    draw = sheet.tie(split.parts[0])[rows]
-    line = np.arange(len(rows))
-    # Of nobody, what the whole has all the same is the rest.
-    largest = np.where(counts.any(axis=1), counts.argmax(axis=1), len(split.parts))
-    small = (counts > 0) & (counts < base)
-    values = counts.copy()
-    is_dealt = small & (total >= 2 * base)[:, None]
-    is_dealt[line, largest] = False
-    for n, column in enumerate((*split.parts, split.parent)):
-        values[:, n] = _dealt(sheet, rows, column, counts[:, n], is_dealt[:, n], before[:, n], base)
-    values[line, largest] = 0
-    values[line, largest] = total - values.sum(axis=1)
-    for row in np.flatnonzero((total >= 2 * base) & ((values != 0) & (values < base)).any(axis=1)):
-        values[row] = settle(counts[row], int(total[row]), base, draw[row])
-    one = np.flatnonzero(total < 2 * base)
-    order = np.lexsort((draw[one], sheet.region[rows[one]], sheet.group[rows[one]]))
-    values[one] = _given_whole(counts[one], total[one], before[one], order, sheet.family[rows[one]], draw[one])
-    free = is_dealt & (before != 0) & (before != base)
-    for part in range(len(split.parts)):
-        for scope in (sheet.family[rows] * (sheet.region.max() + 1) + sheet.region[rows], sheet.family[rows]):
-            _correct(values, counts, free, largest, part, scope, base)
-    last = _with_rest(sheet.last.rounded, rows, split)
-    may_move = np.abs(counts - _with_rest(sheet.last.exact, rows, split)) >= base
-    for row in np.flatnonzero(sheet.slow[rows] & (last >= 0).all(axis=1) & (values != last).any(axis=1)):
-        values[row] = step(values[row], last[row], may_move[row], base)
-    moved = small | (values != counts)
-    moved[line, largest] |= (moved.any(axis=1) | marks[rows, split.parent]) & (counts[line, largest] > 0)
-    rounded[rows[:, None], split.parts] = values[:, :-1]
-    marks[rows[:, None], split.parts] = moved[:, :-1]
-
-
-def _with_rest(counts: np.ndarray, rows: np.ndarray, split: Split) -> np.ndarray:
-    """The parts of a split and its rest [row, part]; -1 where they are not known."""
-    parts, whole = counts[rows[:, None], split.parts], counts[rows, split.parent]
-    found = np.column_stack([parts, whole - parts.sum(axis=1)])
-    found[(whole < 0) | (parts < 0).any(axis=1)] = -1
-    return found
-
-
-def _earlier(sheet: Sheet, rounded: np.ndarray, rows: np.ndarray, split: Split) -> np.ndarray:
-    """The rounding that equal parts had in the last release, else in the period before; -1 where they had none."""
-    counts, before = _with_rest(sheet.exact, rows, split), sheet.before[rows]
-    is_same = (before >= 0)[:, None] & (_with_rest(sheet.exact, before, split) == counts)
-    earlier = np.where(is_same, _with_rest(rounded, before, split), -1)
-    last = _with_rest(sheet.last.exact, rows, split) == counts
-    return np.where(last, _with_rest(sheet.last.rounded, rows, split), earlier)
-
-
-def _given_whole(
-    counts: np.ndarray,
-    total: np.ndarray,
-    before: np.ndarray,
-    order: np.ndarray,
-    family: np.ndarray,
-    draw: np.ndarray,
-) -> np.ndarray:
-    """Rows of less than two steps: one part has all of the total, drawn by what parts are owed, so none is favoured."""
-    values = np.zeros_like(counts)
-    stands = (before >= 0).all(axis=1) & (before.sum(axis=1) == total)
-    values[stands] = before[stands]
-    due = {f: (counts - values).astype(float)[stands & (family == f)].sum(axis=0) for f in np.unique(family)}
-    for row in order:
-        if total[row] and not stands[row]:
-            owing = due[family[row]]
-            owing += counts[row] * (total[row] / max(counts[row].sum(), 1))
-            chance = np.where(counts[row] > 0, np.maximum(owing, 0), 0).cumsum()
-            part = np.searchsorted(chance, draw[row] * chance[-1], side="right") if chance[-1] else -1
-            values[row, part] = total[row]
-            owing[part] -= total[row]
-    return values
-
-
-def _correct(
-    values: np.ndarray,
-    counts: np.ndarray,
-    free: np.ndarray,
-    largest: np.ndarray,
-    part: int,
-    scope: np.ndarray,
-    base: int,
-) -> None:
-    """Bring a part's sum in each scope within a step of the truth where rows too small to be dealt have moved it."""
-    moved = np.bincount(scope, weights=values[:, part] - counts[:, part])
-    line = np.arange(len(values))
-    for of in np.flatnonzero(np.abs(moved) > base / 2):
-        steps = int(np.rint(moved[of] / base))
-        room = values[line, largest]
-        if steps > 0:
-            can = free[:, part] & (values[:, part] == base)
-        else:
-            can = free[:, part] & (values[:, part] == 0) & (room >= 2 * base)
-        inside = np.flatnonzero(can & (scope == of))
-        # Who is nearest to the other side of a step moves first.
-        chosen = inside[np.argsort(counts[inside, part] * np.sign(steps), kind="stable")][: abs(steps)]
-        step = base * np.sign(steps)
-        values[chosen, part] -= step
-        values[chosen, largest[chosen]] += step
-
-
-def settle(counts: np.ndarray, total: int, base: int, draw: float) -> np.ndarray:
-    """Parts near ``counts`` that are each 0 or at least ``base`` and are ``total`` (itself 0 or at least ``base``).
-
-    ``draw``, from 0 to 1, decides which way small parts go first.
-    """
-    draws = (draw + 0.618 * np.arange(len(counts))) % 1
-    values = np.where(counts <= base * draws, 0, np.maximum(counts, base))
-    largest = int(counts.argmax())
-    for n in np.argsort(counts, kind="stable"):
-        left = total - (values.sum() - values[largest])
-        if left == 0 or left >= base:
+def fit(values: np.ndarray, largest: int, base: int) -> None:
+    """Make the ``largest`` part 0 or at least the base, at the cost of others that are; their sum stays as it is."""
+    lacks = base - values[largest]
+    donor = max((n for n in range(len(values)) if n != largest), key=lambda n: values[n])
+    if 0 < lacks < base and values[donor] >= base + lacks:
+        values[donor] -= lacks
+        values[largest] = base
+    for part in np.argsort(values, kind="stable"):
+        if values[largest] == 0 or values[largest] >= base:
             break
-        if n != largest:
-            values[n] = 0
-    values[largest] = 0
-    values[largest] = total - values.sum()
-    return values
+        if part != largest:
+            values[largest] += values[part]
+            values[part] = 0
 
 
 def step(values: np.ndarray, last: np.ndarray, may_move: np.ndarray, base: int) -> np.ndarray:
