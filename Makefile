@@ -56,7 +56,17 @@ spark: setup .venv-spark/.ready ## Build the models on Spark too (needs Java 17)
 bench: setup ## Measure stages side by side
 	@$(BIN)/python -m pytest -m benchmark
 
-lint: setup ## Style and import layers
+SQL := $(shell find warehouse dbt_project/models dbt_project/tests -name '*.sql')
+# What the reading of every model depends on.
+SQL_LINTING := .sqlfluff $(shell find dbt_project/macros dbt_project/linting -name '*.sql' -o -name '*.py')
+
+# Only what changed since the last time: the whole of it takes a minute of a core.
+$(VENV)/.sql-linted: $(VENV)/.ready $(SQL_LINTING) $(SQL)
+	@PYTHONWARNINGS=ignore $(BIN)/sqlfluff lint --disable-progress-bar \
+	  $(if $(filter $(VENV)/.ready $(SQL_LINTING),$?),warehouse dbt_project/models dbt_project/tests,$?)
+	@touch $@
+
+lint: setup $(VENV)/.sql-linted ## Style, SQL and import layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 lock: ## Resolve dependencies anew (needs uv in .venv)

@@ -8,7 +8,7 @@ with described as (
         period_start,
         min(period_start) over (partition by family_key) as first_listed,
         row_number() over (
-            partition by family_key order by period_start desc, case when is_in_scope then 0 else 1 end, ranking
+            partition by family_key order by period_start desc, case when is_in_scope then 0 else 1 end asc, ranking asc
         ) as newest_first
     from {{ ref('fct_welfare') }}
 )

@@ -10,7 +10,7 @@ registered as (
     select
         member.*,
         row_number() over (
-            partition by person_key order by period_start desc, case when is_in_scope then 0 else 1 end, ranking
+            partition by person_key order by period_start desc, case when is_in_scope then 0 else 1 end asc, ranking asc
         ) as newest_first,
         min(period_start) over (partition by person_key) as first_listed
     from {{ ref('fct_registry_member') }} as member

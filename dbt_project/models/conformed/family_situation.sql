@@ -119,11 +119,11 @@ breadwinners as (
                 partition by period_start, ranking, family_key
                 -- The row's place before its pseudonym: a change of keys changes no figure.
                 order by
-                    case when relation_code = '1' then 0 else 1 end,
+                    case when relation_code = '1' then 0 else 1 end asc,
                     coalesce(age_years, -1) desc,
-                    delivery_id,
-                    source_row,
-                    person_key
+                    delivery_id asc,
+                    source_row asc,
+                    person_key asc
             ) as choice
         from {{ ref('fct_registry_member') }} as member
         where is_in_scope and is_working and (relation_code = '1' or coalesce(age_years, 15) between 15 and 64)

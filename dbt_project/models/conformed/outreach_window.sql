@@ -10,7 +10,7 @@ with sessions as (
 ),
 
 sectors as (
-    select kecamatan_code, row_number() over (order by session_count desc, first_held_on, kecamatan_code) as sector_number
+    select kecamatan_code, row_number() over (order by session_count desc, first_held_on asc, kecamatan_code asc) as sector_number
     from (
         select
             region.parent_kemendagri_code as kecamatan_code,

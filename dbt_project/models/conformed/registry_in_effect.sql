@@ -25,6 +25,6 @@ select
     registry_period,
     row_number() over (
         partition by month_start
-        order by registry_period desc, case ranking when 'dtsen' then 0 else 1 end, ranking
+        order by registry_period desc, case ranking when 'dtsen' then 0 else 1 end asc, ranking asc
     ) = 1 as is_main
 from candidates

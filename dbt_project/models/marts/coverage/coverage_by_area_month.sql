@@ -289,7 +289,10 @@ published_figures as (
         least(coalesce(period.period_end, figure.period_start), figure.source_release_date) as as_of,
         row_number() over (
             partition by figure.kemendagri_code, {{ month_start('coalesce(period.period_end, figure.period_start)') }}
-            order by coalesce(period.period_end, figure.period_start) desc, figure.source_release_date desc, figure.delivery_id
+            order by
+                coalesce(period.period_end, figure.period_start) desc,
+                figure.source_release_date desc,
+                figure.delivery_id asc
         ) as newest_first
     from {{ ref('fct_published_figure') }} as figure
     left join {{ ref('dim_period') }} as period
@@ -341,7 +344,7 @@ branch_people as (
         {{ 'at_' ~ branch if branch else 'persons - at_' ~ branches() | join(' - at_') }} as persons_here
     from {{ ref('cells_branch_participants') }} as cells
     left join {{ ref('service_units') }} as unit
-        on unit.kind = 'branch' and unit.part = {{ "'" ~ branch ~ "'" if branch else 'null' }}
+        on unit.kind = 'branch' and {{ "unit.part = '" ~ branch ~ "'" if branch else 'false' }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),

@@ -43,7 +43,7 @@ published as (
         least(coalesce(period.period_end, figure.period_start), figure.source_release_date) as as_of,
         row_number() over (
             partition by figure.indicator, figure.source_system, figure.period_kind, figure.period_start
-            order by figure.source_release_date desc, figure.source_title
+            order by figure.source_release_date desc, figure.source_title asc
         ) as newest_first
     from {{ ref('published_by_area_period') }} as figure
     left join {{ ref('dim_period') }} as period
@@ -77,7 +77,7 @@ valued as (
 single as (
     -- An indicator open to any source takes the newest publication of a period.
     select valued.*, row_number() over (
-        partition by theme, indicator, period_kind, period_start order by as_of desc, source
+        partition by theme, indicator, period_kind, period_start order by as_of desc, source asc
     ) as first_source
     from valued
 ),

@@ -78,7 +78,13 @@ complete as (
         periods.period_kind, periods.period_start, 'residence', age_group.name, region.kemendagri_code
         {%- for name in counts %}, 0{% endfor %}
     from periods
-    cross join (select 'all' as name union all select '0_23' union all select '24_59') as age_group
+    cross join (
+        select 'all' as name
+        union all
+        select '0_23'
+        union all
+        select '24_59'
+    ) as age_group
     cross join {{ ref('dim_region') }} as region
     where region.area_level = 'kelurahan' and region.is_in_city and not region.is_unplaced
 ),

@@ -14,5 +14,9 @@ where
         or (father, mother, birth_month) in (
             select (father, mother, birth_month) from unnumbered where father is not null and mother is not null
         )
-        or cluster in (select one from near_numbers union all select other from near_numbers)
+        or cluster in (
+            select one from near_numbers
+            union all
+            select other from near_numbers
+        )
     )

@@ -3,4 +3,4 @@ select nik_key
 from cleaned
 where nik_key is not null
 group by nik_key
-having count(distinct (name_key, birth)) > getvariable('stand_in_bearers')
+having count(distinct row(name_key, birth)) > getvariable('stand_in_bearers')
