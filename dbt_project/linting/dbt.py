@@ -1,4 +1,4 @@
-"""What ``dbt.<macro>`` writes, for the linter alone: it reads the models without dbt, which takes minutes to compile them.
+"""What ``dbt.<macro>`` writes, for the linter alone: it reads the models without dbt, which would compile for minutes.
 
 Here: the cross-database macros that the models call, as DuckDB has them. Not here: anything a build runs.
 """
