@@ -4,6 +4,7 @@ Marts of the release and ``ops_*`` of last night stand side by side under their 
 facts (micro), output formats (cli).
 """
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,8 @@ from warehouse.errors import ReleaseError
 from warehouse.mart import literal
 from warehouse.query import Answer, lock, select, unreadable
 from warehouse.settings import Settings
+
+_MEASURE = re.compile(r"\bmeasure\s*(?:=|in\s*\()\s*((?:'[^']*'[\s,]*)+)", re.IGNORECASE)
 
 
 def marts_file(s: Settings, release_id: str | None = None) -> Path:
@@ -56,3 +59,14 @@ def _attach(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> Non
         connection.execute(f"ATTACH {literal(str(file))} AS {name} (READ_ONLY)")
     except duckdb.Error as error:
         raise unreadable([file], error) from None
+
+
+def measures(s: Settings, release_id: str | None = None) -> set[str]:
+    """Names of all measures that a release defines."""
+    _columns, rows = query(s, "select distinct measure from dim_measure", release_id)
+    return {measure for (measure,) in rows}
+
+
+def measures_asked(sql: str) -> list[str]:
+    """Measures that a statement names in a condition, as typed."""
+    return [word for words in _MEASURE.findall(sql) for word in re.findall(r"'([^']*)'", words)]

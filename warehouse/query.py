@@ -15,6 +15,8 @@ from warehouse.errors import ConfigError, ReleaseError
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
 _EXPLAIN = re.compile(r"\A\s*explain(?:\s+analyze\b|\s*\([^()]*\))?", re.IGNORECASE)
+# The engine's own words for the column or table that is most like the unknown one.
+_NEAREST = re.compile(r'(?:Candidate bindings: |Did you mean )"([^"]+)"')
 
 
 def lock(connection: duckdb.DuckDBPyConnection) -> None:
@@ -64,10 +66,13 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
         raise unreadable((Path(path) for (path,) in attached), error) from None
     except duckdb.Error as error:
         text = str(error).strip()
+        near = _NEAREST.search(text)
         raise ConfigError(
             "SQL_FAILED",
             f"Kueri tidak dapat dijalankan: {text}",
             f"The query cannot be run: {text}",
-            "Lihat daftar tabel dengan SHOW TABLES dan kolomnya dengan DESCRIBE.",
-            "List tables with SHOW TABLES and their columns with DESCRIBE.",
+            (f"Mungkin maksud Anda {near[1]!r}. " if near else "")
+            + "Lihat daftar tabel dengan SHOW TABLES dan kolomnya dengan DESCRIBE.",
+            (f"Did you mean {near[1]!r}? " if near else "")
+            + "List tables with SHOW TABLES and their columns with DESCRIBE.",
         ) from None

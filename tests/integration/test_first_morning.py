@@ -76,7 +76,7 @@ def test_pages_and_status_call_a_part_by_number_and_name(morning, monkeypatch):
     assert "621 · P0, persentase penduduk miskin / P0, share of poor persons" in page
     assert "2026: belum jatuh tempo / not yet due, 31 Jan 2027" in page
     assert "5 belum jatuh tempo" in (site / "index.html").read_text(encoding="utf-8")
-    monkeypatch.setattr("warehouse.cli.get_settings", lambda: morning)
+    monkeypatch.setattr("warehouse.cli.looking.get_settings", lambda: morning)
     printed = CliRunner().invoke(app, ["status", "--json"])
     assert printed.exit_code == 0
     assert "621 · P0, persentase penduduk miskin / P0, share of poor persons" in printed.stdout

@@ -180,7 +180,7 @@ def test_the_engineers_guide_names_every_setting_with_its_default():
 def test_the_engineers_guide_names_every_exit_code():
     said = {int(cells[0].strip("`")) for cells in rows_of(GUIDES / "engineer.md", r"`\d`")}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert said == {0, cli.EXIT_FOUND} | {kind.exit_code for kind in kinds}
+    assert said == {0, cli.options.EXIT_FOUND} | {kind.exit_code for kind in kinds}
 
 
 def test_the_production_guide_names_every_variable_service_and_secret():

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from warehouse import cli, console
+from warehouse import console
+from warehouse.cli import words
+from warehouse.contract import load_contracts
 from warehouse.errors import ConfigError
 from warehouse.sandbox import commands
 
@@ -51,6 +53,10 @@ def test_the_tables_of_a_night_fit_a_hundred_columns(capfd):
     assert max(len(line.rstrip()) for line in capfd.readouterr().out.splitlines()) <= 100
 
 
+def refused(typed, near):
+    return ConfigError("ID_UNKNOWN", typed, f"near {near[0]}")
+
+
 IDS = ["aa11" + "0" * 28, "aa12" + "0" * 28, "20261130T120000Z-beef0001", "20261130T130000Z-cafe0002"]
 
 
@@ -59,17 +65,47 @@ IDS = ["aa11" + "0" * 28, "aa12" + "0" * 28, "20261130T120000Z-beef0001", "20261
     [("aa11", IDS[0]), (IDS[1], IDS[1]), ("beef", IDS[2]), ("20261130T13", IDS[3]), ("ffff", "ffff")],
 )
 def test_an_id_may_be_cut_to_what_tells_it_apart(typed, whole):
-    assert cli._whole(typed, IDS) == whole
+    assert words.whole(typed, IDS, refused) == whole
+
+
+def test_an_id_with_a_slip_is_told_which_it_resembles():
+    with pytest.raises(ConfigError, match=IDS[2]):
+        words.whole("20261130T120000Z-baef", IDS, refused)
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [("kemenkes/epgbm", "kemenkes/eppgbm"), ("Kemenkes/EPPGBM", "kemenkes/eppgbm"), ("xyz", None)],
+)
+def test_the_nearest_known_word_is_found_whatever_its_case(typed, near):
+    assert words.nearest(typed, ["kemenkes/eppgbm", "kemensos/assistance"]) == near
+
+
+def test_an_unknown_dataset_is_answered_with_the_nearest(settings, monkeypatch):
+    monkeypatch.setattr(words, "get_settings", lambda: settings)
+    assert words.dataset("kemenkes/eppgbm") == "kemenkes/eppgbm"
+    with pytest.raises(ConfigError, match=r"DATASET_UNKNOWN.*Did you mean 'kemenkes/eppgbm'"):
+        words.dataset("kemenkes/epgbm")
+    with pytest.raises(ConfigError, match=r"Choose one of: .*kemenkes/eppgbm"):
+        words.dataset("xyz")
+    with pytest.raises(ConfigError, match=r"PART_UNKNOWN.*Did you mean 'batuceper'"):
+        words.parts("kemenkes/eppgbm", ["batu ceper"])
+
+
+def test_datasets_are_completed_by_the_contracts_own_names(settings, monkeypatch):
+    monkeypatch.setattr(words, "get_settings", lambda: settings)
+    assert set(words.complete_dataset("")) == load_contracts(settings.contracts_dir).keys()
+    assert words.complete_dataset("kemenkes/e") == ["kemenkes/eppgbm"]
 
 
 def test_an_id_that_fits_several_names_them():
     with pytest.raises(ConfigError, match="ID_AMBIGUOUS") as caught:
-        cli._whole("aa1", IDS)
+        words.whole("aa1", IDS, refused)
     assert all(name in caught.value.message_id and name in caught.value.message_en for name in IDS[:2])
 
 
 def test_people_are_shown_as_much_of_an_id_as_tells_it_apart_and_programs_all():
     close = [{"delivery_id": "aaaaaaaaaa1" + "0" * 21}, {"delivery_id": "aaaaaaaaaa2" + "0" * 21}]
-    assert [row["delivery_id"] for row in cli._short(close, False)] == ["aaaaaaaaaa1", "aaaaaaaaaa2"]
-    assert cli._short(close, True) == close
-    assert cli._short(close[:1], False) == [{"delivery_id": "aaaaaaaa"}]
+    assert [row["delivery_id"] for row in words.shortened(close, False)] == ["aaaaaaaaaa1", "aaaaaaaaaa2"]
+    assert words.shortened(close, True) == close
+    assert words.shortened(close[:1], False) == [{"delivery_id": "aaaaaaaa"}]

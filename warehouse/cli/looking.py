@@ -1,0 +1,103 @@
+"""What is current, what waits and what came: status, deliveries, quarantined rows, held deliveries and decisions."""
+
+from typing import Annotated
+
+import typer
+
+from warehouse.cli import options, words
+from warehouse.cli.options import By, Json, Reason
+from warehouse.console import show
+from warehouse.settings import get_settings
+
+app = typer.Typer()
+held_app = typer.Typer(invoke_without_command=True, help="Held deliveries, and a person's decision on them.")
+PANEL = options.MONITORS
+app.add_typer(held_app, name="held", rich_help_panel=PANEL)
+
+
+@app.command("status", rich_help_panel=PANEL)
+def status_command(as_json: Json = False) -> None:
+    """What is current, what waits, what is late: one page."""
+    from warehouse import status
+    from warehouse.night import open_ledger
+
+    s = get_settings()
+    state = status.page(s, open_ledger(s))
+    if as_json:
+        show(state, True)
+        return
+    show(state["night"] or [], False, "Malam terakhir / last night")
+    show(state["release"] or [], False, "Rilis / release")
+    show(words.shortened(state["held"], False), False, "Menunggu keputusan / held")
+    show(state["awaited"], False, "Ditunggu / awaited")
+    show(state["datasets"], False, "Dataset")
+
+
+@app.command(rich_help_panel=PANEL)
+def deliveries(
+    dataset: Annotated[
+        str | None, typer.Option(help="Only this dataset.", autocompletion=words.complete_dataset)
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Deliveries with their newest verdict, newest first."""
+    from warehouse import status
+    from warehouse.night import open_ledger
+
+    rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset), limit)
+    show(words.shortened(rows, as_json), as_json, "deliveries")
+
+
+@app.command(rich_help_panel=PANEL)
+def quarantine(
+    delivery_id: Annotated[str | None, typer.Argument(help="Show the row numbers of one delivery.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Quarantined rows: counts by rule, or the row numbers of one delivery. Never a value."""
+    from warehouse import status
+    from warehouse.night import open_ledger
+
+    led = open_ledger(get_settings())
+    if delivery_id:
+        show(status.quarantined_rows(led, words.delivery(delivery_id)), as_json, "quarantine")
+    else:
+        show(words.shortened(status.quarantined_by_rule(led), as_json), as_json, "quarantine")
+
+
+@held_app.callback()
+def held(context: typer.Context, as_json: Json = False) -> None:
+    """List held deliveries; with `admit` or `reject`, record a decision."""
+    if context.invoked_subcommand is None:
+        from warehouse import night as steps
+
+        rows = steps.held()
+        keys = (
+            "delivery_id",
+            "dataset",
+            "part",
+            "period_start",
+            "received_at",
+            "reason_code",
+            "message_id",
+            "message_en",
+        )
+        show(words.shortened([{key: row[key] for key in keys} for row in rows], as_json), as_json, "held")
+
+
+def _decide(delivery_id: str, kind: str, reason: str, by: str, as_json: bool) -> None:
+    from warehouse import night as steps
+
+    show(steps.decide(words.delivery(delivery_id), kind, reason, "COMMAND_LINE", by, "engineer"), as_json)
+
+
+@held_app.command()
+def admit(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
+    """Admit a held delivery: its stop rules are recorded but overridden; quarantined rows stay out."""
+    _decide(delivery_id, "admit", reason, by, as_json)
+
+
+@held_app.command()
+def reject(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
+    """Reject a held delivery for good; the last good one stays in force."""
+    _decide(delivery_id, "reject", reason, by, as_json)

@@ -1,0 +1,125 @@
+"""Nights and their steps by hand: ingest, build, replay."""
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from warehouse.cli import options, words
+from warehouse.cli.options import EXIT_BUILD, EXIT_FETCH, EXIT_HELD, EXIT_RELEASE, Json
+from warehouse.console import Watch, say, show
+from warehouse.errors import ConfigError
+from warehouse.periods import Period
+
+app = typer.Typer()
+PANEL = options.ENGINEERS
+
+
+@app.command(rich_help_panel=PANEL)
+def night(
+    day: Annotated[str | None, typer.Option("--date", help="Logical date, default today (Asia/Jakarta).")] = None,
+    workers: Annotated[int, typer.Option(help="Datasets taken at the same time.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Run a whole night without Airflow: every dataset (one process each), then build, release and report."""
+    from warehouse import night as steps
+
+    logical = options.day(day)
+    outcomes = []
+    with Watch() as watch:
+        with watch.step("ingest"), ProcessPoolExecutor(max_workers=workers) as pool:
+            for outcome in steps.ingest_all(logical, pool):
+                outcomes.append(outcome.as_dict())
+                watch(f"{outcome.dataset}: {outcome.outcome} ({outcome.seconds} s)")
+        with watch.step("marts"):
+            result = steps.marts(logical, progress=watch)
+    show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
+    if not as_json:
+        told = {key: value for key, value in result.items() if key != "stages"} | result["stages"]
+        show([{"marts": key, "": str(value)} for key, value in told.items()], False)
+    _stop_if_held(result)
+    _stop_unless_taken({outcome["outcome"] for outcome in outcomes})
+
+
+def _brief(outcome: dict[str, Any]) -> dict[str, Any]:
+    keys = ("dataset", "outcome", "landed", "unchanged", "missing", "failed", "accepted", "held", "rows_admitted",
+            "rows_quarantined", "seconds")  # fmt: skip
+    return {key: outcome[key] for key in keys}
+
+
+def _stop_if_held(marts: dict[str, Any]) -> None:
+    if marts["outcome"] == "held":
+        raise typer.Exit(EXIT_RELEASE if "release" in marts["stages"] else EXIT_BUILD)
+
+
+def _stop_unless_taken(outcomes: set[str]) -> None:
+    if outcomes & {"failed", "held"}:
+        raise typer.Exit(EXIT_FETCH if "failed" in outcomes else EXIT_HELD)
+
+
+@app.command(rich_help_panel=PANEL)
+def ingest(
+    dataset: words.Dataset,
+    period: Annotated[str, typer.Option(help="2026-10, 2026-Q3, 2026-H2, 2026 or 2026-11-22.")],
+    part: Annotated[list[str] | None, typer.Option(help="Part (puskesmas, polsek, branch); default all.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file that came by hand, instead of asking the agency.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch and judge one dataset's period; with --file, take a file that came by hand down the same way."""
+    from warehouse import night as steps
+
+    wanted, dataset, part = Period.parse(period), words.dataset(dataset), words.parts(dataset, part)
+    if file is None:
+        outcome = steps.ingest_periods(dataset, [wanted], part, progress=say)
+    else:
+        if not file.is_file():
+            raise ConfigError(
+                "FILE_MISSING",
+                f"Berkas {file} tidak ada.",
+                f"File {file} does not exist.",
+                "Periksa letak dan namanya.",
+                "Check its place and name.",
+            )
+        outcome = steps.ingest_file(dataset, wanted, (part or ["all"])[0], file)
+    show(outcome.as_dict() if as_json else _brief(outcome.as_dict()), as_json)
+    for line in outcome.errors:
+        say(line)
+    _stop_unless_taken({outcome.outcome})
+
+
+@app.command(rich_help_panel=PANEL)
+def build(
+    day: Annotated[str | None, typer.Option("--date", help="as_of date, default today.")] = None, as_json: Json = False
+) -> None:
+    """Link, build the marts, check them and release them if anything changed."""
+    from warehouse import night as steps
+
+    with Watch() as watch, watch.step("marts"):
+        result = steps.marts(options.day(day), progress=watch)
+    show(result, as_json)
+    _stop_if_held(result)
+
+
+@app.command(rich_help_panel=PANEL)
+def replay(
+    dataset: words.Dataset,
+    period: Annotated[str | None, typer.Option(help="One period; default all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge landed deliveries again under today's contract."""
+    from warehouse import night as steps
+
+    verdicts = steps.replay(words.dataset(dataset), Period.parse(period) if period else None, progress=say)
+    keys = (
+        "delivery_id",
+        "contract_version",
+        "verdict",
+        "reason_code",
+        "rows_read",
+        "rows_admitted",
+        "rows_quarantined",
+    )
+    show(
+        words.shortened([{key: verdict.get(key) for key in keys} for verdict in verdicts], as_json), as_json, "verdicts"
+    )
