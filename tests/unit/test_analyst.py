@@ -2,8 +2,10 @@
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
-from warehouse import analyst
+from warehouse import analyst, cli
+from warehouse.cli import analysts
 from warehouse.errors import ConfigError, ReleaseError
 
 
@@ -29,6 +31,34 @@ def test_marts_and_ops_are_read_by_their_bare_names(s):
 
 def test_an_older_release_can_be_asked(s):
     assert analyst.query(s, "SELECT n FROM cells", "20260101T000000Z-00000001")[1] == [(1,)]
+
+
+@pytest.mark.parametrize(("query", "near"), [("SELECT aera_name FROM cells", "area_name"), ("FROM cell", "cells")])
+def test_an_unknown_column_or_table_is_answered_with_the_nearest(s, query, near):
+    with pytest.raises(ConfigError) as caught:
+        analyst.query(s, query)
+    assert caught.value.action_id.startswith(f"Mungkin maksud Anda '{near}'.")
+    assert caught.value.action_en.startswith(f"Did you mean '{near}'?")
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("select * from m where measure = 'stuntd' and area = 'x'", ["stuntd"]),
+        ("select * from m where m.measure IN ('stunted', 'wasted') and area in ('x')", ["stunted", "wasted"]),
+        ("select measure from m", []),
+    ],
+)
+def test_measures_that_a_condition_names_are_found(query, named):
+    assert analyst.measures_asked(query) == named
+
+
+def test_a_slip_in_a_measure_is_answered_with_the_nearest(s, monkeypatch):
+    with duckdb.connect(str(s.current.resolve() / "marts.duckdb")) as con:
+        con.execute("CREATE TABLE dim_measure AS SELECT 'stunted' AS measure")
+    monkeypatch.setattr(analysts, "get_settings", lambda: s)
+    asked = CliRunner().invoke(cli.app, ["sql", "select measure from dim_measure where measure = 'stuntd'"])
+    assert "'stunted'" in asked.stderr
 
 
 @pytest.mark.parametrize("damage", [b"no database", b"", None])

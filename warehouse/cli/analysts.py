@@ -40,11 +40,11 @@ def sql(
         write_csv(sys.stdout, [columns, *rows])
     else:
         show([dict(zip(columns, row, strict=True)) for row in rows], False)
-    if not rows:
+    if not rows and (asked := analyst.measures_asked(text)):
         known = analyst.measures(s, release_id)
-        for typed in analyst.measures_asked(text):
-            if typed not in known and (near := words.nearest(typed, known)):
-                say(f"Ukuran {typed!r} tidak dikenal; mungkin maksud Anda {near!r}. / Did you mean {near!r}?")
+        for measure in asked:
+            if measure not in known and (near := words.nearest(measure, known)):
+                say(f"Ukuran {measure!r} tidak dikenal; mungkin maksud Anda {near!r}. / Did you mean {near!r}?")
 
 
 @app.command(rich_help_panel=PANEL)
