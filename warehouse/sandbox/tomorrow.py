@@ -73,6 +73,11 @@ def _came(s: Settings, month: Period) -> set[str]:
     return {row["part"] for row in Ledger(s.ledger).rows(query, dataset=REPORTS, start=month.start.isoformat())}
 
 
+def _in_force(s: Settings, month: Period) -> set[str]:
+    in_force = Ledger(s.ledger).in_force(REPORTS, "snapshot")
+    return {row["part"] for row in in_force if row["period_start"] == month.start}
+
+
 def moved(s: Settings, day: date) -> Settings:
     """Move the home's clock to ``day`` and give the settings that see it."""
     _write(s.home / "sandbox" / "clock.json", {"days_ahead": s.ahead.days + (day - s.today()).days})
@@ -98,7 +103,9 @@ def play(s: Settings, day: date) -> dict[str, Any]:
 
 
 def _plant_reports_day(s: Settings, day: date, month: Period) -> list[dict[str, Any]]:
-    first, second, wrong = _chosen(s, day, month, 3)
+    # Who still owes the month before is late with that one, whatever becomes of this.
+    settled = _in_force(s, month.shift(-1))
+    first, second, wrong = _chosen(s, day, month, 3, lambda part: part in settled)
     soon, later = day + timedelta(days=1), _next_reports_day(s, month)
     _correct(s, _list_file(s, month.shift(-1)), _corrected_list)
     return [
@@ -112,8 +119,7 @@ def _plant_reports_day(s: Settings, day: date, month: Period) -> list[dict[str, 
 def _plant_day_after(s: Settings, day: date, before: dict[str, Any]) -> list[dict[str, Any]]:
     month = Period.parse(before["month"])
     busy = {event["part"] for event in before["planted"]}
-    in_force = Ledger(s.ledger).in_force(REPORTS, "snapshot")
-    arrived = {row["part"] for row in in_force if row["period_start"] == month.start}
+    arrived = _in_force(s, month)
     wrong, again = _chosen(s, day, month, 2, lambda part: part in arrived and part not in busy)
     _correct(s, again, _corrected_report)
     return [
@@ -198,9 +204,7 @@ def _list_file(s: Settings, month: Period) -> Path:
     return s.home / "sandbox" / "holdings" / "sftp" / "dinsos" / "assistance" / month.label / "assistance.csv"
 
 
-def _chosen(
-    s: Settings, day: date, month: Period, count: int, may: Callable[[str], bool] = lambda _part: True
-) -> list[Path]:
+def _chosen(s: Settings, day: date, month: Period, count: int, may: Callable[[str], bool]) -> list[Path]:
     """Reports of a month to play with, the same ones for the same day; the last is a CSV, which can be corrected."""
     earlier = _reports_folder(s, month.shift(-1))
     files = [path for path in _reports_folder(s, month).iterdir() if may(path.stem) and (earlier / path.name).exists()]
