@@ -146,11 +146,13 @@ def _checked(name: str, step: Callable[[], str]) -> dict[str, Any]:
 def _contracts(s: Settings) -> str:
     loaded = load_contracts(s.contracts_dir).values()
     parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
-    rules = sum(len(gate.all_rules(contract)) for contract in loaded)
+    rules = [rule for contract in loaded for rule in gate.all_rules(contract)]
+    gate.confirm(rules, pointers=True)
     published.confirm(s.contracts_dir.parent / published.FILE, loaded)
-    return f"{len(loaded)} datasets, {parts} parts, {rules} rules"
+    return f"{len(loaded)} datasets, {parts} parts, {len(rules)} rules"
 
 
 def _mart_rules(s: Settings) -> str:
-    rules = [gate.mart_rules(path) for path in sorted(s.mart_rules_dir.glob("*.yaml"))]
-    return f"{len(rules)} marts, {sum(map(len, rules))} rules"
+    marts = [gate.mart_rules(path) for path in sorted(s.mart_rules_dir.glob("*.yaml"))]
+    gate.confirm([rule for rules in marts for rule in rules], pointers=False)
+    return f"{len(marts)} marts, {sum(map(len, marts))} rules"

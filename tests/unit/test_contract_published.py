@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from tests import samples
@@ -143,16 +142,48 @@ def test_a_file_edited_by_hand_is_refused(file: Path) -> None:
         published.read(file)
 
 
-def test_check_config_names_a_contract_that_breaks_its_promise(tmp_path: Path, monkeypatch) -> None:
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch) -> Path:
+    """A project of its own, whose contracts a test may spoil."""
     shutil.copytree(PROJECT_DIR / "expectations", tmp_path / "expectations")
-    path = tmp_path / "expectations/sources/kemenkes/under_five_targets.odcs.yaml"
-    given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    given["schema"][0]["properties"][0]["classification"] = "health"
-    path.write_text(yaml.safe_dump(given), encoding="utf-8")
     (tmp_path / "dbt_project").symlink_to(PROJECT_DIR / "dbt_project")
-    monkeypatch.setattr(cli, "get_settings", lambda: Settings(home=tmp_path / "home", project_dir=tmp_path))
+    monkeypatch.setattr(cli.setup, "get_settings", lambda: Settings(home=tmp_path / "home", project_dir=tmp_path))
+    return tmp_path / "expectations"
+
+
+def checked() -> dict[str, str]:
+    """What check-config, which must fail, says of each thing it looks at."""
     told = CliRunner().invoke(cli.app, ["check-config", "--json"])
-    details = {row["check"]: row["detail"] for row in json.loads(told.stdout)}
     assert told.exit_code == 2
-    assert "CONTRACT_BREAKS" in details["contracts"]
-    assert "kemenkes/under_five_targets: column" in details["contracts"]
+    return {row["check"]: row["detail"] for row in json.loads(told.stdout)}
+
+
+def test_check_config_names_a_contract_that_breaks_its_promise(project: Path) -> None:
+    path = project / "sources/kemenkes/under_five_targets.odcs.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("classification: public", "classification: health", 1))
+    said = checked()["contracts"]
+    assert "CONTRACT_BREAKS" in said
+    assert "kemenkes/under_five_targets: column" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "word", "wrong", "expected"),
+    [
+        ("sources/polri/outreach.odcs.yaml", "kind: session_once", "kind: session_onse", "rule OUTREACH-002: kind"),
+        (
+            "marts/ops_releases.yaml",
+            "kind: model_right",
+            "kind: model_rihgt",
+            "OPS-RELEASES-001 (ops_releases.yaml, line",
+        ),
+        ("rules.yaml", "value_set: [true]", "values_set: [true]", "(participants.odcs.yaml, line"),
+        ("rules.yaml", "_match_regex", "_mach_regex", "expect_column_values_to_mach_regex does not exist"),
+    ],
+)
+def test_check_config_names_the_rule_that_cannot_be_run_and_its_line(
+    project: Path, file: str, word: str, wrong: str, expected: str
+) -> None:
+    path = project / file
+    path.write_text(path.read_text(encoding="utf-8").replace(word, wrong, 1), encoding="utf-8")
+    said = checked()
+    assert expected in said["contracts"] + said["rules of marts"]

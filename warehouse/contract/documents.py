@@ -42,6 +42,11 @@ def read(path: Path) -> tuple[Any, dict[str, int]]:
         loader.dispose()
 
 
+def place(path: Path, lines: Mapping[str, int], name: str | None) -> str:
+    """Where a named thing stands: the file, and the line if it is known."""
+    return f"{path.name}, line {lines[name]}" if name in lines else path.name
+
+
 def explained(error: Exception) -> str:
     """What is wrong, key by key, without the values that pydantic would quote."""
     if not isinstance(error, ValidationError):

@@ -58,6 +58,7 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
         extras = ContractExtras(**_extras(odcs.customProperties))
         columns = tuple(_column(prop, extras) for prop in schema.properties)
         rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
+        rules = tuple(rule.model_copy(update={"place": documents.place(path, lines, rule.code)}) for rule in rules)
         return Contract(
             dataset=odcs.id,
             title=odcs.name,

@@ -153,6 +153,12 @@ class Rule(Strict):
     severity: Severity
     category: Category
     extras: RuleExtras
+    place: str = Field("", description="File and line; empty for one that follows from a column", exclude=True)
+
+    @property
+    def where(self) -> str:
+        """Its code, and where it is to be corrected."""
+        return f"{self.code} ({self.place})" if self.place else self.code
 
     @model_validator(mode="after")
     def _check(self) -> "Rule":

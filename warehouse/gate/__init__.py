@@ -6,6 +6,7 @@ rows (vault, lake), recording verdicts (night).
 Great Expectations takes seconds to import, so nothing here imports it before a judgement begins.
 """
 
+from warehouse.gate.expectations import confirm
 from warehouse.gate.marts import judge_mart, mart_rules
 from warehouse.gate.model import DeliveryContext, Judgement, Pointer, RuleOutcome
 from warehouse.gate.rules import all_rules
@@ -17,6 +18,7 @@ __all__ = [
     "Pointer",
     "RuleOutcome",
     "all_rules",
+    "confirm",
     "judge",
     "judge_mart",
     "mart_rules",

@@ -49,11 +49,9 @@ def run(
     queries = {}
     expectations = []
     for rule in rules:
-        expectation, kwargs = translated(rule) if pointers else (rule.expectation, rule.kwargs)
-        if pointers:
-            _require_row_expectation(rule.code, expectation)
-        queries[rule.code] = kwargs.get("unexpected_rows_query", "").format(batch=table) or None
-        expectations.append(_expectation(rule.code, expectation, kwargs))
+        expectation = as_expectation(rule, pointers=pointers)
+        queries[rule.code] = getattr(expectation, "unexpected_rows_query", "").format(batch=table) or None
+        expectations.append(expectation)
     index = {"unexpected_index_column_names": ["row_id"]} if pointers else {"return_unexpected_index_query": False}
     results = gx.validate(connection, table, schema, expectations, _RESULT_FORMAT | index)
     # A rule without a result has not run.
@@ -64,16 +62,26 @@ def run(
     return findings
 
 
-def _expectation(code: str, expectation: str, kwargs: dict) -> Any:
+def confirm(rules: Sequence[Rule], *, pointers: bool) -> None:
+    """Raise ConfigError RULE_INVALID for the first rule that could not be run; reads no data."""
+    for rule in rules:
+        as_expectation(rule, pointers=pointers)
+
+
+def as_expectation(rule: Rule, *, pointers: bool) -> Any:
+    """The rule as a Great Expectations expectation; raises ConfigError RULE_INVALID where there is none such."""
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
+    expectation, kwargs = translated(rule) if pointers else (rule.expectation, rule.kwargs)
+    if pointers:
+        _require_row_expectation(rule, expectation)
     try:
-        return ExpectationConfiguration(type=expectation, kwargs=kwargs, meta={"code": code}).to_domain_obj()
+        return ExpectationConfiguration(type=expectation, kwargs=kwargs, meta={"code": rule.code}).to_domain_obj()
     except Exception as error:
-        raise invalid_rule(code, f"{expectation} refuses it ({type(error).__name__})") from None
+        raise invalid_rule(rule.where, f"{expectation} refuses it ({type(error).__name__})") from None
 
 
-def _require_row_expectation(code: str, expectation: str) -> None:
+def _require_row_expectation(rule: Rule, expectation: str) -> None:
     """Only expectations that judge each row by itself can tell the deliveries of one table apart."""
     from great_expectations.expectations.core import UnexpectedRowsExpectation
     from great_expectations.expectations.expectation import (
@@ -93,9 +101,9 @@ def _require_row_expectation(code: str, expectation: str) -> None:
     try:
         implementation = get_expectation_impl(expectation)
     except Exception:
-        raise invalid_rule(code, f"{expectation} does not exist") from None
+        raise invalid_rule(rule.where, f"{expectation} does not exist") from None
     if expectation in among_rows or not issubclass(implementation, by_row):
-        raise invalid_rule(code, f"{expectation} does not judge single rows: put it on the profile")
+        raise invalid_rule(rule.where, f"{expectation} does not judge single rows: put it on the profile")
 
 
 def _finding(result: Any, rows_query: str | None) -> Finding:

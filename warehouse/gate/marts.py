@@ -36,19 +36,19 @@ def mart_rules(path: Path) -> tuple[Rule, ...]:
         rules = []
         for entry in (given or {}).get("rules") or ():
             code = entry.get("code")
-            rules.append(_mart_rule(load_kinds(path.parent.parent / "rules.yaml"), entry))
+            kinds = load_kinds(path.parent.parent / "rules.yaml")
+            rules.append(_mart_rule(kinds, entry, documents.place(path, lines, code)))
     except (ValueError, yaml.YAMLError) as error:
-        where = f", line {lines[code]}" if code in lines else ""
-        raise invalid_rule(f"{path.name}{where}: {code}", documents.explained(error)) from None
+        raise invalid_rule(f"{code} ({documents.place(path, lines, code)})", documents.explained(error)) from None
     return tuple(rules)
 
 
-def _mart_rule(kinds: Kinds, entry: Mapping[str, Any]) -> Rule:
+def _mart_rule(kinds: Kinds, entry: Mapping[str, Any], place: str) -> Rule:
     fields = resolve(kinds, {key: value for key, value in entry.items() if key != "code"}, OF_A_MART)
     if fields.pop("measures"):
         raise ValueError("a mart has no profile to measure")
     # A mart is judged whole, as a profile is: its rows have no row_id to point at.
-    rule = Rule.of(entry["code"], {"asset": "profile"} | fields)
+    rule = Rule.of(entry["code"], {"asset": "profile", "place": place} | fields)
     if rule.severity == "quarantine":
         raise ValueError("a mart is released whole or not at all: severity is stop or warn")
     return rule

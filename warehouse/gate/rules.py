@@ -122,25 +122,25 @@ def _refuse_unusable(rule: Rule) -> None:
     """What Great Expectations would take and then judge wrongly here."""
     if "row_condition" in rule.kwargs:
         # Its query for the failing rows leaves the condition out, and would quarantine rows that passed.
-        raise invalid_rule(rule.code, "row_condition is not supported: derive a boolean column instead")
+        raise invalid_rule(rule.where, "row_condition is not supported: derive a boolean column instead")
     if rule.expectation in _PATTERNS and not _is_anchored(rule.kwargs.get("regex", "")):
         # DuckDB's ~ matches the whole text, other databases' any part of it.
-        raise invalid_rule(rule.code, "the pattern must start with ^ and end with $")
+        raise invalid_rule(rule.where, "the pattern must start with ^ and end with $")
     if rule.severity == "quarantine" and "mostly" in rule.kwargs:
-        raise invalid_rule(rule.code, "mostly is a share of a delivery; a quarantine rule judges single rows")
+        raise invalid_rule(rule.where, "mostly is a share of a delivery; a quarantine rule judges single rows")
     if rule.extras.asset == "rows" and rule.expectation in _UNIQUENESS and "mostly" in rule.kwargs:
-        raise invalid_rule(rule.code, "a uniqueness rule takes no mostly")
+        raise invalid_rule(rule.where, "a uniqueness rule takes no mostly")
 
 
 def _is_anchored(pattern: str) -> bool:
     return pattern.startswith("^") and pattern.endswith("$")
 
 
-def invalid_rule(code: str, detail: str) -> ConfigError:
+def invalid_rule(where: str, detail: str) -> ConfigError:
     return ConfigError(
         "RULE_INVALID",
-        f"Aturan {code} tidak dapat dijalankan: {detail}.",
-        f"Rule {code} cannot be run: {detail}.",
+        f"Aturan {where} tidak dapat dijalankan: {detail}.",
+        f"Rule {where} cannot be run: {detail}.",
         "Perbaiki aturan itu di folder expectations/.",
         "Correct the rule in expectations/.",
     )
