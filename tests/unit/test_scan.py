@@ -450,6 +450,29 @@ def test_a_home_is_searched_outside_landing_and_vault_and_unchanged_files_once(s
     assert scan.scan_home(s).files_read == 2
 
 
+def test_what_was_looked_at_ahead_is_not_looked_at_again_and_what_was_not_clean_is_found(settings, rules):
+    s = a_home(settings, rules)
+    for folder in ("lake", "releases"):
+        (s.home / folder).mkdir(exist_ok=True)
+        (s.home / folder / "clean.txt").write_text("ok")
+        (s.home / folder / "dirty.txt").write_text("081290005417 a@b.id")
+    with scan.ahead(s):
+        pass
+    found = scan.scan_home(s)
+    assert found.files_read == found.files - 1
+    assert {finding.file for finding in found.findings} == {"lake/dirty.txt", "releases/dirty.txt"}
+
+
+def test_without_the_look_ahead_everything_is_looked_at(settings, rules, monkeypatch, caplog):
+    s = a_home(settings, rules)
+    (s.home / "lake" / "clean.txt").write_text("ok")
+    monkeypatch.setattr(scan.home.sys, "executable", "/bin/false")
+    with scan.ahead(s):
+        pass
+    assert "ended with 1" in caplog.text
+    assert scan.scan_home(s).files_read == 1
+
+
 def test_a_spool_in_use_is_passed_over_and_an_abandoned_one_is_not(settings, rules, monkeypatch):
     s = a_home(settings, rules)
     with landing.spool(s) as spool:

@@ -62,13 +62,14 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
             if last and state.manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
-            progress("judge")
-            rules = _judge_marts(s, led, build, catalogue, older)
-            created_at = _created_at(s, last)
-            release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
-            draft = s.releases_dir / f".draft-{release_id}"
-            draft.mkdir(mode=0o700)
-            made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last, progress)
+            with scan.ahead(s):
+                progress("judge")
+                rules = _judge_marts(s, led, build, catalogue, older)
+                created_at = _created_at(s, last)
+                release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
+                draft = s.releases_dir / f".draft-{release_id}"
+                draft.mkdir(mode=0o700)
+                made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last, progress)
             progress("compare")
             if older:
                 found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from warehouse.errors import ConfigError
 from warehouse.scan.files import UNREADABLE, scan_file
-from warehouse.scan.home import Scan, look, record, scan_home, walk
+from warehouse.scan.home import Scan, ahead, look, record, scan_home, walk
 from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
 from warehouse.scan.search import search
@@ -21,6 +21,7 @@ __all__ = [
     "Finding",
     "Scan",
     "Values",
+    "ahead",
     "look",
     "record",
     "refuse_identities",

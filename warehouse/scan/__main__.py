@@ -1,0 +1,9 @@
+"""Looks at lake and build while a release is being made (``home.ahead``): settings come in by standard input."""
+
+import pickle
+import sys
+
+from warehouse.scan.home import note_clean
+
+if __name__ == "__main__":
+    note_clean(pickle.load(sys.stdin.buffer))
