@@ -144,7 +144,7 @@ def test_every_command_of_the_guides_can_be_typed(where: str, words: list[str]):
 )
 def test_every_command_named_in_passing_exists(where: str, words: list[str]):
     command, rest = walk(words)
-    assert words[0] in {*command_tree().commands, "--help"}, f"{where}: no command {words[0]}"
+    assert words[0] in {*command_tree().commands, *options_of(command_tree())}, f"{where}: no command {words[0]}"
     unknown = {word.split("=")[0].strip("[]") for word in rest if word.strip("[").startswith("--")} - options_of(
         command
     )
