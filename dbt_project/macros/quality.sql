@@ -145,9 +145,11 @@ inner join {{ ref('quality_bands') }} as band on band.measure = observed.measure
     -- z-scores have two decimals: in hundredths their sums are whole numbers, exact in whatever order they are added.
     {%- for z in ['haz', 'waz', 'whz'] %}
     {%- set score = 'case when is_' ~ z ~ '_valid then cast(round(' ~ z ~ ' * 100) as bigint) end' %}
+    -- Divided as doubles: Spark keeps six decimals of a quotient of decimals.
     cast(sqrt(
-        (1.0 * count({{ score }}) * sum(({{ score }}) * ({{ score }})) - 1.0 * sum({{ score }}) * sum({{ score }}))
-        / nullif(1.0 * count({{ score }}) * (count({{ score }}) - 1), 0)
+        cast(1.0 * count({{ score }}) * sum(({{ score }}) * ({{ score }})) - 1.0 * sum({{ score }}) * sum({{ score }})
+            as {{ type_double() }})
+        / nullif(cast(count({{ score }}) * (count({{ score }}) - 1) as {{ type_double() }}), 0)
     ) / 100 as {{ type_double() }}) as sd_{{ z }},
     {%- endfor %}
     cast(median(entry_lag_days) as {{ type_double() }}) as entry_lag_days
