@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk import DAG, AssetAlias, Param, task
 from shared import OWNER, REFRESH, dataset_asset
 
-from warehouse.settings import get_settings
+from warehouse.core.settings import get_settings
 
 DOC = """
 ### Keputusan atas kiriman yang ditahan / decision on a held delivery

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from airflow.sdk import Asset, CronTriggerTimetable, Param
 
-from warehouse.periods import JAKARTA
-from warehouse.settings import get_settings
+from warehouse.core.periods import JAKARTA
+from warehouse.core.settings import get_settings
 
 OWNER = "data_engineer"
 

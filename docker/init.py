@@ -86,7 +86,7 @@ def main() -> None:
     make_people(passwords)
 
     from warehouse import ledger
-    from warehouse.settings import get_settings
+    from warehouse.core.settings import get_settings
 
     ledger.upgrade(get_settings().ledger)
     print("init: databases, roles and people are ready")

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.agencies.job import Job
-from warehouse.contract import Contract, ContractExtras, FileShape, Server, ServerExtras
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse.core.contract import Contract, ContractExtras, FileShape, Server, ServerExtras
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake.agencies.job import Job
 
 
 def a_contract(

@@ -13,10 +13,10 @@ import duckdb
 import pyarrow as pa
 
 from warehouse import build, ledger
-from warehouse.contract import Contract, load_contracts
+from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.periods import Period
-from warehouse.settings import Settings
 
 LAKE_TYPES = {
     "varchar": pa.string(), "bigint": pa.int64(), "double": pa.float64(), "date": pa.date32(), "boolean": pa.bool_(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from warehouse.settings import Settings, get_settings
+from warehouse.core.settings import Settings, get_settings
 
 # Two cores shared with a browser and a scheduler: time says nothing about a property.
 hypothesis_settings.register_profile("default", deadline=None)

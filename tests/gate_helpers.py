@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
-from warehouse import gate, ledger
-from warehouse.contract import (
+from warehouse import ledger
+from warehouse.core.contract import (
     Column,
     ColumnExtras,
     Contract,
@@ -17,9 +17,10 @@ from warehouse.contract import (
     Server,
     ServerExtras,
 )
-from warehouse.parse import Parsed, RefusedRow
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
+from warehouse.intake.parse import Parsed, RefusedRow
 
 OCTOBER = Period(date(2026, 10, 1), "month")
 RECEIVED = datetime(2026, 11, 5, 3, tzinfo=UTC)

@@ -6,11 +6,12 @@ from typing import Any
 
 import duckdb
 
-from warehouse import keys, ledger
+from warehouse import ledger
 from warehouse.build import BuildResult, content_hash
+from warehouse.build.catalogue import manifest_path
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.mart import manifest_path
-from warehouse.settings import Settings
+from warehouse.storage import keys
 
 OCTOBER = date(2026, 10, 1)
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)

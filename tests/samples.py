@@ -15,10 +15,10 @@ from functools import lru_cache
 
 import xlsxwriter
 
-from warehouse.contract import Contract, FileShape, load_contracts
-from warehouse.gate.rules import all_rules
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse.core.contract import Contract, FileShape, load_contracts
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake.gate.rules import all_rules
 
 Row = dict[str, str | None]
 RECEIVED_AT = datetime(2026, 11, 22, 2, tzinfo=UTC)

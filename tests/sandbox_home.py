@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from warehouse import keys, night
-from warehouse.contract import get_contract
-from warehouse.periods import Period
+from warehouse import night
+from warehouse.core.contract import get_contract
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 from warehouse.sandbox import city, control, render
-from warehouse.settings import Settings
+from warehouse.storage import keys
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 TONIGHT = date(2026, 11, 22)

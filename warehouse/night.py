@@ -21,31 +21,19 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import (
-    agencies,
-    build,
-    erasure,
-    folders,
-    gate,
-    keys,
-    lake,
-    landing,
-    ledger,
-    linkage,
-    release,
-    report,
-    rotation,
-    scan,
-    vault,
-)
-from warehouse.contract import Contract, get_contract, load_contracts
-from warehouse.discreet import discreet
-from warehouse.errors import BuildError, ConfigError, FetchError, ReleaseError, UnreadableDelivery, WarehouseError
+from warehouse import build, ledger, linkage, release, report, scan
+from warehouse.core.contract import Contract, get_contract, load_contracts
+from warehouse.core.errors import BuildError, ConfigError, FetchError, ReleaseError, UnreadableDelivery, WarehouseError
+from warehouse.core.periods import Period, open_periods
+from warehouse.core.redaction import discreet
+from warehouse.core.settings import Settings, get_settings
+from warehouse.intake import agencies, gate
+from warehouse.intake.parse import Parsed, parse
 from warehouse.ledger import Ledger
-from warehouse.parse import Parsed, parse
-from warehouse.periods import Period, open_periods
-from warehouse.recognition import Person
-from warehouse.settings import Settings, get_settings
+from warehouse.privacy import erasure, rotation
+from warehouse.privacy.subject_lookup import Person
+from warehouse.storage import keys, lake, landing, vault
+from warehouse.storage.media import media_of
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +72,6 @@ class IngestOutcome:
         return asdict(self)
 
 
-def open_ledger(s: Settings) -> Ledger:
-    """The ledger at its newest schema, in a home whose folders are closed to whom they are not for."""
-    folders.prepare(s)
-    ledger.upgrade(s.ledger)
-    return Ledger(s.ledger)
-
-
 # --- extract
 
 
@@ -105,7 +86,7 @@ def extract(
 ) -> list[dict[str, Any]]:
     """Ask the agency for each part of a period and land what it sends; one ledger row per attempt."""
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     contract = get_contract(s.contracts_dir, dataset)
     keys.confirm(s, led, "landing")
     attempts = []
@@ -191,7 +172,7 @@ def judge(
 ) -> list[dict[str, Any]]:
     """Parse and judge landed deliveries, store what is admitted, and record the verdicts. Returns the verdict rows."""
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     rows = [row for row in (led.delivery(i) for i in delivery_ids) if row is not None]
     verdicts = []
     for group in _groups(rows):
@@ -428,7 +409,7 @@ def ingest_asked(
     """Extract and judge parts of periods, in the order given."""
     s = s or get_settings()
     started = time.monotonic()
-    _confirm_keys(s, open_ledger(s), get_contract(s.contracts_dir, dataset))
+    _confirm_keys(s, ledger.open_ledger(s), get_contract(s.contracts_dir, dataset))
     result, _errors = _extract_asked(dataset, asked, s=s, progress=progress)
     judge_landed(result, s=s, progress=progress)
     result.seconds = round(time.monotonic() - started, 2)
@@ -468,7 +449,7 @@ def judge_landed(
     """Second half of ``ingest``: judge whatever of the dataset is landed and not yet judged."""
     s = s or get_settings()
     started = time.monotonic()
-    for verdict in judge(_unjudged(open_ledger(s), result.dataset), s=s, progress=progress):
+    for verdict in judge(_unjudged(ledger.open_ledger(s), result.dataset), s=s, progress=progress):
         _count_verdict(result, verdict)
     result.outcome = _overall(result)
     result.seconds = round(result.seconds + time.monotonic() - started, 2)
@@ -514,7 +495,7 @@ def ingest_file(
 ) -> IngestOutcome:
     """Take a file that came by hand down the same way: land, judge, store, with the same ledger rows."""
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     contract = get_contract(s.contracts_dir, dataset)
     if (known := agencies.parts(s, contract)) and part not in known:
         raise ConfigError(
@@ -536,7 +517,7 @@ def ingest_file(
     started_at, started = s.wall_clock(), time.monotonic()
     result = IngestOutcome(dataset, periods=[period.label])
     try:
-        landed = landing.land(s, led, contract, part, period, path, media or landing.media_of(path), "hand")
+        landed = landing.land(s, led, contract, part, period, path, media or media_of(path), "hand")
     except WarehouseError as error:
         attempt = {"outcome": "refused", **_error_fields(error)}
     else:
@@ -584,7 +565,7 @@ def _overall(result: IngestOutcome) -> Outcome:
 def held(*, s: Settings | None = None) -> list[dict[str, Any]]:
     """Held deliveries that wait for a person, oldest first."""
     s = s or get_settings()
-    return open_ledger(s).rows("select * from held_deliveries order by received_at")
+    return ledger.open_ledger(s).rows("select * from held_deliveries order by received_at")
 
 
 def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
@@ -593,7 +574,7 @@ def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
     recent = sa.select(ledger.decisions.c.delivery_id).where(
         ledger.decisions.c.decided_at > s.wall_clock() - timedelta(days=days)
     )
-    return sorted({row["delivery_id"] for row in open_ledger(s).rows(recent)})
+    return sorted({row["delivery_id"] for row in ledger.open_ledger(s).rows(recent)})
 
 
 @discreet
@@ -613,7 +594,7 @@ def decide(
     stay out. An empty reason is refused. A delivery that cannot be read cannot be admitted.
     """
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     waiting = {row["delivery_id"]: row for row in led.rows("select * from held_deliveries")}
     if len(reason.strip()) < 10:
         raise ConfigError(
@@ -665,7 +646,7 @@ def replay(
 ) -> list[dict[str, Any]]:
     """Judge landed deliveries again under the contract of today; the newest verdict counts."""
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     get_contract(s.contracts_dir, dataset)
     statement = sa.select(ledger.deliveries.c.delivery_id).where(
         ledger.deliveries.c.dataset == dataset, ledger.deliveries.c.destroyed_at.is_(None)
@@ -703,7 +684,7 @@ def ingest_all(logical_date: date, pool: Executor, *, s: Settings | None = None)
 def marts(logical_date: date, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on."""
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     started = time.monotonic()
     with _Stages(s, progress) as stages:
         detail: dict[str, Any] = {"stages": stages.seconds}
@@ -829,10 +810,10 @@ def erase(
     s: Settings | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Erase a person on a decided request, make a release without them, and prove it; see ``warehouse.erasure``."""
+    """Erase a person on a decided request, make a release without them, and prove it; see ``privacy.erasure``."""
     s = s or get_settings()
     say = progress or (lambda _text: None)
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     numbers = erasure.request(s, led, person, by, approver, ground, reason, say)
     return _release_and_prove(s, led, progress, numbers)
 
@@ -841,7 +822,7 @@ def erase(
 def resume_erasures(*, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Complete erasures that a kill or a restored backup left open, release, and prove all of them."""
     s = s or get_settings()
-    return _release_and_prove(s, open_ledger(s), progress, scan.NOTHING)
+    return _release_and_prove(s, ledger.open_ledger(s), progress, scan.NOTHING)
 
 
 def _release_and_prove(s: Settings, led: Ledger, progress: Progress | None, numbers: scan.Values) -> dict[str, Any]:
@@ -856,7 +837,7 @@ def rotate_keys(
 ) -> dict[str, Any]:
     """Change the keys under all data, then link, build and release under the new pseudonyms."""
     s = s or get_settings()
-    done = rotation.rotate(s, open_ledger(s), by, approver, reason, progress or (lambda _text: None))
+    done = rotation.rotate(s, ledger.open_ledger(s), by, approver, reason, progress or (lambda _text: None))
     made = marts(s.today(), s=s, progress=progress)
     return done | {"outcome": made["outcome"], "release_id": made.get("release_id")}
 
@@ -870,7 +851,7 @@ def datasets(*, s: Settings | None = None) -> list[str]:
 def maintenance(*, s: Settings | None = None) -> dict[str, int]:
     """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases."""
     s = s or get_settings()
-    led = open_ledger(s)
+    led = ledger.open_ledger(s)
     # Alone: a file made again for an erasure or under new keys has no name in the ledger for a moment.
     with keys.alone(s):
         return {

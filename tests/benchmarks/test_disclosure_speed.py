@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.document import write_section
-from warehouse.settings import PROJECT_DIR
+from warehouse.core.settings import PROJECT_DIR
 
 pytestmark = pytest.mark.benchmark
 DOCUMENT = PROJECT_DIR / "docs" / "disclosure-quality.md"

@@ -17,9 +17,10 @@ import pytest
 
 from tests import samples
 from tests.unit.test_linkage import CHILDREN, MEMBERS, World
-from warehouse import gate, linkage
-from warehouse.contract import Contract
-from warehouse.parse import Parsed, parse
+from warehouse import linkage
+from warehouse.core.contract import Contract
+from warehouse.intake import gate
+from warehouse.intake.parse import Parsed, parse
 
 pytestmark = pytest.mark.benchmark
 DATASET = "kemenkes/eppgbm"

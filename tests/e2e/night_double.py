@@ -4,8 +4,8 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from warehouse.errors import ConfigError, FetchError
-from warehouse.settings import get_settings
+from warehouse.core.errors import ConfigError, FetchError
+from warehouse.core.settings import get_settings
 
 
 @dataclass

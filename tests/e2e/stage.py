@@ -1,7 +1,7 @@
 """A stage for DAG tests: a project of three datasets whose nights are played by ``night_double.py``.
 
-Airflow, the DAG files and ``warehouse/serve.py`` are the real ones; only the steps of a night are not, so that a test
-can choose how each dataset's night goes.
+Airflow, the DAG files and ``warehouse/sandbox/local_airflow.py`` are the real ones; only the steps of a night are not,
+so that a test can choose how each dataset's night goes.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from warehouse import serve
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.sandbox import local_airflow
 
 # Datasets of which every month brings something.
 MONTHLY = {"kemenkes/eppgbm", "kemensos/assistance", "bpjstk/participants", "polri/outreach"}
@@ -65,7 +65,9 @@ def set_deadline(s: Settings, at: datetime) -> None:
 def airflow(s: Settings, *arguments: str) -> str:
     """Run an ``airflow`` command on the stage; returns what it printed."""
     command = [sys.executable, "-m", "airflow", *arguments]
-    done = subprocess.run(command, env=serve.environment(s), capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        command, env=local_airflow.environment(s), capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
     return done.stdout
 

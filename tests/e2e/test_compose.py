@@ -17,9 +17,9 @@ from compose_stage import Composed, Postgres
 from stage import check_outcomes, runs, trigger, until
 
 from tests.sandbox_home import TONIGHT
-from warehouse import night, serve
-from warehouse.sandbox import control
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse import night
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.sandbox import control, local_airflow
 
 pytestmark = pytest.mark.e2e
 AIRFLOW_PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -175,11 +175,11 @@ def test_roles_may_do_no_more_than_their_work(composed: Composed) -> None:
 
 def test_a_night_on_postgres(composed: Composed) -> None:
     s = Settings(home=composed.home, ledger_url=composed.environment("scheduler")["WAREHOUSE_LEDGER_URL"])
-    serve.airflow_home(s).mkdir(parents=True, exist_ok=True)
+    local_airflow.airflow_home(s).mkdir(parents=True, exist_ok=True)
     engineer = (composed.folder / "config" / "secrets" / "engineer_password").read_text()
-    serve.passwords_file(s).write_text(json.dumps({"engineer": engineer}))
-    running = serve.Running(s, f"http://127.0.0.1:{composed.api_port}", processes=composed.processes)
-    rows, marts = serve.follow_night(running, night.datasets(s=s), TONIGHT)
+    local_airflow.passwords_file(s).write_text(json.dumps({"engineer": engineer}))
+    running = local_airflow.Running(s, f"http://127.0.0.1:{composed.api_port}", processes=composed.processes)
+    rows, marts = local_airflow.follow_night(running, night.datasets(s=s), TONIGHT)
 
     check_outcomes(rows)
     assert marts["outcome"] == "released"

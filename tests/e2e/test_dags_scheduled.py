@@ -8,18 +8,20 @@ import pytest
 import stage
 from stage import run_state, runs, task_states, trigger, until
 
-from warehouse import serve
-from warehouse.periods import JAKARTA
+from warehouse.core.periods import JAKARTA
+from warehouse.sandbox import local_airflow
 
 pytestmark = pytest.mark.e2e
 NIGHT = date(2026, 11, 22)
 
 
-def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_marts(airflow: serve.Running) -> None:
+def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_marts(
+    airflow: local_airflow.Running,
+) -> None:
     s = airflow.s
     stage.script(s, kemenkes_eppgbm="down", polri_outreach="refused")
     asked, built = len(stage.calls(s, "extract")), len(stage.calls(s, "marts"))
-    rows, marts = serve.follow_night(airflow, stage.DATASETS, NIGHT)
+    rows, marts = local_airflow.follow_night(airflow, stage.DATASETS, NIGHT)
 
     assert {row["dataset"]: row["outcome"] for row in rows} == {
         "bps/indicators": "admitted",
@@ -33,7 +35,7 @@ def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_
     assert tries == [False, False, True], "an agency that is down is asked again, and then the night goes on"
     refused = [call for call in asked_for if call["dataset"] == "polri/outreach"]
     assert len(refused) == 1, "what was refused is not asked for again"
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
         assert max(runs(client, "marts"), key=lambda run: run["run_after"])["run_type"] == "asset_triggered"
         (down,) = runs(client, "ingest__kemenkes__eppgbm")
         assert down["state"] == "failed", "a night that got nothing must not look well"
@@ -48,13 +50,13 @@ def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_
         assert outcomes["ingest__polri__outreach"] == "failed"
 
 
-def test_backfill_asks_for_each_day_as_a_backfill(airflow: serve.Running) -> None:
+def test_backfill_asks_for_each_day_as_a_backfill(airflow: local_airflow.Running) -> None:
     s = airflow.s
     stage.script(s)
     before = len(stage.calls(s, "extract"))
     days = ("--from-date", "2026-01-09", "--to-date", "2026-01-11", "--max-active-runs", "1")
     stage.airflow(s, "backfill", "create", "--dag-id", "ingest__bps__indicators", *days)
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
 
         def backfilled() -> list[dict[str, Any]]:
             found = [run for run in runs(client, "ingest__bps__indicators") if run["run_type"] == "backfill"]
@@ -66,11 +68,11 @@ def test_backfill_asks_for_each_day_as_a_backfill(airflow: serve.Running) -> Non
     assert [(call["day"], call["backfill"]) for call in calls] == [("2026-01-09", True), ("2026-01-10", True)]
 
 
-def test_a_crash_of_ours_is_not_retried_and_the_night_still_ends(airflow: serve.Running) -> None:
+def test_a_crash_of_ours_is_not_retried_and_the_night_still_ends(airflow: local_airflow.Running) -> None:
     s = airflow.s
     stage.script(s, bps_indicators="crash")
     before = len(stage.calls(s, "extract"))
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
         run_id = trigger(client, "ingest__bps__indicators", day=NIGHT.isoformat())
         until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "failed", "the end of the run")
         assert task_states(client, "ingest__bps__indicators", run_id)["report"] == "success"
@@ -78,18 +80,18 @@ def test_a_crash_of_ours_is_not_retried_and_the_night_still_ends(airflow: serve.
     stage.script(s)
 
 
-def test_maintenance_cleans_airflow_s_own_rows_too(airflow: serve.Running) -> None:
-    with serve.sign_in(airflow) as client:
+def test_maintenance_cleans_airflow_s_own_rows_too(airflow: local_airflow.Running) -> None:
+    with local_airflow.sign_in(airflow) as client:
         run_id = trigger(client, "maintenance")
-        until(lambda: run_state(client, "maintenance", run_id) in serve.ENDED, "the end of maintenance")
+        until(lambda: run_state(client, "maintenance", run_id) in local_airflow.ENDED, "the end of maintenance")
         assert set(task_states(client, "maintenance", run_id).values()) == {"success"}
     assert stage.calls(airflow.s, "maintenance")
 
 
 def test_the_deadline_starts_the_marts_and_leaves_no_asset_for_tomorrow(
-    airflow: serve.Running,
+    airflow: local_airflow.Running,
 ) -> None:
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
         # One dataset has ended, the others never do.
         run_id = trigger(client, "ingest__bps__indicators", day=NIGHT.isoformat())
         until(lambda: run_state(client, "ingest__bps__indicators", run_id) == "success", "the one dataset")

@@ -9,7 +9,7 @@ import stage
 from playwright.sync_api import Page, expect, sync_playwright
 from stage import PATIENCE, run_state, runs, task_states, trigger, until
 
-from warehouse import serve
+from warehouse.sandbox import local_airflow
 
 pytestmark = pytest.mark.e2e
 ADMITTED, REJECTED, SUPERSEDED = "a" * 32, "b" * 32, "c" * 32
@@ -17,7 +17,7 @@ REASON = "Puskesmas mengonfirmasi jumlah barisnya"
 
 
 @pytest.fixture
-def page(airflow: serve.Running) -> Iterator[Page]:
+def page(airflow: local_airflow.Running) -> Iterator[Page]:
     """A browser in which the monitor has signed in."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -29,17 +29,17 @@ def page(airflow: serve.Running) -> Iterator[Page]:
         expect.set_options(timeout=PATIENCE * 1000)
         page.goto(airflow.url)
         page.fill("input[name=username]", "monitor")
-        page.fill("input[name=password]", json.loads(serve.passwords_file(airflow.s).read_text())["monitor"])
+        page.fill("input[name=password]", json.loads(local_airflow.passwords_file(airflow.s).read_text())["monitor"])
         page.click("button[type=submit]")
         page.wait_for_url(f"{airflow.url}/")
         yield page
         browser.close()
 
 
-def ask(airflow: serve.Running, *delivery_ids: str, decided: tuple[str, ...] = ()) -> None:
+def ask(airflow: local_airflow.Running, *delivery_ids: str, decided: tuple[str, ...] = ()) -> None:
     """Hold these deliveries and let the marts ask about them."""
     stage.hold(airflow.s, *delivery_ids, decided=decided)
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
         run_id = trigger(client, "marts", day="2026-11-22")
         until(lambda: run_state(client, "marts", run_id) == "success", "the end of the marts run")
 
@@ -53,10 +53,10 @@ def waits(client, delivery_id: str) -> bool:
     return task_states(client, "decide", f"held__{delivery_id}").get("approve") == "awaiting_input"
 
 
-def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page: Page) -> None:
+def test_a_person_admits_and_rejects_with_a_reason(airflow: local_airflow.Running, page: Page) -> None:
     s = airflow.s
     ask(airflow, ADMITTED, REJECTED)
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
         until(lambda: waits(client, ADMITTED) and waits(client, REJECTED), "both questions")
         let_a_person_read()
         before = {run["dag_run_id"] for run in runs(client, "marts")}
@@ -92,11 +92,11 @@ def test_a_person_admits_and_rejects_with_a_reason(airflow: serve.Running, page:
         assert until(updated_assets, "the asset events") == {"kemenkes/eppgbm", "marts/refresh"}
 
 
-def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: serve.Running) -> None:
+def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: local_airflow.Running) -> None:
     delivery_id = "d" * 32
     ask(airflow, delivery_id)
     path = f"/api/v2/dags/decide/dagRuns/held__{delivery_id}/taskInstances/approve/-1/hitlDetails"
-    with serve.sign_in(airflow, "monitor") as client:
+    with local_airflow.sign_in(airflow, "monitor") as client:
         until(lambda: waits(client, delivery_id), "the question")
         let_a_person_read()
         client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}}).raise_for_status()
@@ -106,9 +106,9 @@ def test_an_answer_without_a_reason_is_refused_and_asked_again(airflow: serve.Ru
         until(lambda: waits(client, delivery_id), "the question again")
 
 
-def test_a_newer_delivery_closes_the_question(airflow: serve.Running) -> None:
+def test_a_newer_delivery_closes_the_question(airflow: local_airflow.Running) -> None:
     ask(airflow, SUPERSEDED)
-    with serve.sign_in(airflow) as client:
+    with local_airflow.sign_in(airflow) as client:
         until(lambda: waits(client, SUPERSEDED), "the question")
         ask(airflow, decided=(SUPERSEDED,))
         until(lambda: run_state(client, "decide", f"held__{SUPERSEDED}") == "success", "the closing")

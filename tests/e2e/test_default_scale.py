@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox_home import NOW
-from warehouse import analyst
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.read import marts
 
 pytestmark = pytest.mark.e2e
 
@@ -44,7 +44,7 @@ def queries(question: int) -> list[str]:
 
 
 def ask(s: Settings, sql: str) -> Rows:
-    columns, rows = analyst.query(s, sql)
+    columns, rows = marts.query(s, sql)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 

@@ -9,9 +9,9 @@ import pytest
 from stage import check_outcomes, runs
 
 from tests.sandbox_home import NOW, TONIGHT
-from warehouse import night, scan, serve
-from warehouse.sandbox import control
-from warehouse.settings import Settings
+from warehouse import night, scan
+from warehouse.core.settings import Settings
+from warehouse.sandbox import control, local_airflow
 
 pytestmark = pytest.mark.e2e
 
@@ -34,9 +34,9 @@ def identity_numbers(sandbox: Settings) -> set[bytes]:
 
 def test_a_night_under_a_real_scheduler(new_home: Settings, agencies_home: tuple[Settings, control.Running]) -> None:
     s = new_home
-    with serve.start(s, components=serve.NIGHT_COMPONENTS, retry_seconds=1) as running:
-        rows, marts = serve.follow_night(running, night.datasets(s=s), TONIGHT)
-        with serve.sign_in(running) as client:
+    with local_airflow.start(s, components=local_airflow.NIGHT_COMPONENTS, retry_seconds=1) as running:
+        rows, marts = local_airflow.follow_night(running, night.datasets(s=s), TONIGHT)
+        with local_airflow.sign_in(running) as client:
             assert [run["run_type"] for run in runs(client, "marts")] == ["asset_triggered"]
     assert not running.processes
 
@@ -47,7 +47,7 @@ def test_a_night_under_a_real_scheduler(new_home: Settings, agencies_home: tuple
 
     known = identity_numbers(agencies_home[0])
     assert known
-    for folder in (serve.airflow_home(s), serve.logs_dir(s)):
+    for folder in (local_airflow.airflow_home(s), local_airflow.logs_dir(s)):
         for path in folder.rglob("*"):
             if path.is_file():
                 found = set(re.findall(rb"(?<!\d)\d{16}(?!\d)", path.read_bytes()))

@@ -7,10 +7,10 @@ import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
 
 from tests import samples
-from warehouse import gate
-from warehouse.contract import Contract
-from warehouse.gate import verdict
-from warehouse.parse import parse
+from warehouse.core.contract import Contract
+from warehouse.intake import gate
+from warehouse.intake.gate import verdict
+from warehouse.intake.parse import parse
 
 scenarios("gate.feature")
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.release_helpers import NOON
 from warehouse import ledger
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.settings import PROJECT_DIR, Settings
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
 
 # What a city of two months and two thousand families may lack: people who lapsed within a year or came back, families
 # registered in these rare states, the target file of a year that is over.

@@ -23,15 +23,15 @@ from agencies_helpers import (
 )
 
 from tests.sandbox_home import NOW
-from warehouse import agencies
-from warehouse.agencies import job as job_module
-from warehouse.agencies import web
-from warehouse.contract import Contract
-from warehouse.errors import FetchError
+from warehouse.core.contract import Contract
+from warehouse.core.errors import FetchError
+from warehouse.core.settings import Settings
+from warehouse.intake import agencies
+from warehouse.intake.agencies import job as job_module
+from warehouse.intake.agencies import web
 from warehouse.sandbox.faults import Fault
 from warehouse.sandbox.http_agencies import Habits
 from warehouse.sandbox.servers import Agencies, serve
-from warehouse.settings import Settings
 
 ASKED = {BPS: ("2024", "621"), DUKCAPIL: ("2026-H1", "all"), BPJSTK: ("2026-10", "cikokol"), PORTAL: ("2026-Q3", "all")}
 BY_AGENCY = pytest.mark.parametrize("contract", ASKED, ids=lambda contract: contract.agency)

@@ -12,12 +12,13 @@ import stamina
 from agencies_helpers import make_holdings
 
 from tests.sandbox_home import NOW
-from warehouse import agencies, landing
-from warehouse.contract import load_contracts
-from warehouse.errors import ConfigError, FetchError
-from warehouse.periods import Period
+from warehouse.core.contract import load_contracts
+from warehouse.core.errors import ConfigError, FetchError
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake import agencies
 from warehouse.sandbox import control
-from warehouse.settings import Settings
+from warehouse.storage import landing
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_without_a_city_nothing_is_started(settings):
 
 def test_the_agencies_end_when_whoever_started_them_is_killed(s):
     script = (
-        "import sys, time; from warehouse.sandbox import control; from warehouse.settings import Settings;"
+        "import sys, time; from warehouse.sandbox import control; from warehouse.core.settings import Settings;"
         "print(control.start(Settings.model_validate_json(sys.argv[1])).url, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(

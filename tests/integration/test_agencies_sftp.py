@@ -11,12 +11,12 @@ import stamina
 from agencies_helpers import ALL, EPPGBM, a_job, make_holdings
 
 from tests.sandbox_home import NOW
-from warehouse import agencies
-from warehouse.agencies import sftp
-from warehouse.errors import ConfigError, FetchError, WarehouseError
+from warehouse.core.errors import ConfigError, FetchError, WarehouseError
+from warehouse.core.settings import Settings
+from warehouse.intake import agencies
+from warehouse.intake.agencies import sftp
 from warehouse.sandbox.faults import Fault
 from warehouse.sandbox.servers import Agencies, serve
-from warehouse.settings import Settings
 
 
 @pytest.fixture

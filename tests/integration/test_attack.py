@@ -14,9 +14,9 @@ from tests import attack
 from tests.sandbox_home import copied
 from warehouse import ledger, release
 from warehouse.build import BuildResult
+from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue
+from warehouse.core.settings import PROJECT_DIR, Settings
 from warehouse.ledger import Ledger
-from warehouse.mart import Catalogue, manifest_path, read_catalogue
-from warehouse.settings import PROJECT_DIR, Settings
 
 SAMPLED = 40
 

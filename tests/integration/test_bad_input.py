@@ -17,12 +17,12 @@ import pytest
 
 from tests import samples
 from tests.sandbox_home import NEWEST, TONIGHT, last_period
-from warehouse import night
-from warehouse.contract import load_contracts
+from warehouse import ledger, night
+from warehouse.core.contract import load_contracts
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.periods import Period
 from warehouse.sandbox import control
-from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
 EARLIER = NEWEST.shift(-2)
@@ -139,7 +139,7 @@ def battered(
 ) -> Home:
     _, running = agencies_home
     folder = tmp_path_factory.mktemp("bad input")
-    led = night.open_ledger(home)
+    led = ledger.open_ledger(home)
     before = _in_force(home, led)
     fetches: dict[str, dict[str, Any]] = {}
     verdicts: dict[str, dict[str, Any]] = {}
@@ -306,9 +306,9 @@ def test_what_was_in_force_still_is_and_the_night_released(battered: Home):
 
 
 def test_freshness_names_what_never_came(battered: Home):
-    from warehouse import analyst
+    from warehouse.read import marts
 
-    _, rows = analyst.query(
+    _, rows = marts.query(
         battered.s,
         "select last_good_delivery_id, is_stale from ops_freshness where dataset = 'published/official_figures'",
     )
@@ -316,7 +316,7 @@ def test_freshness_names_what_never_came(battered: Home):
 
 
 def test_a_second_file_of_a_puskesmas_replaces_the_first_and_a_missing_one_is_counted(home: Settings, tmp_path: Path):
-    led = night.open_ledger(home)
+    led = ledger.open_ledger(home)
     period = NEWEST.shift(-3)
     parts = [row["part"] for row in led.in_force(EPPGBM, "snapshot")][:2]
     first = _file(tmp_path, "first.csv", _eppgbm_csv(period=period))

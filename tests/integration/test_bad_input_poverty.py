@@ -12,10 +12,11 @@ import duckdb
 import pytest
 
 from tests import samples
-from warehouse import keys, night
+from warehouse import ledger, night
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse.storage import keys
 
 FAMILIES, INDIVIDUALS = "bps/social_registry_families", "bps/social_registry_individuals"
 BPS, PORTAL, DUKCAPIL = "bps/indicators", "portal/poverty_indicators", "dukcapil/population"
@@ -49,7 +50,7 @@ def battered(tmp_path_factory) -> tuple[Settings, Ledger, dict[str, dict[str, An
     """The home, its ledger, and the verdict of each file by name."""
     s = Settings(home=tmp_path_factory.mktemp("poverty"), now=datetime(2026, 11, 22, 3, tzinfo=UTC))
     keys.make_sandbox_keys(s)
-    led = night.open_ledger(s)
+    led = ledger.open_ledger(s)
     folder = tmp_path_factory.mktemp("files")
     verdicts: dict[str, dict[str, Any]] = {}
 

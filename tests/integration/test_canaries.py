@@ -17,12 +17,16 @@ import pytest
 
 from tests import samples
 from tests.sandbox_home import TONIGHT
-from warehouse import duck, gate, micro, night, release, scan, vault
-from warehouse.discreet import UnexpectedError
-from warehouse.errors import ConfigError
-from warehouse.periods import Period
+from warehouse import ledger, night, release, scan
+from warehouse.core import duck
+from warehouse.core.errors import ConfigError
+from warehouse.core.periods import Period
+from warehouse.core.redaction import UnexpectedError
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
+from warehouse.read import record_views
 from warehouse.scan import Values
-from warehouse.settings import Settings
+from warehouse.storage import vault
 
 EPPGBM = "kemenkes/eppgbm"
 PARTS = {"kemenkes/eppgbm": "cikokol", "bpjstk/participants": "cikokol"}
@@ -190,7 +194,7 @@ def test_nor_is_anything_else_of_the_vault_or_of_an_identifiers_shape(lived: Set
 
 
 def test_the_release_was_made_after_a_clean_scan(lived: Settings):
-    led = night.open_ledger(lived)
+    led = ledger.open_ledger(lived)
     (newest,) = led.rows("select * from scans order by ended_at desc limit 1")
     assert newest["verdict"] == "clean"
     assert newest["release_id"] == release.current_state(lived, led)["release_id"]
@@ -203,13 +207,13 @@ TYPED = ("sudah ditanyakan, NIK {nik} benar", "telepon 0812-9000-5417 membenarka
 
 @pytest.mark.parametrize("text", TYPED)
 def test_what_a_person_types_may_not_tell_who(lived: Settings, canaries: Canaries, text: str):
-    led = night.open_ledger(lived)
+    led = ledger.open_ledger(lived)
     typed = text.format(nik=min(canaries.nik - {""}))
     held = night.held(s=lived)[0]
     for refused in (
         lambda: night.decide(held["delivery_id"], "reject", typed, "OTHER", "Tester", "walidata", s=lived),
         lambda: release.rollback(lived, led, release.current_state(lived, led)["release_id"], typed, "Tester"),
-        lambda: micro.query(lived, led, "Tester", typed, 1, "SELECT 1"),
+        lambda: record_views.query(lived, led, "Tester", typed, 1, "SELECT 1"),
     ):
         with pytest.raises(ConfigError, match="TEXT_IDENTIFIES") as caught:
             refused()
@@ -269,11 +273,11 @@ def test_a_spill_in_clear_would_be_found(settings: Settings):
 
 
 def test_every_connection_is_made_where_spills_are_encrypted():
-    source = Path(duck.__file__).parent
+    source = Path(duck.__file__).parents[1]
     direct = {
         str(path.relative_to(source))
         for path in source.rglob("*.py")
         if "duckdb.connect(" in path.read_text(encoding="utf-8") and "sandbox" not in path.parts
     }
     # The scan reads in pieces and keeps nothing that could spill; the queue of pairs holds keys alone.
-    assert direct == {"duck.py", "scan/files.py", "linkage/clerical_review.py"}
+    assert direct == {"core/duck.py", "scan/files.py", "linkage/clerical_review.py"}

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests import samples
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
 from warehouse.release.state import current_id
-from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
 COMMAND = Path(sys.executable).with_name("warehouse")

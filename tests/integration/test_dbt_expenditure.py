@@ -12,8 +12,8 @@ import pytest
 from build_files import Given
 
 from warehouse import build
-from warehouse.contract import load_contracts
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.contract import load_contracts
+from warehouse.core.settings import PROJECT_DIR, Settings
 
 KELURAHAN = "36.71.10.1001"
 LINE = 800_000.0

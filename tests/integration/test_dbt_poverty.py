@@ -15,8 +15,8 @@ import duckdb
 import pytest
 from build_files import Given
 
-from warehouse import gate
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 DATA = Path(__file__).parent.parent / "data"
 FAMILIES, INDIVIDUALS = "bps/social_registry_families", "bps/social_registry_individuals"

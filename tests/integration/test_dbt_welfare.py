@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from build_files import Given
 
-from warehouse import gate
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 NEGLASARI, BENDA = "36.71.10.1001", "36.71.04.1001"
 FAMILIES, INDIVIDUALS = "bps/social_registry_families", "bps/social_registry_individuals"

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 from build_files import Given
 
-from warehouse import gate
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 HOME = "36.71.10.1001"
 PLACE = {"kemendagri_code": HOME, "kecamatan_kemendagri_code": "36.71.10"}

@@ -4,8 +4,8 @@ import build_files
 import duckdb
 import pytest
 
-from warehouse import gate
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from build_files import Given
 
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
 
 SECTORS = ("36.71.03", "36.71.04", "36.71.10")
 HERE, ELSEWHERE = "36.71.10.1001", "36.71.01.1001"

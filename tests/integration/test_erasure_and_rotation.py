@@ -16,16 +16,20 @@ import sqlalchemy as sa
 
 from tests import samples
 from tests.forked import forked
-from warehouse import duck, erasure, keys, lake, landing, ledger, linkage, night, rotation, tombstones, vault
-from warehouse.contract import load_contracts
-from warehouse.errors import ConfigError, WarehouseError
+from warehouse import ledger, linkage, night
+from warehouse.core import duck
+from warehouse.core.contract import load_contracts
+from warehouse.core.errors import ConfigError, WarehouseError
+from warehouse.core.settings import Settings
+from warehouse.intake import tombstones
 from warehouse.ledger import Ledger
 from warehouse.linkage import profiles
-from warehouse.recognition import Person
+from warehouse.privacy import erasure, rotation
+from warehouse.privacy.subject_lookup import Person
 from warehouse.release import pseudonymised
 from warehouse.release.state import MANIFEST_FILE, MICRO_FILE
 from warehouse.scan import Values
-from warehouse.settings import Settings
+from warehouse.storage import keys, lake, landing, vault
 
 NIK = samples.nik(70, date(2022, 4, 5), female=True)
 NAME = "Kenanga Wulandari"
@@ -52,7 +56,7 @@ def send(s: Settings, dataset: str, part: str, shape: str | None, rows: list[sam
     data, media = samples.as_file(dataset, rows, shape)
     path = s.home.parent / f"{dataset.replace('/', '_')}-{part}.{media}"
     path.write_bytes(data)
-    led = night.open_ledger(s)
+    led = ledger.open_ledger(s)
     before = {row["delivery_id"] for row in led.rows("select delivery_id from deliveries")}
     night.ingest_file(dataset, samples.period(dataset), part, path, media, s=s)
     (new,) = {row["delivery_id"] for row in led.rows("select delivery_id from deliveries")} - before

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.sandbox_home import TONIGHT, copied
-from warehouse import night, report
+from warehouse import ledger, night, report
 from warehouse.cli import app
+from warehouse.core.settings import Settings
 from warehouse.report import facts
 from warehouse.sandbox import commands
-from warehouse.settings import Settings
 
 BPS = "bps/indicators"
 YEARLY = (BPS, "kemenkes/under_five_targets", "published/official_figures")
@@ -37,7 +37,7 @@ def morning(agencies_home, tmp_path_factory) -> Settings:
 
 @pytest.fixture(scope="module")
 def found(morning: Settings) -> dict[str, facts.DatasetFacts]:
-    return {fact.contract.dataset: fact for fact in facts.collect(morning, night.open_ledger(morning))}
+    return {fact.contract.dataset: fact for fact in facts.collect(morning, ledger.open_ledger(morning))}
 
 
 def test_nothing_is_red(found):
@@ -65,13 +65,13 @@ def test_poverty_of_the_running_year_is_not_yet_due_and_its_inflation_came(found
 @pytest.mark.parametrize(("day", "state", "days_late"), [("2027-01-31", "not_yet_due", 0), ("2027-02-01", "late", 1)])
 def test_it_is_late_the_day_after_its_own_due_day(morning, day, state, days_late):
     then = morning.model_copy(update={"now": datetime.fromisoformat(f"{day}T03:00:00+00:00")})
-    fact = next(one for one in facts.collect(then, night.open_ledger(then)) if one.contract.dataset == BPS)
+    fact = next(one for one in facts.collect(then, ledger.open_ledger(then)) if one.contract.dataset == BPS)
     assert {(fact.parts[part].state, fact.parts[part].days_late) for part in POVERTY} == {(state, days_late)}
     assert (fact.light == "red") == (state == "late")
 
 
 def test_pages_and_status_call_a_part_by_number_and_name(morning, monkeypatch):
-    site = report.render(morning, night.open_ledger(morning))
+    site = report.render(morning, ledger.open_ledger(morning))
     page = re.sub(r"\s+", " ", (site / "dataset" / "bps__indicators.html").read_text(encoding="utf-8"))
     assert "621 · P0, persentase penduduk miskin / P0, share of poor persons" in page
     assert "2026: belum jatuh tempo / not yet due, 31 Jan 2027" in page
@@ -85,7 +85,7 @@ def test_pages_and_status_call_a_part_by_number_and_name(morning, monkeypatch):
 
 def test_a_file_that_grows_with_its_year_is_as_old_as_the_day_it_came(morning):
     """History does not pretend that October's inflation came in February."""
-    rows = night.open_ledger(morning).in_force(BPS, "vintage")
+    rows = ledger.open_ledger(morning).in_force(BPS, "vintage")
     received = {(row["part"], row["period_start"].year): row["received_at"].date() for row in rows}
     assert received["1", 2026] == TONIGHT
     assert received["1", 2025].year == 2026

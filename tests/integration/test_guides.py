@@ -13,9 +13,11 @@ import pytest
 import typer.main
 import yaml
 
-from warehouse import analyst, cli, errors
+from warehouse import cli
+from warehouse.core import errors
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.read import marts
 from warehouse.sandbox.commands import sandbox_app
-from warehouse.settings import PROJECT_DIR, Settings
 
 README = PROJECT_DIR / "README.md"
 DOCS = PROJECT_DIR / "docs"
@@ -114,12 +116,12 @@ TYPED_QUERIES = [
 def peopled(home: Settings) -> str:
     """A kecamatan that this home's sample peoples, to stand where the guides ask for Neglasari."""
     named = "area_level = 'kecamatan' and kemendagri_code <> '36.71.00'"
-    return analyst.query(home, f"select min(area_name) from poverty_by_area_period where {named}")[1][0][0]
+    return marts.query(home, f"select min(area_name) from poverty_by_area_period where {named}")[1][0][0]
 
 
 @pytest.mark.parametrize("block", QUERIES + TYPED_QUERIES, ids=str)
 def test_every_query_of_the_guides_runs_and_answers(home: Settings, peopled: str, block: Block):
-    columns, rows = analyst.query(home, block.text.replace("Neglasari", peopled))
+    columns, rows = marts.query(home, block.text.replace("Neglasari", peopled))
     assert columns
     assert rows or block.may_be_empty, "no row: is the query's filter true to the marts?"
 

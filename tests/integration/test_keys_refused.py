@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from tests import samples
-from warehouse import cli, keys, night, purpose
-from warehouse.errors import ConfigError
-from warehouse.ledger import Ledger, metadata
+from warehouse import cli, night
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings, get_settings
+from warehouse.ledger import Ledger, access_log, metadata
 from warehouse.release.state import MICRO_FILE
-from warehouse.settings import Settings, get_settings
+from warehouse.storage import keys
 
 DATASET, OTHER = "bpjstk/participants", "dukcapil/population"
 FILE = "{home}/../list.pages"
@@ -44,7 +45,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     data, media = samples.as_file(DATASET, samples.good_rows(DATASET), "participants_json")
     (path := s.home.parent / f"list.{media}").write_bytes(data)
     night.ingest_file(DATASET, samples.period(DATASET), "cikokol", path, media, s=s)
-    purpose.open_for(s, Ledger(s.ledger), "identity", "Sari", "uji coba kunci", 4, approver="Budi")
+    access_log.open_for(s, Ledger(s.ledger), "identity", "Sari", "uji coba kunci", 4, approver="Budi")
     (s.releases_dir / "r1").mkdir(parents=True)
     (s.releases_dir / "r1" / MICRO_FILE).write_bytes(b"x")
     s.current.symlink_to("releases/r1")

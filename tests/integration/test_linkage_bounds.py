@@ -6,10 +6,11 @@ import duckdb
 import pytest
 
 from tests.sandbox_home import copied
-from warehouse import lake, linkage, vault
-from warehouse.contract import get_contract
+from warehouse import linkage
+from warehouse.core.contract import get_contract
+from warehouse.core.settings import Settings
 from warehouse.linkage import profiles
-from warehouse.settings import Settings
+from warehouse.storage import lake, vault
 
 MONTH, QUARTER = "2026-10-01", "2026-07-01"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse import gate
-from warehouse.mart import Mart, manifest_path, read_catalogue
-from warehouse.settings import Settings
+from warehouse.build.catalogue import Mart, manifest_path, read_catalogue
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 DIM_MEASURE = {
     "measure", "mart", "label_id", "label_en", "definition_id", "definition_en", "formula", "unit",

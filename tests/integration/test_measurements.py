@@ -16,9 +16,10 @@ import duckdb
 import pytest
 
 from tests import samples
-from warehouse import build, keys, linkage, night
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse import build, ledger, linkage, night
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.storage import keys
 
 EPPGBM = "kemenkes/eppgbm"
 SURVEY = Path(__file__).parents[1] / "data" / "who" / "who_igrowup_mysurvey_expected.csv"
@@ -150,7 +151,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         (file := folder / f"{part}-{period.label}.csv").write_bytes(sent)
         outcome = night.ingest_file(EPPGBM, period, part, file, s=s)
         assert (outcome.outcome, outcome.errors) == ("admitted", [])
-    led = night.open_ledger(s)
+    led = ledger.open_ledger(s)
     linkage.link(s, led)
     assert build.run(s, led, date(2026, 11, 22)).failures == []
     pointers = led.rows(

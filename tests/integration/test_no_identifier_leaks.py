@@ -16,9 +16,10 @@ import pytest
 
 from tests import samples
 from tests.sandbox_home import NEWEST, TONIGHT
-from warehouse import duck, night
+from warehouse import ledger, night
+from warehouse.core import duck
+from warehouse.core.settings import Settings
 from warehouse.release.pseudonymised import attach_micro
-from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
 PHONE = "081290005417"
@@ -88,7 +89,7 @@ def searched(home: Settings, truth: Truth, tmp_path_factory: pytest.TempPathFact
         path = folder / f"{rows[0]['nik']} {part}.csv"
         path.write_bytes(data)
         night.ingest_file(EPPGBM, NEWEST, part, path, s=home)
-    led = night.open_ledger(home)
+    led = ledger.open_ledger(home)
     newest = {row["part"]: row["verdict"] for row in led.rows(
         "select d.part, v.verdict from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"
         " where d.origin = 'hand'")}  # fmt: skip

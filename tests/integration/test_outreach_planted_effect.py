@@ -14,10 +14,10 @@ import build_files
 import duckdb
 import pytest
 
+from warehouse.core.settings import Settings
 from warehouse.sandbox import truth
 from warehouse.sandbox.draw import draw
 from warehouse.sandbox.margins import OUTREACH_KECAMATAN, Kelurahan, kelurahan
-from warehouse.settings import Settings
 
 SEEDS = range(20)
 TONIGHT = date(2026, 11, 22)

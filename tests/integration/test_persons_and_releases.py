@@ -4,11 +4,14 @@ import pytest
 
 from tests import samples
 from tests.sandbox_home import TONIGHT
-from warehouse import duck, keys, night, recognition, release, rotation, vault
+from warehouse import night, release
+from warehouse.core import duck
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
+from warehouse.privacy import rotation, subject_lookup
 from warehouse.release.pseudonymised import attach_micro
 from warehouse.release.state import MICRO_FILE, current_id
-from warehouse.settings import Settings
+from warehouse.storage import keys, vault
 
 
 def content_hash(s: Settings) -> str:
@@ -49,7 +52,7 @@ def test_new_keys_give_the_same_marts_and_other_pseudonyms(rekeyed):
 def test_an_erased_person_is_in_no_release_that_is_kept(rekeyed):
     s, before, _ = rekeyed
     with vault.connect(s) as connection:
-        relation = next(sql for contract, sql in recognition.vault_relations(s, Ledger(s.ledger))
+        relation = next(sql for contract, sql in subject_lookup.vault_relations(s, Ledger(s.ledger))
                         if contract.dataset == "kemenkes/eppgbm")  # fmt: skip
         ((nik,),) = connection.execute(
             f"SELECT nik FROM ({relation}) WHERE nik_key IS NOT NULL AND regexp_full_match(nik, '[0-9]{{16}}')"
@@ -57,7 +60,9 @@ def test_an_erased_person_is_in_no_release_that_is_kept(rekeyed):
         ).fetchall()
     led = Ledger(s.ledger)
     were = {row["release_id"]: persons(s, row["release_id"]) for row in release.listing(s, led)}
-    done = night.erase(recognition.Person(nik), "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan tertulis no. 12", s=s)
+    done = night.erase(
+        subject_lookup.Person(nik), "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan tertulis no. 12", s=s
+    )
     assert done["outcome"] == "released"
     assert content_hash(s) != before
     (erased,) = led.rows("select * from erasures")
@@ -74,6 +79,6 @@ def test_an_erased_person_is_in_no_release_that_is_kept(rekeyed):
 def test_nobody_known_is_erased_and_proven_too(rekeyed):
     """A number that no agency has sent: the tombstone stands, and a build after it proves that nobody is there."""
     s, _, _ = rekeyed
-    told = recognition.Person(samples.nik(71, TONIGHT))
+    told = subject_lookup.Person(samples.nik(71, TONIGHT))
     assert night.erase(told, "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan tertulis no. 13", s=s)["searched"]
     assert all(row["proven_at"] for row in Ledger(s.ledger).rows("select * from erasures"))

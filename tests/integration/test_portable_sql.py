@@ -11,8 +11,8 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
-from warehouse.mart import manifest_path
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.build.catalogue import manifest_path
+from warehouse.core.settings import PROJECT_DIR, Settings
 
 DBT = PROJECT_DIR / "dbt_project"
 # Functions with one meaning on DuckDB and Spark for what the models give them. Another one: see what Spark makes of it

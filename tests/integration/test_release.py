@@ -24,11 +24,12 @@ from tests.release_helpers import (
     usual_counts,
     write_manifest,
 )
-from warehouse import analyst, ledger, micro, release
-from warehouse.errors import ConfigError, ReleaseError
+from warehouse import ledger, release
+from warehouse.core.errors import ConfigError, ReleaseError
+from warehouse.core.settings import Settings
+from warehouse.read import marts, record_views
 from warehouse.release import content, pseudonymised, publisher, revisions, state
 from warehouse.report import facts, figures
-from warehouse.settings import Settings
 
 SMALL_ONE = (
     "SELECT numerator FROM stunting_by_area_month"
@@ -41,7 +42,7 @@ def later(s: Settings, **delta) -> Settings:
 
 
 def ask(s: Settings, sql: str, release_id: str | None = None) -> list[tuple]:
-    return analyst.query(s, sql, release_id)[1]
+    return marts.query(s, sql, release_id)[1]
 
 
 def rows_of(led, table) -> list[dict]:
@@ -620,7 +621,7 @@ def test_a_hard_kill_in_the_middle_leaves_readers_and_the_next_run_whole(s, led)
     code = (
         "import os, sys; from pathlib import Path; from datetime import datetime\n"
         "from warehouse import ledger, release; from warehouse.build import BuildResult\n"
-        "from warehouse.release import pseudonymised; from warehouse.settings import PROJECT_DIR, Settings\n"
+        "from warehouse.release import pseudonymised; from warehouse.core.settings import PROJECT_DIR, Settings\n"
         "home, project, build_id, digest, now = sys.argv[1:]\n"
         "pseudonymised.write_micro = lambda *a: os._exit(9)\n"
         "s = Settings(home=Path(home), project_dir=Path(project), now=datetime.fromisoformat(now))\n"
@@ -708,11 +709,11 @@ PLAYMATES = (
 
 def test_micro_holds_flagged_columns_at_coarse_values_and_is_encrypted(s, led):
     release.publish(s, led, make_build(s, led, extra_sql=PLAYMATES.format(6)))
-    columns, rows = micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "FROM fct_child_measurement")
+    columns, rows = record_views.query(s, led, "Sari", "tinjauan balita pindah", 4, "FROM fct_child_measurement")
     assert columns == ["person_key", "measured_month", "age_months", "age_months_band", "haz", "coarsening_step"]
     assert rows[0] == ("p1", date(2026, 10, 1), 14, "11-16", -2.35, 0)
     assert len(rows) == 5
-    assert micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT n FROM quality ORDER BY 1")[1] == [
+    assert record_views.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT n FROM quality ORDER BY 1")[1] == [
         (30,),
         (40,),
     ]
@@ -726,11 +727,11 @@ def test_micro_holds_flagged_columns_at_coarse_values_and_is_encrypted(s, led):
 def test_who_is_rare_in_micro_is_told_by_measures_alone_and_counted_in_file_and_manifest(s, led):
     release.publish(s, led, make_build(s, led, extra_sql=PLAYMATES.format(5)))
     why = ("Sari", "tinjauan balita pindah", 4)
-    _, rows = micro.query(s, led, *why, "SELECT age_months, age_months_band, haz, coarsening_step"
+    _, rows = record_views.query(s, led, *why, "SELECT age_months, age_months_band, haz, coarsening_step"
                           " FROM fct_child_measurement ORDER BY person_key")  # fmt: skip
     assert rows == [(None, None, -2.35, 6)] + [(None, None, -1.5, 6)] * 3
     counts = "SELECT stage, step, row_count, units, classes, classes_below_k, rows_below_k FROM micro_coarsening"
-    assert micro.query(s, led, *why, counts)[1] == [("before", 0, 4, 4, 1, 1, 4), ("after", 6, 4, 4, 1, 1, 4)]
+    assert record_views.query(s, led, *why, counts)[1] == [("before", 0, 4, 4, 1, 1, 4), ("after", 6, 4, 4, 1, 1, 4)]
     said = json.loads((s.current / "manifest.json").read_text())["micro_coarsening"]
     assert said["k"] == 5
     assert [(row["table_name"], row["stage"], row["classes_below_k"]) for row in said["tables"]] == [
@@ -740,14 +741,16 @@ def test_who_is_rare_in_micro_is_told_by_measures_alone_and_counted_in_file_and_
     # Another k says something else, so it is another release.
     looser = s.model_copy(update={"micro_class_size": 4})
     assert release.publish(looser, led, make_build(looser, led, extra_sql=PLAYMATES.format(5))).outcome == "released"
-    _, rows = micro.query(looser, led, *why, "SELECT DISTINCT age_months, coarsening_step FROM fct_child_measurement")
+    _, rows = record_views.query(
+        looser, led, *why, "SELECT DISTINCT age_months, coarsening_step FROM fct_child_measurement"
+    )
     assert rows == [(14, 0)]
 
 
 def test_every_opening_of_the_micro_file_is_on_record(s, led):
     made = release.publish(s, led, make_build(s, led)).release_id
     with pytest.raises(ConfigError, match="SQL_FAILED"):
-        micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT missing FROM quality")
+        record_views.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT missing FROM quality")
     (opening,) = rows_of(led, ledger.openings)
     assert (opening["release_id"], opening["person"], opening["purpose"]) == (made, "Sari", "tinjauan balita pindah")
     assert opening["expires_at"] - opening["opened_at"] == timedelta(hours=4)
@@ -761,7 +764,7 @@ def test_a_damaged_micro_file_is_named(s, led, damage):
     file.chmod(0o600)
     file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     with pytest.raises(ReleaseError, match=f"RELEASE_UNREADABLE.*{file.parent.name}/micro.duckdb"):
-        micro.query(s, led, "Sari", "tinjauan balita pindah", 4, "FROM fct_child_measurement, quality")
+        record_views.query(s, led, "Sari", "tinjauan balita pindah", 4, "FROM fct_child_measurement, quality")
 
 
 @pytest.mark.parametrize(
@@ -776,5 +779,5 @@ def test_a_damaged_micro_file_is_named(s, led, damage):
 def test_micro_is_not_opened_without_person_purpose_and_a_term(s, led, person, purpose, hours):
     release.publish(s, led, make_build(s, led))
     with pytest.raises(ConfigError, match="OPENING_REFUSED"):
-        micro.query(s, led, person, purpose, hours, "SELECT 1")
+        record_views.query(s, led, person, purpose, hours, "SELECT 1")
     assert rows_of(led, ledger.openings) == []

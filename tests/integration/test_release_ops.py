@@ -8,11 +8,14 @@ import duckdb
 import pytest
 
 from tests.release_helpers import NOON
-from warehouse import build, duck, gate, keys, ledger, release, timeliness
-from warehouse.contract import load_contracts
-from warehouse.mart import manifest_path
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse import build, ledger, release
+from warehouse.build.catalogue import manifest_path
+from warehouse.core import duck
+from warehouse.core.contract import load_contracts
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake import gate, timeliness
+from warehouse.storage import keys
 
 DATASET = "kemenkes/eppgbm"
 BPS = "bps/indicators"
@@ -201,7 +204,7 @@ def test_every_expected_part_is_there_and_says_how_late_it_is(told):
 
 
 def test_the_mart_and_the_pages_judge_lateness_alike(told):
-    """``ops_freshness`` in SQL, ``warehouse.timeliness`` in Python: the same due day, days late and state a part."""
+    """``ops_freshness`` in SQL, ``intake.timeliness`` in Python: the same due day, days late and state a part."""
     s, con, _ = told
     led = ledger.Ledger(s.ledger)
     pages = {

@@ -13,17 +13,17 @@ from playwright.sync_api import sync_playwright
 
 from tests import samples
 from tests.sandbox_home import NEWEST, copied
-from warehouse import night, report, scan
-from warehouse.contract import load_contracts
+from warehouse import ledger, night, report, scan
+from warehouse.core.contract import load_contracts
+from warehouse.core.settings import Settings
 from warehouse.report import figures, numbers
-from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
 
 
 @pytest.fixture(scope="module")
 def site(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    led = night.open_ledger(home)
+    led = ledger.open_ledger(home)
     first, second = [row["part"] for row in led.in_force(EPPGBM, "snapshot")][:2]
     folder = tmp_path_factory.mktemp("files")
     rows = samples.good_rows(EPPGBM)
@@ -57,7 +57,7 @@ def test_the_dataset_page_says_what_where_since_when_who_and_what_to_do(site: Pa
 
 
 def test_row_numbers_can_be_sent_back(site: Path, home: Settings):
-    in_force = night.open_ledger(home).in_force(EPPGBM, "snapshot")[0]["part"]
+    in_force = ledger.open_ledger(home).in_force(EPPGBM, "snapshot")[0]["part"]
     path = site / "dataset" / f"kemenkes__eppgbm-{in_force}-2026-10.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         (row,) = [row for row in csv.DictReader(file) if row["aturan"] == "EPPGBM-001"]
@@ -162,7 +162,7 @@ def test_pages_of_a_release_made_before_rounding_say_so(home: Settings, tmp_path
                 f"UPDATE \"{mart}\" SET percentage = NULL, numerator = NULL, suppression_reason = 'primary'"
                 " WHERE area_level = 'kelurahan'"
             )
-    made = report.render(former, night.open_ledger(former))
+    made = report.render(former, ledger.open_ledger(former))
     assert "sebelum cacah kecil dibulatkan" in _text(made / "angka.html")
     text = _text(made / "rilis" / f"{release_id}.html")
     assert "sebelum cacah kecil dibulatkan" in text

@@ -9,9 +9,10 @@ import duckdb
 import pytest
 
 from tests.release_helpers import NOON, OCTOBER, Counts, make_build, usual_counts
-from warehouse import analyst, release
-from warehouse.errors import ConfigError
-from warehouse.settings import Settings
+from warehouse import release
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
+from warehouse.read import marts
 
 MART = "stunting_by_area_month"
 MARTS = (MART, "pairs", "scorecard", "quality_by_puskesmas")
@@ -24,7 +25,7 @@ def on(s: Settings, now: datetime) -> Settings:
 
 
 def rows(s: Settings, columns: str, where: str = "true", mart: str = MART) -> list[tuple]:
-    return analyst.query(s, f"SELECT {columns} FROM {mart} WHERE {where} ORDER BY ALL")[1]
+    return marts.query(s, f"SELECT {columns} FROM {mart} WHERE {where} ORDER BY ALL")[1]
 
 
 def stunted(s: Settings, code: str, month: date = OCTOBER) -> tuple:
@@ -185,7 +186,7 @@ def test_one_child_added_to_a_closed_period_is_told_by_no_byte_of_a_release(s, l
     assert {path.name: path.read_bytes() for path in values(s)} == first
     assert rows(s, "DISTINCT period_start", "revision_pending") == [(OCTOBER,)]
     said = f"SELECT count(*) FROM released_cells WHERE release_id = '{made.release_id}'"
-    assert analyst.query(s, said)[1] == [(0,)], "the register has nothing new to tell"
+    assert marts.query(s, said)[1] == [(0,)], "the register has nothing new to tell"
     # Withdrawn again, nothing waits any more, and still nothing changed.
     after = on(s, NOON + timedelta(days=2))
     release.publish(after, led, make_build(s, led, few_everywhere(2), months=months))
@@ -253,7 +254,7 @@ def test_an_internal_release_says_so_everywhere_and_is_nobodys_but_the_owners(s,
     following = release.publish(s, led, make_build(s, led, usual_counts(30)))
     assert following.outcome == "released"
     said = "SELECT count(*) FROM released_cells WHERE numerator = 3"
-    assert analyst.query(s, said)[1] == [(0,)]
+    assert marts.query(s, said)[1] == [(0,)]
     over = on(s, NOON + timedelta(days=31))
     assert release.retain_internal(over, led) == 1
     assert not file.parent.exists()

@@ -17,12 +17,14 @@ import duckdb
 import pytest
 
 from tests.forked import forked
-from warehouse import analyst, folders, ledger, micro, night, release, report
-from warehouse.contract import load_contracts
-from warehouse.errors import ConfigError
+from warehouse import ledger, release, report
+from warehouse.core import permissions
+from warehouse.core.contract import load_contracts
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
+from warehouse.read import marts, record_views
 from warehouse.release.state import MICRO_FILE
-from warehouse.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -44,13 +46,13 @@ def shared(good_night: Settings) -> Iterator[Settings]:
     shutil.copytree(good_night.home, home, symlinks=True, ignore=shutil.ignore_patterns("sandbox"))
     groups = {"readers_group": str(READERS), "reports_group": str(REPORTS), "micro_group": str(MICRO)}
     s = good_night.model_copy(update={"home": home, "keys_dir": None, "secrets_dir": home / "secrets"} | groups)
-    led = night.open_ledger(s)
+    led = ledger.open_ledger(s)
     # The copied release was made without groups: what a night would do now, without building anything.
     for path in (*s.releases_dir.rglob("*"), s.ops_file):
         if path.name != MICRO_FILE and not path.name.startswith("."):
-            folders.share(path, s.readers_group, 0o555 if path.is_dir() else 0o444)
+            permissions.share(path, s.readers_group, 0o555 if path.is_dir() else 0o444)
     for path in s.releases_dir.rglob(MICRO_FILE):
-        folders.share(path, s.micro_group, 0o440)
+        permissions.share(path, s.micro_group, 0o440)
     report.render(s, led)
     assert release.current_state(s, led)
     yield s
@@ -132,7 +134,7 @@ def test_each_role_reads_its_own(shared: Settings, role: str, marts: bool, ops: 
         "micro": can(role, read(s.current / MICRO_FILE)),
         "reports": can(role, read(s.reports_dir / "current" / "index.html")),
     }
-    assert found == {"marts": marts, "ops": ops, "micro": micro, "reports": reports}
+    assert found == {"marts": marts, "ops": ops, "micro": record_views, "reports": reports}
 
 
 def test_what_is_for_one_agency_lies_under_its_name(shared: Settings):
@@ -149,7 +151,7 @@ def test_nobody_opens_micro_data_past_the_log_and_the_key(shared: Settings, role
     assert isinstance(answer, duckdb.Error)
     answer = as_role(
         role,
-        lambda: micro.query(shared, Ledger(shared.ledger), "Sari", "tinjauan balita pindah", 4, "SELECT 1"),
+        lambda: record_views.query(shared, Ledger(shared.ledger), "Sari", "tinjauan balita pindah", 4, "SELECT 1"),
     )
     assert isinstance(answer, Exception)
     assert Ledger(shared.ledger).rows("select * from openings") == []
@@ -166,9 +168,7 @@ def test_a_release_cannot_be_opened_for_writing(shared: Settings, role: str):
 
 
 def test_an_analyst_asks_the_marts(shared: Settings):
-    columns, rows = as_role(
-        "analyst", lambda: analyst.query(shared, "SELECT count(*) AS n FROM stunting_by_area_month")
-    )
+    columns, rows = as_role("analyst", lambda: marts.query(shared, "SELECT count(*) AS n FROM stunting_by_area_month"))
     assert columns == ["n"]
     assert rows[0][0] > 0
 
@@ -193,8 +193,8 @@ def test_sql_reaches_nothing_but_the_marts(shared: Settings, statement: str):
     own = shared.home.parent / "own.csv"
     own.write_text("a\n1\n")
     own.chmod(0o666)
-    ask = statement.format(own=own, build=shared.build_file, marts=analyst.marts_file(shared))
-    answer = as_role("analyst", lambda: analyst.query(shared, ask))
+    ask = statement.format(own=own, build=shared.build_file, marts=marts.marts_file(shared))
+    answer = as_role("analyst", lambda: marts.query(shared, ask))
     assert isinstance(answer, ConfigError)
     assert answer.code in {"SQL_REFUSED", "SQL_FAILED"}
     assert own.read_text() == "a\n1\n"
@@ -202,4 +202,4 @@ def test_sql_reaches_nothing_but_the_marts(shared: Settings, statement: str):
 
 def test_a_group_that_does_not_exist_is_refused(shared: Settings):
     with pytest.raises(ConfigError, match="GROUP_UNKNOWN"):
-        folders.prepare(shared.model_copy(update={"readers_group": "no such group"}))
+        permissions.prepare(shared.model_copy(update={"readers_group": "no such group"}))

@@ -14,9 +14,9 @@ import pytest
 from tests import samples
 from tests.sandbox_home import NEWEST, TONIGHT, copied
 from warehouse import night, release
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
 from warehouse.release.state import current_id
-from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
 READER = """

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from warehouse import night, report, timeliness
-from warehouse.console import Watch
-from warehouse.contract import get_contract, load_contracts
-from warehouse.errors import ConfigError
+from warehouse import night, report
+from warehouse.core.console import Watch
+from warehouse.core.contract import get_contract, load_contracts
+from warehouse.core.errors import ConfigError
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake import timeliness
 from warehouse.ledger import Ledger
-from warehouse.periods import Period
 from warehouse.sandbox import commands, sent, tomorrow
-from warehouse.settings import Settings
 
 # The first run's day, and the days that are played after it.
 FIRST_DAYS = {

@@ -12,10 +12,11 @@ import duckdb
 import pytest
 
 from tests.sandbox_home import NOW, TONIGHT
-from warehouse import build, keys, linkage
-from warehouse.mart import literal
-from warehouse.night import open_ledger
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse import build, linkage
+from warehouse.build.catalogue import literal
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.ledger import open_ledger
+from warehouse.storage import keys
 
 pytestmark = pytest.mark.spark
 

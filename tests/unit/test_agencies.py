@@ -14,13 +14,14 @@ from agencies_helpers import BPJSTK, BPS, EPPGBM, PORTAL, a_contract, a_job, pag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse import agencies
-from warehouse.agencies import bps_webapi, by_hand, ckan, media_of, splp
-from warehouse.agencies.pages import page_writer
-from warehouse.agencies.web import Web, _retry_after
-from warehouse.contract import Contract, load_contracts
-from warehouse.errors import ConfigError, FetchError
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.errors import ConfigError, FetchError
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.intake import agencies
+from warehouse.intake.agencies import bps_webapi, by_hand, ckan, splp
+from warehouse.intake.agencies.pages import page_writer
+from warehouse.intake.agencies.web import Web, _retry_after
+from warehouse.storage.media import media_of
 
 DATA = Path(__file__).parent.parent / "data"
 KEY = "0123456789abcdef0123456789abcdef"

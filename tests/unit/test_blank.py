@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import samples
-from warehouse.parse import Parsed, parse
-from warehouse.parse.blank import CannotBlank, blank
+from warehouse.intake.blanking import CannotBlank, blank
+from warehouse.intake.parse import Parsed, parse
 
 PERSONAL = ("kemenkes/eppgbm", "bps/social_registry_individuals", "kemensos/assistance", "bpjstk/participants")
 SHAPES = [(name, shape) for name in PERSONAL for shape in samples.contracts()[name].extras.shapes]

@@ -5,11 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from warehouse import breach, lake, ledger, purpose
-from warehouse.breach import Incident
-from warehouse.contract import get_contract
-from warehouse.errors import ConfigError
-from warehouse.settings import Settings
+from warehouse import ledger
+from warehouse.core.contract import get_contract
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
+from warehouse.ledger import access_log
+from warehouse.privacy import breach
+from warehouse.privacy.breach import Incident
+from warehouse.storage import lake
 
 FOUND = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
 DATASET = "kemensos/assistance"
@@ -99,7 +102,7 @@ def test_what_was_open_decides_which_kinds_of_data_are_named(s, led):
 def test_only_openings_in_force_at_the_time_are_named(s, led):
     for person, hour in (("Sari", -20), ("Dewi", -5), ("Budi", 1)):
         at = s.model_copy(update={"now": FOUND + timedelta(hours=hour)})
-        purpose.open_for(at, led, "identity", person, "tinjauan pasangan ragu", 4, approver="Tono")
+        access_log.open_for(at, led, "identity", person, "tinjauan pasangan ragu", 4, approver="Tono")
     text = breach.draft(s, led, incident())
     assert "Dewi" in text
     assert "Sari" not in text
@@ -107,8 +110,8 @@ def test_only_openings_in_force_at_the_time_are_named(s, led):
 
 
 def test_how_many_identities_were_looked_at_is_told(s, led):
-    opening = purpose.open_for(s, led, "identity", "Dewi", "tinjauan pasangan ragu", 4, approver="Tono")
-    purpose.record_look(s, led, opening, ["a", "b"])
+    opening = access_log.open_for(s, led, "identity", "Dewi", "tinjauan pasangan ragu", 4, approver="Tono")
+    access_log.record_look(s, led, opening, ["a", "b"])
     (line,) = {line for line in breach.draft(s, led, incident(until=s.utc_now())).splitlines() if "Dewi" in line}
     assert line.endswith("| Tono | 2 |")
 

@@ -8,11 +8,12 @@ import build_files
 import duckdb
 import pytest
 
-from warehouse import build, duck, ledger
-from warehouse.contract import load_contracts
-from warehouse.errors import BuildError
+from warehouse import build, ledger
+from warehouse.core import duck
+from warehouse.core.contract import load_contracts
+from warehouse.core.errors import BuildError
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.settings import Settings
 
 AS_OF = date(2026, 11, 22)
 SOME = build_files.Given("dukcapil/population", "2026-H1")

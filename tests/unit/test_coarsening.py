@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.errors import ReleaseError
-from warehouse.mart import STEP_COLUMN, Mart, MartColumn, QuasiKind, band_name
-from warehouse.release.coarsening import LAST, coarsen
+from warehouse.build.catalogue import STEP_COLUMN, Mart, MartColumn, QuasiKind, band_name
+from warehouse.core.errors import ReleaseError
+from warehouse.release.pseudonymised.recoding import LAST, coarsen
 
 K = 3
 MONTHS = ("2026-08-01", "2026-09-01", "2026-10-01")

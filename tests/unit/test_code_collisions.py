@@ -9,9 +9,9 @@ from functools import cache
 import pytest
 
 from tests import samples
-from warehouse import gate
-from warehouse.parse import parse
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
+from warehouse.intake.parse import parse
 
 FAMILIES = "bps/social_registry_families"
 # Dataset whose kelurahan comes by name -> the column of that name, and the rule that refuses what is no name.

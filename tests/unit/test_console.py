@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from warehouse import console
 from warehouse.cli import words
-from warehouse.contract import load_contracts
-from warehouse.errors import ConfigError
+from warehouse.core import console
+from warehouse.core.contract import load_contracts
+from warehouse.core.errors import ConfigError
 from warehouse.sandbox import commands
 
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from tests import samples
-from warehouse.contract import get_contract, load_contract, load_contracts
-from warehouse.contract.kinds import load_kinds
-from warehouse.errors import ConfigError
-from warehouse.settings import Settings
+from warehouse.core.contract import get_contract, load_contract, load_contracts
+from warehouse.core.contract.kinds import load_kinds
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
 
 SOURCES = Settings().contracts_dir
 CONTRACTS = list(samples.contracts().values())
@@ -254,7 +254,7 @@ class TestEveryContract:
         assert loose == []
 
     def test_dropped_and_refused_headers_say_nothing_twice(self, contract) -> None:
-        from warehouse.parse.headers import vocabulary
+        from warehouse.intake.parse.headers import vocabulary
 
         words = vocabulary(contract)
         ours = {spelling for _, spellings in words.columns for spelling in spellings}
@@ -262,7 +262,7 @@ class TestEveryContract:
         assert twice == set()
 
     def test_spellings_are_of_one_column_each(self, contract) -> None:
-        from warehouse.parse.headers import vocabulary
+        from warehouse.intake.parse.headers import vocabulary
 
         spellings = [s for _, found in vocabulary(contract).columns for s in set(found)]
         assert sorted(spellings) == sorted(set(spellings))

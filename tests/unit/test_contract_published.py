@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from tests import samples
 from warehouse import cli
-from warehouse.contract import Contract, published
-from warehouse.errors import ConfigError
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.contract import Contract, published
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import PROJECT_DIR, Settings
 
 CONTRACT = samples.contracts()["kemenkes/eppgbm"]
 

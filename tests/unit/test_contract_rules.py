@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests import samples
-from warehouse.gate import DeliveryContext, all_rules, judge
-from warehouse.parse import parse
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
+from warehouse.intake.gate import DeliveryContext, all_rules, judge
+from warehouse.intake.parse import parse
 
 DATA = Path(__file__).parent.parent / "data"
 DATASETS = sorted(samples.contracts())

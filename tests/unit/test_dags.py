@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from warehouse.serve import dag_ids
-from warehouse.settings import PROJECT_DIR, Settings
+from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.sandbox.local_airflow import dag_ids
 
 FACTS = Path(__file__).with_name("dag_facts.py")
 

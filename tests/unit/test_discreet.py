@@ -6,12 +6,14 @@ import traceback
 import duckdb
 import pytest
 
-from warehouse import erasure, keys, linkage, night, rotation, vault
-from warehouse.discreet import UnexpectedError, discreet
-from warehouse.errors import ConfigError
+from warehouse import ledger, linkage, night
+from warehouse.core.errors import ConfigError
+from warehouse.core.redaction import UnexpectedError, discreet
 from warehouse.ledger import Ledger
 from warehouse.linkage import clerical_review
-from warehouse.recognition import Person
+from warehouse.privacy import erasure, rotation
+from warehouse.privacy.subject_lookup import Person
+from warehouse.storage import keys, vault
 
 NIK = "3671011708900001"
 
@@ -69,7 +71,7 @@ def test_no_step_that_sees_identities_tells_one_when_it_breaks(settings, monkeyp
         raise ValueError(NIK)
 
     keys.make_sandbox_keys(settings)
-    night.open_ledger(settings)
+    ledger.open_ledger(settings)
     monkeypatch.setattr(clerical_review, "find", lambda _pairs, _pair_id: {})
     monkeypatch.setattr(room, within, breaks)
     with pytest.raises(UnexpectedError) as caught:

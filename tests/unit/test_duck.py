@@ -5,8 +5,8 @@ import os
 import signal
 from pathlib import Path
 
-from warehouse import duck
-from warehouse.settings import Settings
+from warehouse.core import duck
+from warehouse.core.settings import Settings
 
 _LARGE = (
     "CREATE OR REPLACE TABLE t AS"

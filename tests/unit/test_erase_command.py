@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from tests import samples
 from warehouse import cli, night
-from warehouse.errors import ConfigError
-from warehouse.recognition import Person
+from warehouse.core.errors import ConfigError
+from warehouse.privacy.subject_lookup import Person
 
 NIK = samples.nik(71, samples.RECEIVED_AT.date())
 ASKED = [

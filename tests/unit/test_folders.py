@@ -6,18 +6,18 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from warehouse import folders
-from warehouse.settings import Settings
+from warehouse.core import permissions
+from warehouse.core.settings import Settings
 
 
 def test_a_ledger_in_use_keeps_its_locks_when_the_home_is_prepared_again(tmp_path: Path):
     s = Settings(home=tmp_path / "home")
-    folders.prepare(s)
+    permissions.prepare(s)
     path = s.home / "ledger.db"
     assert path.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        folders.prepare(s)
+        permissions.prepare(s)
         second = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
         done = subprocess.run([sys.executable, "-c", second, path], capture_output=True, text=True, check=False)
     assert "database is locked" in done.stderr

@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse import gate
-from warehouse.errors import ConfigError
-from warehouse.settings import Settings
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 
 WORDS = "message_id: a, message_en: b, action_id: c, action_en: d, owner: walidata, reason: t, reason_date: 2026-11-22"
 

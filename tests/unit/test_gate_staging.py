@@ -9,10 +9,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.gate_helpers import column, context, contract, parsed
-from warehouse import duck
-from warehouse.errors import ConfigError
-from warehouse.gate import regions, staging
-from warehouse.settings import Settings
+from warehouse.core import duck
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
+from warehouse.intake.gate import regions, staging
 
 
 @pytest.fixture(scope="module")

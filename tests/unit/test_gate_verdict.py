@@ -11,10 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.gate_helpers import column, context, contract, failures, judge_one, outcome, parsed, rule
-from warehouse import gate
-from warehouse.errors import ConfigError
-from warehouse.gate import verdict
-from warehouse.gate.rules import all_rules
+from warehouse.core.errors import ConfigError
+from warehouse.intake import gate
+from warehouse.intake.gate import verdict
+from warehouse.intake.gate.rules import all_rules
 
 COLUMNS = [
     column("nik", classification="direct_identifier", use="linkage"),
@@ -301,5 +301,5 @@ def test_a_rule_that_would_be_judged_wrongly_is_refused(settings, faulty, detail
 
 
 def test_importing_the_gate_does_not_import_great_expectations():
-    code = "import sys, warehouse.gate; sys.exit('great_expectations' in sys.modules)"
+    code = "import sys, warehouse.intake.gate; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

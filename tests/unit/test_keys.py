@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pyrage
 import pytest
 
-from warehouse import build, keys, ledger
-from warehouse.errors import ConfigError
-from warehouse.settings import KEY_VARIABLES, Settings
+from warehouse import build, ledger
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import KEY_VARIABLES, Settings
+from warehouse.storage import keys
 
 READERS = [keys.landing_recipient, keys.landing_identity, keys.pseudonym_key, keys.vault_key]
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from tests.gate_helpers import RECEIVED, column, contract, delivery_row
-from warehouse import lake, ledger, vault
+from warehouse import ledger
+from warehouse.storage import lake, vault
 
 CONTRACT = contract([column("jk"), column("berat", "number"), column("tanggal", "date")])
 
@@ -122,7 +123,7 @@ def test_a_failed_write_leaves_no_file(settings):
 
 
 def test_a_home_with_a_quote_and_a_space_works(tmp_path):
-    from warehouse.settings import Settings
+    from warehouse.core.settings import Settings
 
     s = Settings(home=tmp_path / "it's here")
     ledger.upgrade(s.ledger)

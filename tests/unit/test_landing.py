@@ -17,11 +17,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.forked import forked
-from warehouse import keys, landing, ledger
-from warehouse.errors import ConfigError, UnreadableDelivery, WarehouseError
+from warehouse import ledger
+from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse.storage import keys, landing
 
 PERIOD = Period.parse("2026-10")
 CONTRACT = a_contract("kemenkes/eppgbm", "sftp", retention_days=30)

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from warehouse import ledger
-from warehouse.periods import Period
+from warehouse.core.periods import Period
 
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
 OCTOBER = Period(date(2026, 10, 1), "month")

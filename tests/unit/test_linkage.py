@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from tests.gate_helpers import RECEIVED, column, contract, delivery_row
-from warehouse import keys, lake, ledger, linkage, vault
+from warehouse import ledger, linkage
 from warehouse.linkage import model
+from warehouse.storage import keys, lake, vault
 
 PERSON = {"classification": "direct_identifier", "use": "linkage"}
 CHILDREN = contract(

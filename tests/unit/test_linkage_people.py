@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.test_linkage import BUDI, CARD, CHILD, CHILDREN, FAMILIES, MEMBERS, OTHER_CARD, SITI, World
-from warehouse import linkage, purpose, vault
-from warehouse.errors import BuildError, ConfigError
+from warehouse import linkage
+from warehouse.core.errors import BuildError, ConfigError
+from warehouse.ledger import access_log
 from warehouse.linkage import clerical_review, clusters, exact, model, profiles
+from warehouse.storage import vault
 
 MOTHER = {"nik": BUDI, "no_kk": CARD, "nama": "ANI RAHAYU", "tanggal_lahir": date(1990, 5, 3), "id_jenis_kelamin": "2"}
 MEMBER = {"nama": "SITI KENARI", "tanggal_lahir": date(2020, 2, 1), "id_jenis_kelamin": "P", "no_kk": CARD}
@@ -258,7 +260,7 @@ REVIEWER = "Rina"
 
 
 def opened(world: World) -> None:
-    purpose.open_for(world.s, world.led, "identity", REVIEWER, "telaah tautan bulan ini", 4, approver="Dewi")
+    access_log.open_for(world.s, world.led, "identity", REVIEWER, "telaah tautan bulan ini", 4, approver="Dewi")
 
 
 def pair_of(world: World, *records: str) -> dict:

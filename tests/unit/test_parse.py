@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from tests import samples
 from tests.samples import as_file, csv_bytes, good_rows, grid, pages_bytes, xlsx_bytes
-from warehouse.agencies.media import media_of
-from warehouse.contract import Contract, FileShape
-from warehouse.errors import UnreadableDelivery
-from warehouse.parse import Parsed, RefusedRow, parse, workbook
+from warehouse.core.contract import Contract, FileShape
+from warehouse.core.errors import UnreadableDelivery
+from warehouse.intake.parse import Parsed, RefusedRow, parse, workbook
+from warehouse.storage.media import media_of
 
 DATA = Path(__file__).parent.parent / "data"
 CONTRACTS = samples.contracts()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.errors import ConfigError
-from warehouse.periods import Period, open_periods, owed
+from warehouse.core.errors import ConfigError
+from warehouse.core.periods import Period, open_periods, owed
 
 KINDS = ["month", "quarter", "half_year", "year", "snapshot"]
 days = st.dates(date(2000, 1, 1), date(2090, 12, 31))

@@ -1,14 +1,14 @@
 """The register of processing says what the contracts say, of every dataset about persons."""
 
-from warehouse import processing
-from warehouse.contract import load_contracts
-from warehouse.settings import Settings
+from warehouse.core.contract import load_contracts
+from warehouse.core.settings import Settings
+from warehouse.report import processing_register
 
 
 def test_the_register_is_not_stale():
     s = Settings()
-    written = processing.register_file(s).read_text(encoding="utf-8")
-    assert written == processing.register(s), "run: python -m warehouse.processing"
+    written = processing_register.register_file(s).read_text(encoding="utf-8")
+    assert written == processing_register.register(s), "run: python -m warehouse.report.processing_register"
 
 
 def test_every_dataset_about_persons_states_why_it_may_be_processed():
@@ -19,7 +19,7 @@ def test_every_dataset_about_persons_states_why_it_may_be_processed():
 
 def test_the_register_names_every_column_about_a_person_and_each_agreement():
     s = Settings()
-    text = processing.register(s)
+    text = processing_register.register(s)
     for contract in load_contracts(s.contracts_dir).values():
         assert f"`{contract.dataset}`" in text
         if contract.is_about_persons:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from warehouse import ledger, purpose
-from warehouse.errors import ConfigError
+from warehouse import ledger
+from warehouse.core.errors import ConfigError
+from warehouse.ledger import access_log
 
 WHY = "tinjauan pasangan ragu"
 
@@ -17,15 +18,15 @@ def led(settings) -> ledger.Ledger:
 
 
 def test_an_opening_says_who_what_why_and_until_when(settings, led):
-    purpose.open_for(settings, led, "identity", " Sari ", WHY, 4, approver="Budi")
+    access_log.open_for(settings, led, "identity", " Sari ", WHY, 4, approver="Budi")
     (row,) = led.rows("select * from openings")
     assert (row["subject"], row["person"], row["purpose"], row["approver"]) == ("identity", "Sari", WHY, "Budi")
     assert row["expires_at"] - row["opened_at"] == timedelta(hours=4)
 
 
 def test_the_account_is_recorded_whatever_name_is_given(settings, led, monkeypatch):
-    monkeypatch.setattr(purpose, "_signed_in", lambda: 54321)
-    assert purpose.open_for(settings, led, "micro", "Sari", WHY, 1)["account"] == "uid 54321"
+    monkeypatch.setattr(access_log, "_signed_in", lambda: 54321)
+    assert access_log.open_for(settings, led, "micro", "Sari", WHY, 1)["account"] == "uid 54321"
 
 
 @pytest.mark.parametrize(
@@ -33,31 +34,31 @@ def test_the_account_is_recorded_whatever_name_is_given(settings, led, monkeypat
 )
 def test_without_person_purpose_or_a_term_nothing_opens(settings, led, person, why, hours):
     with pytest.raises(ConfigError, match="OPENING_REFUSED"):
-        purpose.open_for(settings, led, "micro", person, why, hours)
+        access_log.open_for(settings, led, "micro", person, why, hours)
     assert led.rows("select * from openings") == []
 
 
 @pytest.mark.parametrize("approver", [None, "", "sari", " Sari "])
 def test_nobody_approves_their_own_look_at_identities(settings, led, approver):
     with pytest.raises(ConfigError, match="OPENING_UNAPPROVED"):
-        purpose.open_for(settings, led, "identity", "Sari", WHY, 4, approver=approver)
+        access_log.open_for(settings, led, "identity", "Sari", WHY, 4, approver=approver)
     assert led.rows("select * from openings") == []
 
 
 def test_each_record_that_is_looked_at_is_on_record(settings, led):
-    opened = purpose.open_for(settings, led, "identity", "Sari", WHY, 4, approver="Budi")
+    opened = access_log.open_for(settings, led, "identity", "Sari", WHY, 4, approver="Budi")
     for keys in (["a", "b"], ["b", "c"]):
-        purpose.record_look(settings, led, opened, keys)
-    assert purpose.looks(led) == {opened["opening_id"]: 3}
+        access_log.record_look(settings, led, opened, keys)
+    assert access_log.looks(led) == {opened["opening_id"]: 3}
 
 
 def test_an_opening_holds_for_its_person_subject_account_and_time_only(settings, led, monkeypatch):
-    opened = purpose.open_for(settings, led, "identity", "Sari", WHY, 4, approver="Budi")
-    assert purpose.demand_open(settings, led, "identity", "Sari")["opening_id"] == opened["opening_id"]
+    opened = access_log.open_for(settings, led, "identity", "Sari", WHY, 4, approver="Budi")
+    assert access_log.demand_open(settings, led, "identity", "Sari")["opening_id"] == opened["opening_id"]
     late = settings.model_copy(update={"now": opened["expires_at"]})
     for s, subject, person in [(settings, "micro", "Sari"), (settings, "identity", "Budi"), (late, "identity", "Sari")]:
         with pytest.raises(ConfigError, match="OPENING_NONE"):
-            purpose.demand_open(s, led, subject, person)
-    monkeypatch.setattr(purpose, "_signed_in", lambda: 54321)
+            access_log.demand_open(s, led, subject, person)
+    monkeypatch.setattr(access_log, "_signed_in", lambda: 54321)
     with pytest.raises(ConfigError, match="OPENING_NONE"):
-        purpose.demand_open(settings, led, "identity", "Sari")
+        access_log.demand_open(settings, led, "identity", "Sari")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from warehouse import ledger
-from warehouse.contract import get_contract
-from warehouse.periods import Period
+from warehouse.core.contract import get_contract
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 from warehouse.report import facts
-from warehouse.settings import Settings
 
 EPPGBM = "kemenkes/eppgbm"
 OCTOBER, NOVEMBER = Period.parse("2026-10"), Period.parse("2026-11")

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from jsonschema import Draft201909Validator
 
-from warehouse.contract.kinds import OF_A_CONTRACT, KindFault, Kinds, load_kinds, resolve
-from warehouse.contract.model import Words
-from warehouse.errors import ConfigError
-from warehouse.settings import Settings
+from warehouse.core.contract.kinds import OF_A_CONTRACT, KindFault, Kinds, load_kinds, resolve
+from warehouse.core.contract.model import Words
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
 
 SOURCES, MARTS = Settings().contracts_dir, Settings().mart_rules_dir
 CONTRACTS = sorted(SOURCES.glob("*/*.odcs.yaml"))

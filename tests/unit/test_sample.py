@@ -6,12 +6,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse import keys, sample
-from warehouse.console import Watch
-from warehouse.errors import ConfigError
-from warehouse.gate import regions
+from warehouse.core.console import Watch
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
+from warehouse.intake.gate import regions
 from warehouse.sandbox import commands
-from warehouse.settings import Settings
+from warehouse.storage import keys, sample
 
 PEOPLED = ["36.71.03.1001", "36.71.07.1003", "36.71.07.1004"]
 

@@ -27,12 +27,13 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse import landing, scan
-from warehouse.errors import ConfigError
+from warehouse import scan
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
 from warehouse.scan import NOTHING, Values, files
 from warehouse.scan.search import search, search_numbers, search_words_of_memory
 from warehouse.scan.shapes import shape_of
-from warehouse.settings import Settings
+from warehouse.storage import landing
 
 # Made up: region, day, month, year and serial are of the right shape, and nobody's.
 NIK = "3671011708900001"

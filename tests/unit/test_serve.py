@@ -11,9 +11,9 @@ from importlib import import_module
 import pytest
 import sqlalchemy as sa
 
-from warehouse import serve
-from warehouse.errors import WarehouseError
-from warehouse.settings import Settings
+from warehouse.core.errors import WarehouseError
+from warehouse.core.settings import Settings
+from warehouse.sandbox import local_airflow
 
 
 def mode(path) -> int:
@@ -22,57 +22,57 @@ def mode(path) -> int:
 
 @pytest.fixture
 def configured(settings: Settings) -> Settings:
-    serve.airflow_home(settings).mkdir(parents=True)
-    serve.write_configuration(settings, "http://127.0.0.1:4711", parallelism=2, retry_seconds=5)
+    local_airflow.airflow_home(settings).mkdir(parents=True)
+    local_airflow.write_configuration(settings, "http://127.0.0.1:4711", parallelism=2, retry_seconds=5)
     return settings
 
 
 def test_secrets_are_made_once_and_readable_by_nobody_else(configured: Settings) -> None:
-    home = serve.airflow_home(configured)
-    before = json.loads(serve.passwords_file(configured).read_text())
-    assert set(before) == set(serve.USERS)
+    home = local_airflow.airflow_home(configured)
+    before = json.loads(local_airflow.passwords_file(configured).read_text())
+    assert set(before) == set(local_airflow.USERS)
     assert all(len(password) >= 24 for password in before.values())
     assert {mode(path) for path in home.iterdir() if path.is_file()} == {0o600}
-    serve.write_configuration(configured, "http://127.0.0.1:4712", parallelism=2, retry_seconds=5)
-    assert json.loads(serve.passwords_file(configured).read_text()) == before
+    local_airflow.write_configuration(configured, "http://127.0.0.1:4712", parallelism=2, retry_seconds=5)
+    assert json.loads(local_airflow.passwords_file(configured).read_text()) == before
 
 
 def test_no_secret_stands_in_the_environment(configured: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "SomebodyElse")
-    env = serve.environment(configured)
-    kept = json.loads((serve.airflow_home(configured) / "secrets.json").read_text())
+    env = local_airflow.environment(configured)
+    kept = json.loads((local_airflow.airflow_home(configured) / "secrets.json").read_text())
     assert not set(kept.values()) & set(env.values())
     assert "AIRFLOW__CORE__EXECUTOR" not in env
     assert env["WAREHOUSE_HOME"] == str(configured.home)
 
 
 def test_a_second_airflow_on_the_same_home_is_refused(configured: Settings) -> None:
-    lock = serve.claim(configured)
+    lock = local_airflow.claim(configured)
     try:
         with pytest.raises(WarehouseError, match="AIRFLOW_RUNNING"):
-            serve.start(configured)
+            local_airflow.start(configured)
     finally:
         os.close(lock)
-    os.close(serve.claim(configured))
+    os.close(local_airflow.claim(configured))
 
 
 def test_old_logs_and_leftovers_go_and_new_ones_stay(settings: Settings) -> None:
     old = time.time() - 30 * 86400
-    for folder in (serve.logs_dir(settings) / "tasks" / "run", settings.tmp_dir):
+    for folder in (local_airflow.logs_dir(settings) / "tasks" / "run", settings.tmp_dir):
         folder.mkdir(parents=True)
         for name, changed in (("old.log", old), ("new.log", None)):
             (folder / name).write_text("x")
             if changed:
                 os.utime(folder / name, (changed, changed))
-    assert serve.prune(settings, keep_days=20) == {"logs": 1, "spool": 1}
+    assert local_airflow.prune(settings, keep_days=20) == {"logs": 1, "spool": 1}
     left = sorted(path.name for path in settings.home.rglob("*") if path.is_file())
     assert left == ["new.log", "new.log"]
-    assert serve.prune(settings, keep_days=20) == {"logs": 0, "spool": 0}
+    assert local_airflow.prune(settings, keep_days=20) == {"logs": 0, "spool": 0}
 
 
 def test_airflow_s_commands_wait_for_each_other_s_writes(configured: Settings) -> None:
     config = ConfigParser()
-    config.read(serve.airflow_home(configured) / "airflow.cfg")
+    config.read(local_airflow.airflow_home(configured) / "airflow.cfg")
     found = []
     for option in ("sql_alchemy_connect_args", "sql_alchemy_connect_args_async"):
         module, _, name = config["database"][option].rpartition(".")

@@ -7,7 +7,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from warehouse import sql
+from warehouse.core import sql
 from warehouse.linkage import clerical_review, clusters, exact, model, profiles
 
 STAGES = [stage for room in (profiles, clerical_review, exact, clusters, model) for stage in room.STAGES]

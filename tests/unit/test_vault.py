@@ -11,8 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.gate_helpers import column, contract, delivery_row
-from warehouse import keys, vault
-from warehouse.errors import ConfigError
+from warehouse.core.errors import ConfigError
+from warehouse.storage import keys, vault
 
 CONTRACT = contract(
     [

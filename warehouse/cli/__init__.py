@@ -12,9 +12,9 @@ import typer
 
 from warehouse.cli import analysts, data_protection, linkage, looking, nights, releases, setup
 from warehouse.cli.options import ANALYSTS, DATA_PROTECTION, ENGINEERS, SANDBOX
-from warehouse.console import complain
-from warehouse.errors import WarehouseError
-from warehouse.settings import get_settings
+from warehouse.core.console import complain
+from warehouse.core.errors import WarehouseError
+from warehouse.core.settings import get_settings
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -7,9 +7,9 @@ import typer
 
 from warehouse.cli import options, words
 from warehouse.cli.options import Json
-from warehouse.console import say, show
-from warehouse.settings import get_settings
-from warehouse.spreadsheet import write_csv
+from warehouse.core.console import say, show
+from warehouse.core.csv_export import write_csv
+from warehouse.core.settings import get_settings
 
 app = typer.Typer()
 PANEL = options.ANALYSTS
@@ -30,18 +30,18 @@ def sql(
     as_json: Json = False,
 ) -> None:
     """Query the marts: read-only, no file access, configuration locked."""
-    from warehouse import analyst
+    from warehouse.read import marts
 
     s, text, release_id = get_settings(), query or sys.stdin.read(), release_id and words.release(release_id)
-    columns, rows = analyst.query(s, text, release_id)
+    columns, rows = marts.query(s, text, release_id)
     if as_json or format_ == "json":
         show([dict(zip(columns, row, strict=True)) for row in rows], True)
     elif format_ == "csv":
         write_csv(sys.stdout, [columns, *rows])
     else:
         show([dict(zip(columns, row, strict=True)) for row in rows], False)
-    if not rows and (asked := analyst.measures_asked(text)):
-        known = analyst.measures(s, release_id)
+    if not rows and (asked := marts.measures_asked(text)):
+        known = marts.measures(s, release_id)
         for measure in asked:
             if measure not in known and (near := words.nearest(measure, known)):
                 say(f"Ukuran {measure!r} tidak dikenal; mungkin maksud Anda {near!r}. / Did you mean {near!r}?")
@@ -59,8 +59,8 @@ def micro(
     as_json: Json = False,
 ) -> None:
     """Query the pseudonymised facts of the current release; every opening is logged with person, purpose and query."""
-    from warehouse import micro as opened
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
+    from warehouse.read import record_views as opened
 
     s = get_settings()
     columns, rows = opened.query(s, open_ledger(s), person, purpose, hours, query, exact_because)

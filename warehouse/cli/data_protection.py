@@ -11,9 +11,9 @@ import typer
 
 from warehouse.cli import options, words
 from warehouse.cli.options import EXIT_FOUND, Approver, By, Json, Reason
-from warehouse.console import say, show
-from warehouse.errors import ConfigError
-from warehouse.settings import get_settings
+from warehouse.core.console import say, show
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import get_settings
 
 app = typer.Typer()
 PANEL = options.DATA_PROTECTION
@@ -57,7 +57,7 @@ def erase(
 ) -> None:
     """Erase a person everywhere on a decided request, release anew and prove it. Who it is is never an argument."""
     from warehouse import night as steps
-    from warehouse.recognition import Person
+    from warehouse.privacy.subject_lookup import Person
 
     show(steps.erase(Person.told(_person_given(file)), by, approver, ground, reason, progress=say), as_json)
 
@@ -76,8 +76,8 @@ def openings(
     as_json: Json = False,
 ) -> None:
     """The purpose log: who opened pseudonymised facts or clear identities, for what, by whose approval, until when."""
-    from warehouse import purpose as purposes
-    from warehouse.night import open_ledger
+    from warehouse.ledger import access_log as purposes
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     show(purposes.since(open_ledger(s), s.utc_now() - timedelta(days=days)), as_json, "openings")
@@ -94,8 +94,8 @@ def breach_notice(
     dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets; default all with persons.")] = None,
 ) -> None:
     """Draft the notice of UU 27/2022 article 46, Indonesian first, from contracts, lake and purpose log."""
-    from warehouse import breach
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
+    from warehouse.privacy import breach
 
     s = get_settings()
     datasets = tuple(words.dataset(name) for name in dataset or ())

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from warehouse.cli.options import Approver, By, Json, Reason
-from warehouse.console import show
-from warehouse.errors import ConfigError
-from warehouse.settings import get_settings
+from warehouse.core.console import show
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import get_settings
 
 review_app = typer.Typer(no_args_is_help=True, help="Pairs of records that may be one person: look, and decide.")
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model: train a new version, list the versions.")
@@ -24,7 +24,7 @@ def review_list(
 ) -> None:
     """Pairs of records that may be one person and wait for a decision: no name, no number, nothing of anybody."""
     from warehouse import linkage
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     led = open_ledger(s)
@@ -45,8 +45,8 @@ def review_open(
     hours: Annotated[int, typer.Option(help="How long the opening is valid.")] = 4,
 ) -> None:
     """Open clear identities for review, on record in the purpose log; without it nothing is shown or decided."""
-    from warehouse import purpose as purposes
-    from warehouse.night import open_ledger
+    from warehouse.ledger import access_log as purposes
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     opening = purposes.open_for(s, open_ledger(s), "identity", by, purpose, hours, approver=approver)
@@ -65,7 +65,7 @@ def review_person(person_key: str, as_json: Json = False) -> None:
 def review_ask(record_key: str, other_record_key: str, by: By, reason: Reason, as_json: Json = False) -> None:
     """Put two records into the queue that nothing put there, linked or not: to look, and to decide anew."""
     from warehouse import linkage
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     show({"pair_id": linkage.ask(s, open_ledger(s), record_key, other_record_key, reason, by)}, as_json, "review")
@@ -75,7 +75,7 @@ def review_ask(record_key: str, other_record_key: str, by: By, reason: Reason, a
 def review_show(pair_id: str, by: By) -> None:
     """Both records of a pair in clear, on a terminal only: not into a file, not into a pipe."""
     from warehouse import linkage
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     if not sys.stdout.isatty():
         raise ConfigError(
@@ -95,7 +95,7 @@ def review_decide(
 ) -> None:
     """Record whether the two are one person; it holds from the next night or `warehouse build` on."""
     from warehouse import linkage
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     made = linkage.decide(s, open_ledger(s), pair_id, decision, reason, by)
@@ -106,7 +106,7 @@ def review_decide(
 def linkage_train(as_json: Json = False) -> None:
     """Learn the model anew from the identities in force; the new version counts from the next linking on."""
     from warehouse import linkage
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     linkage.train(s, open_ledger(s))

@@ -6,8 +6,8 @@ import typer
 
 from warehouse.cli import options, words
 from warehouse.cli.options import By, Json, Reason
-from warehouse.console import show
-from warehouse.settings import get_settings
+from warehouse.core.console import show
+from warehouse.core.settings import get_settings
 
 app = typer.Typer()
 held_app = typer.Typer(invoke_without_command=True, help="Held deliveries, and a person's decision on them.")
@@ -18,8 +18,8 @@ app.add_typer(held_app, name="held", rich_help_panel=PANEL)
 @app.command("status", rich_help_panel=PANEL)
 def status_command(as_json: Json = False) -> None:
     """What is current, what waits, what is late: one page."""
-    from warehouse import status
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
+    from warehouse.report import status
 
     s = get_settings()
     state = status.page(s, open_ledger(s))
@@ -42,8 +42,8 @@ def deliveries(
     as_json: Json = False,
 ) -> None:
     """Deliveries with their newest verdict, newest first."""
-    from warehouse import status
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
+    from warehouse.report import status
 
     rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset), limit)
     show(words.shortened(rows, as_json), as_json, "deliveries")
@@ -55,8 +55,8 @@ def quarantine(
     as_json: Json = False,
 ) -> None:
     """Quarantined rows: counts by rule, or the row numbers of one delivery. Never a value."""
-    from warehouse import status
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
+    from warehouse.report import status
 
     led = open_ledger(get_settings())
     if delivery_id:

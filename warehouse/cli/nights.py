@@ -8,9 +8,9 @@ import typer
 
 from warehouse.cli import options, words
 from warehouse.cli.options import EXIT_BUILD, EXIT_FETCH, EXIT_HELD, EXIT_RELEASE, Json
-from warehouse.console import Watch, say, show
-from warehouse.errors import ConfigError
-from warehouse.periods import Period
+from warehouse.core.console import Watch, say, show
+from warehouse.core.errors import ConfigError
+from warehouse.core.periods import Period
 
 app = typer.Typer()
 PANEL = options.ENGINEERS

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from warehouse.errors import ConfigError
-from warehouse.periods import JAKARTA
-from warehouse.settings import get_settings
+from warehouse.core.errors import ConfigError
+from warehouse.core.periods import JAKARTA
+from warehouse.core.settings import get_settings
 
 ANALYSTS = "Analis / Analysts"
 MONITORS = "Monitor / Monitors"

@@ -4,8 +4,8 @@ import typer
 
 from warehouse.cli import words
 from warehouse.cli.options import By, Json, Reason
-from warehouse.console import out, show
-from warehouse.settings import get_settings
+from warehouse.core.console import out, show
+from warehouse.core.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Releases: list, compare, roll back.")
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Releases: list, compare, roll back
 def releases_list(as_json: Json = False) -> None:
     """Kept releases, newest first; which is current, which is pinned."""
     from warehouse import release
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     show(release.listing(s, open_ledger(s)), as_json, "releases")
@@ -38,7 +38,7 @@ def releases_diff(older: words.Release, newer: words.Release, as_json: Json = Fa
 def releases_rollback(release_id: words.Release, reason: Reason, by: By) -> None:
     """Make an older release current and pin it; nights go on building and say so."""
     from warehouse import release
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s, release_id = get_settings(), words.release(release_id)
     release.rollback(s, open_ledger(s), release_id, reason, by)
@@ -49,7 +49,7 @@ def releases_rollback(release_id: words.Release, reason: Reason, by: By) -> None
 def releases_internal(reason: Reason, by: By) -> None:
     """Write the build's marts with NO small count rounded, apart from the releases and for the owner alone."""
     from warehouse import release
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     file = release.make_internal(s, open_ledger(s), reason, by)
@@ -61,7 +61,7 @@ def releases_internal(reason: Reason, by: By) -> None:
 def releases_unpin(reason: Reason, by: By) -> None:
     """Let the newest release be current again."""
     from warehouse import release
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
 
     s = get_settings()
     release.unpin(s, open_ledger(s), reason, by)

@@ -7,8 +7,8 @@ import typer
 
 from warehouse.cli import options, words
 from warehouse.cli.options import Approver, By, Json, Reason
-from warehouse.console import out, say, show
-from warehouse.settings import get_settings
+from warehouse.core.console import out, say, show
+from warehouse.core.settings import get_settings
 
 app = typer.Typer()
 keys_app = typer.Typer(no_args_is_help=True, help="Keys: make a set, change to it.")
@@ -21,7 +21,7 @@ app.add_typer(contracts_app, name="contracts", rich_help_panel=PANEL)
 @app.command("check-config", rich_help_panel=PANEL)
 def check_config(as_json: Json = False) -> None:
     """Check settings, keys, contracts, ledger and server addresses before a night does."""
-    from warehouse import status
+    from warehouse.report import status
 
     checks = status.checks(get_settings())
     show(checks, as_json, "check-config")
@@ -34,7 +34,7 @@ def keys_new(
     to: Annotated[Path | None, typer.Option(help="Folder to write to, where keys do not stand in files.")] = None,
 ) -> None:
     """Make a set of keys: the first one, or the successors that `rotate` changes to. Nothing is ever overwritten."""
-    from warehouse import keys
+    from warehouse.storage import keys
 
     out.print(str(keys.make_new(get_settings(), to)), soft_wrap=True)
 
@@ -53,7 +53,7 @@ def contracts_publish(
     as_json: Json = False,
 ) -> None:
     """Keep what contracts (all, or those named) promise now; what breaks it later needs a new major version."""
-    from warehouse.contract import get_contract, load_contracts, published
+    from warehouse.core.contract import get_contract, load_contracts, published
 
     s = get_settings()
     names = [words.dataset(name) for name in datasets or load_contracts(s.contracts_dir)]

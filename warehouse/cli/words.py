@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from warehouse.errors import ConfigError, ReleaseError, WarehouseError
-from warehouse.settings import get_settings
+from warehouse.core.errors import ConfigError, ReleaseError, WarehouseError
+from warehouse.core.settings import get_settings
 
 _SHORT = 8
 
@@ -48,8 +48,8 @@ def dataset(typed: str | None) -> str | None:
 
 def parts(name: str, typed: list[str] | None) -> list[str] | None:
     """Parts of a dataset as typed; raises ConfigError PART_UNKNOWN with the nearest."""
-    from warehouse import agencies
-    from warehouse.contract import get_contract
+    from warehouse.core.contract import get_contract
+    from warehouse.intake import agencies
 
     s = get_settings()
     known = agencies.parts(s, get_contract(s.contracts_dir, name)) if typed else []
@@ -88,8 +88,8 @@ def whole(typed: str, ids: Iterable[str], refuse: Callable[[str, Collection[str]
 
 def delivery(typed: str) -> str:
     """A delivery's whole id from its beginning; raises ConfigError DELIVERY_UNKNOWN with the one it resembles."""
-    from warehouse import status
-    from warehouse.night import open_ledger
+    from warehouse.ledger import open_ledger
+    from warehouse.report import status
 
     return whole(typed, status.delivery_ids(open_ledger(get_settings())), _no_delivery)
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import duckdb
 
+from warehouse.build.catalogue import Catalogue, Mart, Query, literal
+from warehouse.core.errors import ReleaseError
 from warehouse.disclosure.cells import MARK, Sources, in_order, round_table
-from warehouse.errors import ReleaseError
-from warehouse.mart import Catalogue, Mart, Query, literal
 
 __all__ = [
     "MARK",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import duckdb
 
-from warehouse.errors import ReleaseError
-from warehouse.mart import Catalogue, Mart
+from warehouse.build.catalogue import Catalogue, Mart
+from warehouse.core.errors import ReleaseError
 
 _SUMMED = ("numerator", "denominator", "unknown_count")
 

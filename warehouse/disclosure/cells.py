@@ -15,9 +15,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from warehouse.build.catalogue import CellColumn, Cells, literal
+from warehouse.core.errors import ReleaseError
 from warehouse.disclosure.rounding import Known, Sheet, Split, Sum, round_sheet
-from warehouse.errors import ReleaseError
-from warehouse.mart import CellColumn, Cells, literal
 
 MARK = "__was_rounded"
 _PLACE = "kemendagri_code"

@@ -25,13 +25,13 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import keys, vault
-from warehouse.contract import load_contracts
-from warehouse.discreet import discreet
-from warehouse.duck import sql_path
+from warehouse.core.contract import load_contracts
+from warehouse.core.duck import sql_path
+from warehouse.core.redaction import discreet
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, erasures, lake_files, linkage_decisions
 from warehouse.linkage import clerical_review, clusters, exact, model, profiles
-from warehouse.settings import Settings
+from warehouse.storage import keys, vault
 
 LINKS, CANDIDATES = "identity_links", "identity_candidates"
 COLUMNS = {

@@ -16,12 +16,14 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from warehouse import keys, ledger, purpose, scan, sql, vault
-from warehouse.contract import Contract
-from warehouse.errors import ConfigError
-from warehouse.ledger import Ledger, linkage_decisions
+from warehouse import ledger, scan
+from warehouse.core import sql
+from warehouse.core.contract import Contract
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
+from warehouse.ledger import Ledger, access_log, linkage_decisions
 from warehouse.linkage import profiles
-from warehouse.settings import Settings
+from warehouse.storage import keys, vault
 
 Contracts = Mapping[str, Contract]
 Decision = Literal["link", "not_link", "unsure"]
@@ -166,10 +168,10 @@ def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any]
 
     Which records were looked at is in the purpose log before one is.
     """
-    opening = purpose.demand_open(s, led, "identity", person)
+    opening = access_log.demand_open(s, led, "identity", person)
     keys.vault_key(s)
     record_keys = list(_sides(pair))
-    purpose.record_look(s, led, opening, record_keys)
+    access_log.record_look(s, led, opening, record_keys)
     return _records(s, led, contracts, record_keys)
 
 
@@ -212,7 +214,7 @@ def decide(
             "Complete the decision and --reason; put no personal data into it.",
         )
     scan.refuse_identities(reason)
-    opening = purpose.demand_open(s, led, "identity", person)
+    opening = access_log.demand_open(s, led, "identity", person)
     sides = _sides(pair)
     left, right = _profile_keys(s, led, contracts, sides)
     row = {

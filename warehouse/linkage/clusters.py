@@ -17,7 +17,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from warehouse import sql
+from warehouse.core import sql
 from warehouse.linkage.profiles import REGISTRY
 
 # Above the first a link, between them clerical review, below the second nothing. Chosen 2026-11-22 on the sandbox's

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import sql
+from warehouse.core import sql
 from warehouse.linkage.profiles import REGISTRY
 
 _FOLDER = Path(__file__).parent / "sql" / "exact"

@@ -20,9 +20,10 @@ from typing import Any
 import duckdb
 import yaml
 
-from warehouse import sql, vault
-from warehouse.errors import BuildError
-from warehouse.settings import Settings
+from warehouse.core import sql
+from warehouse.core.errors import BuildError
+from warehouse.core.settings import Settings
+from warehouse.storage import vault
 
 BUNDLED = Path(__file__).with_name("model.json")
 _UNTRAINED = Path(__file__).with_name("model_settings.yaml")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import lake, sql, vault
-from warehouse.contract import Contract
+from warehouse.core import sql
+from warehouse.core.contract import Contract
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.settings import Settings
+from warehouse.storage import lake, vault
 
 # The agency whose persons are a register of everyone: others look for their people there.
 REGISTRY = "bps/social_registry_individuals"

@@ -5,8 +5,8 @@ from typing import Any
 
 import duckdb
 
+from warehouse.build.catalogue import Mart
 from warehouse.disclosure import published
-from warehouse.mart import Mart
 
 _AREA = ("area_level", "kemendagri_code", "period_kind", "period_start", "measure")
 _FEWEST_ROWS = 20

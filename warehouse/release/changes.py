@@ -9,11 +9,11 @@ from typing import Any
 
 import duckdb
 
-from warehouse import duck
-from warehouse.errors import ReleaseError
-from warehouse.mart import literal
+from warehouse.build.catalogue import literal
+from warehouse.core import duck
+from warehouse.core.errors import ReleaseError
+from warehouse.core.settings import Settings
 from warehouse.release.content import MARTS_FILE
-from warehouse.settings import Settings
 
 CHANGES_FILE = "changes.json"
 # Of each mart, the largest moves of a rate at the levels officials read first.

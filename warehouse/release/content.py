@@ -11,12 +11,13 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import disclosure, duck
+from warehouse import disclosure
+from warehouse.build.catalogue import Catalogue, Mart, Query, comments, literal
+from warehouse.core import duck
+from warehouse.core.errors import ReleaseError
+from warehouse.core.settings import Settings
 from warehouse.disclosure import audit, published
-from warehouse.errors import ReleaseError
-from warehouse.mart import Catalogue, Mart, Query, comments, literal
 from warehouse.release import revisions
-from warehouse.settings import Settings
 
 BUILD = "warehouse"
 MARTS_FILE = "marts.duckdb"

@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse import ledger
-from warehouse.errors import ReleaseError
+from warehouse.build.catalogue import manifest_path, read_catalogue
+from warehouse.core.errors import ReleaseError
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.mart import manifest_path, read_catalogue
 from warehouse.release import content, state
-from warehouse.settings import Settings
 
 KEPT_DAYS = 30
 MARK = "undisclosed"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import duck, folders
 from warehouse.build import export_ledger
-from warehouse.contract import load_contracts
+from warehouse.build.catalogue import Catalogue, Mart, Query, literal, manifest_path, read_catalogue
+from warehouse.core import duck, permissions
+from warehouse.core.contract import load_contracts
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.mart import Catalogue, Mart, Query, literal, manifest_path, read_catalogue
 from warehouse.release import state
 from warehouse.release.content import BUILD, STORAGE
-from warehouse.settings import Settings
 
 
 def refresh_ops(s: Settings, led: Ledger) -> Path | None:
@@ -48,7 +48,7 @@ def refresh_ops(s: Settings, led: Ledger) -> Path | None:
             for comment in mart.comments(table):
                 con.execute(comment)
         con.execute("DETACH made")
-    folders.share(draft, s.readers_group, 0o444)
+    permissions.share(draft, s.readers_group, 0o444)
     os.replace(draft, s.ops_file)
     state.sync_folder(s.home)
     return s.ops_file

@@ -17,14 +17,17 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import disclosure, folders, gate, keys, ledger, scan
+from warehouse import disclosure, ledger, scan
 from warehouse.build import BuildResult
-from warehouse.errors import ReleaseError
+from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue
+from warehouse.core import permissions
+from warehouse.core.errors import ReleaseError
+from warehouse.core.periods import JAKARTA
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
 from warehouse.ledger import Ledger
-from warehouse.mart import Catalogue, manifest_path, read_catalogue
-from warehouse.periods import JAKARTA
 from warehouse.release import accuracy, changes, content, pseudonymised, register, revisions, state
-from warehouse.settings import Settings
+from warehouse.storage import keys
 
 LEVELS = ("kelurahan", "kecamatan", "kota")
 Progress = Callable[[str], None]
@@ -321,12 +324,12 @@ def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) ->
         with path.open("rb") as file:
             os.fsync(file.fileno())
         if path.name == state.MICRO_FILE:
-            folders.share(path, s.micro_group, 0o440 if s.micro_group else 0o400)
+            permissions.share(path, s.micro_group, 0o440 if s.micro_group else 0o400)
         else:
-            folders.share(path, s.readers_group, 0o444)
+            permissions.share(path, s.readers_group, 0o444)
     for folder in (draft / "parquet", draft):
         state.sync_folder(folder)
-        folders.share(folder, s.readers_group, 0o555)
+        permissions.share(folder, s.readers_group, 0o555)
     draft.rename(s.releases_dir / release_id)
     state.sync_folder(s.releases_dir)
 

@@ -15,10 +15,10 @@ import duckdb
 import sqlalchemy as sa
 
 from warehouse import ledger
+from warehouse.build.catalogue import Mart, literal
+from warehouse.core.settings import Settings
 from warehouse.disclosure import published
 from warehouse.ledger import Ledger
-from warehouse.mart import Mart, literal
-from warehouse.settings import Settings
 
 _AREA_PERIOD = {
     "area_level": "VARCHAR",

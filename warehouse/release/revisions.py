@@ -19,8 +19,8 @@ import duckdb
 import pyarrow.parquet as pq
 
 from warehouse import disclosure
+from warehouse.build.catalogue import Cells, literal
 from warehouse.disclosure import MARK
-from warehouse.mart import Cells, literal
 
 PENDING = "revision_pending"
 KEPT = "memory.main.kept_periods"

@@ -16,11 +16,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse import ledger
-from warehouse.errors import ConfigError, ReleaseError
+from warehouse.core.errors import ConfigError, ReleaseError
+from warehouse.core.periods import JAKARTA
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.periods import JAKARTA
 from warehouse.scan import refuse_identities
-from warehouse.settings import Settings
 
 KEPT = 14
 MICRO_FILE = "micro.duckdb"

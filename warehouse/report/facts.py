@@ -9,12 +9,12 @@ from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any, Literal
 
-from warehouse import gate
-from warehouse.contract import Contract, RuleExtras, load_contracts
+from warehouse.core.contract import Contract, RuleExtras, load_contracts
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
+from warehouse.intake.timeliness import WORDS, PartState, State, part_states
 from warehouse.ledger import Ledger
-from warehouse.periods import Period
-from warehouse.settings import Settings
-from warehouse.timeliness import WORDS, PartState, State, part_states
 
 Light = Literal["red", "amber", "green", "grey"]
 ROWS_SHOWN = 30

@@ -17,12 +17,14 @@ from typing import Any
 
 import duckdb
 
-from warehouse import duck, release, sample
-from warehouse.contract import Contract
-from warehouse.mart import literal
+from warehouse import release
+from warehouse.build.catalogue import literal
+from warehouse.core import duck
+from warehouse.core.contract import Contract
+from warehouse.core.settings import Settings
 from warehouse.report.numbers import percent
-from warehouse.sample import Sample
-from warehouse.settings import Settings
+from warehouse.storage import sample
+from warehouse.storage.sample import Sample
 
 Row = dict[str, Any]
 WIDTH = 330

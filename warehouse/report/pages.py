@@ -13,16 +13,18 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from warehouse import folders, release, sample
-from warehouse.contract import Contract
+from warehouse import release
+from warehouse.core import permissions
+from warehouse.core.contract import Contract
+from warehouse.core.csv_export import write_csv
+from warehouse.core.periods import JAKARTA
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
-from warehouse.periods import JAKARTA
 from warehouse.report import facts as facts_room
 from warehouse.report import figures as figures_room
 from warehouse.report import numbers
 from warehouse.report.facts import STATES, DatasetFacts
-from warehouse.settings import Settings
-from warehouse.spreadsheet import write_csv
+from warehouse.storage import sample
 
 KEPT = 3
 MONTHS_ID = ("", "Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
@@ -178,7 +180,7 @@ def render(s: Settings, led: Ledger) -> Path:
         rounding = facts_room.rounding(release.manifest(s, newer["release_id"]))
         target = f"rilis/{newer['release_id']}.html"
         page("release.html", target, 1, item=newer, older=older, changes=changes, rounding=rounding)
-    folders.share_tree(folder, s.reports_group)
+    permissions.share_tree(folder, s.reports_group)
     _make_current(s.reports_dir, folder)
     return folder
 

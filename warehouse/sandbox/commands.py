@@ -19,10 +19,11 @@ from typing import Annotated, Any
 
 import typer
 
-from warehouse.console import Watch, out, say, show
-from warehouse.errors import ConfigError
-from warehouse.periods import JAKARTA, Period
-from warehouse.settings import Settings, get_settings
+from warehouse import ledger
+from warehouse.core.console import Watch, out, say, show
+from warehouse.core.errors import ConfigError
+from warehouse.core.periods import JAKARTA, Period
+from warehouse.core.settings import Settings, get_settings
 
 sandbox_app = typer.Typer(no_args_is_help=True, help="The synthetic city and its agencies, for trying everything out.")
 
@@ -59,8 +60,8 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
 
     ``scale`` None: the city at hand.
     """
-    from warehouse import keys, sample
     from warehouse.sandbox import city, render
+    from warehouse.storage import keys, sample
 
     if not keys.is_sandbox(s):
         if s.keys.exists() and any(s.keys.iterdir()):
@@ -114,7 +115,7 @@ def history_periods(s: Settings, dataset: str) -> list[Period]:
 
     Yearly data go to where their series begins, else two years further back: surveys and lines are published late.
     """
-    from warehouse.contract import get_contract
+    from warehouse.core.contract import get_contract
 
     kind = get_contract(s.contracts_dir, dataset).extras.period_kind
     newest, first = _window(s)
@@ -141,11 +142,12 @@ def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[st
     is asked only for periods of which nothing came: parts that are late are the nights' matter. ``told`` is given the
     dataset, and the deliveries and rows that have come since it was told before.
     """
-    from warehouse import agencies, night
-    from warehouse.contract import get_contract
+    from warehouse import night
+    from warehouse.core.contract import get_contract
+    from warehouse.intake import agencies
 
     contract = get_contract(s.contracts_dir, dataset)
-    led = night.open_ledger(s)
+    led = ledger.open_ledger(s)
     total: dict[str, Any] = {"dataset": dataset, "outcome": "unchanged", "seconds": 0.0, "accepted": 0, "held": 0,
                              "missing": 0, "failed": 0, "rows_admitted": 0, "rows_quarantined": 0}  # fmt: skip
     expected = agencies.parts(s, contract)
@@ -337,8 +339,8 @@ def _play_history(s: Settings, watch: Watch) -> None:
 
 def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What history lacks, and the night of today; gives the outcome of each dataset and of the marts."""
-    from warehouse import night, serve
-    from warehouse.sandbox import control
+    from warehouse import night
+    from warehouse.sandbox import control, local_airflow
 
     said = multiprocessing.Queue()
     with watch.step("agencies"):
@@ -350,7 +352,9 @@ def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str
             # Their memory is Airflow's from here on.
             pool.shutdown()
             with watch.step("tonight"):
-                return serve.run_night(s, night.datasets(s=s), s.today(), progress=watch, doing=partial(night.doing, s))
+                return local_airflow.run_night(
+                    s, night.datasets(s=s), s.today(), progress=watch, doing=partial(night.doing, s)
+                )
         rows = []
         with watch.step("ingest"):
             for outcome in night.ingest_all(s.today(), pool, s=s):
@@ -392,8 +396,7 @@ QUERIES = (
 @sandbox_app.command("up")
 def up_command(scale: Scale | None = None) -> None:
     """Serve Airflow, the agencies and the report site on localhost until Ctrl-C."""
-    from warehouse import serve
-    from warehouse.sandbox import control
+    from warehouse.sandbox import control, local_airflow
 
     s = get_settings()
     begun = time.monotonic()
@@ -402,7 +405,7 @@ def up_command(scale: Scale | None = None) -> None:
             prepare(s, scale, watch)
             with watch.step("start"):
                 started.enter_context(control.start(s))
-                running = started.enter_context(serve.start(s, report=True, progress=watch))
+                running = started.enter_context(local_airflow.start(s, report=True, progress=watch))
         for line in running.addresses():
             say(line)
         say(f"Siap dalam {time.monotonic() - begun:.0f} s / ready")

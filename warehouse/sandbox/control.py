@@ -12,9 +12,9 @@ from typing import IO, Any
 
 import httpx
 
-from warehouse.errors import ConfigError
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
 from warehouse.sandbox.faults import Agency, Fault, Kind
-from warehouse.settings import Settings
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0

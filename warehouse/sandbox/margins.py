@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from warehouse.settings import PROJECT_DIR
+from warehouse.core.settings import PROJECT_DIR
 
 SEEDS_DIR = PROJECT_DIR / "dbt_project" / "seeds"
 

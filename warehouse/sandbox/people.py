@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.periods import Period
+from warehouse.core.periods import Period
 from warehouse.sandbox import names
 from warehouse.sandbox.margins import MALE_SHARE, POSYANDU, Kelurahan
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse.periods import Period
+from warehouse.core.periods import Period
 from warehouse.sandbox import render_children, render_public, render_registry, render_work
 from warehouse.sandbox.city import redraw
 from warehouse.sandbox.draw import City, Progress, silent

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from warehouse.periods import Period
+from warehouse.core.periods import Period
 from warehouse.sandbox.draw import City, Progress
 from warehouse.sandbox.margins import Kelurahan
 from warehouse.sandbox.people import stream

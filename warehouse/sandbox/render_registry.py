@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.periods import Period
+from warehouse.core.periods import Period
 from warehouse.sandbox import files
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN, Persona, TruthLog, personas, scientific, slips, truth_log
 from warehouse.sandbox.draw import City, Progress

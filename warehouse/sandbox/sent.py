@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from warehouse.contract import Contract
-from warehouse.periods import Period
-from warehouse.settings import Settings
+from warehouse.core.contract import Contract
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
 
 # Who plays each agency; the registry of BPS is handed on by the social service.
 SENDER_OF = {"kemenkes": "dinkes", "kemensos": "dinsos", "polri": "polres", "bps": "dinsos"}

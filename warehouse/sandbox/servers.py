@@ -17,12 +17,12 @@ from typing import Any
 
 import uvicorn
 
-from warehouse.contract import Contract, load_contracts
+from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.settings import Settings
 from warehouse.sandbox.faults import Faults
 from warehouse.sandbox.http_agencies import Credentials, Habits, create_app
 from warehouse.sandbox.sent import SENDER_OF, as_sent
 from warehouse.sandbox.sftp_agency import SftpAgency, new_key
-from warehouse.settings import Settings
 
 SENDERS = ("dinkes", "dinsos", "polres")
 _HTTP_AGENCIES = ("bps", "dukcapil", "bpjstk", "portal")

@@ -19,13 +19,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse import timeliness
-from warehouse.contract import Contract, get_contract
+from warehouse.core.contract import Contract, get_contract
+from warehouse.core.periods import JAKARTA, Period
+from warehouse.core.settings import Settings
+from warehouse.intake import timeliness
 from warehouse.ledger import Ledger, UtcDateTime
-from warehouse.periods import JAKARTA, Period
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN
 from warehouse.sandbox.sent import corrected, story, story_file
-from warehouse.settings import Settings
 
 REPORTS = "kemenkes/eppgbm"
 LISTS = "kemensos/assistance"

@@ -7,7 +7,7 @@ and their files (vault).
 from collections.abc import Iterable
 from pathlib import Path
 
-from warehouse.errors import ConfigError
+from warehouse.core.errors import ConfigError
 from warehouse.scan.files import UNREADABLE, scan_file
 from warehouse.scan.home import Scan, ahead, look, record, scan_home, walk
 from warehouse.scan.identities import vault_values

@@ -9,7 +9,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from warehouse.errors import ConfigError
+from warehouse.core.errors import ConfigError
 from warehouse.scan.model import Finding
 
 

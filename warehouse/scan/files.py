@@ -27,7 +27,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import python_calamine
 
-from warehouse.duck import sql_path
+from warehouse.core.duck import sql_path
 from warehouse.scan import shapes
 from warehouse.scan.model import Finding
 from warehouse.scan.search import Hit, search, search_words_of_memory

@@ -25,7 +25,8 @@ from pathlib import Path
 import duckdb
 
 from warehouse import ledger
-from warehouse.errors import ConfigError
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
 from warehouse.scan.accepted import load_accepted
 from warehouse.scan.files import scan_file
@@ -33,7 +34,6 @@ from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
 from warehouse.scan.tables import scan_catalogue, scan_database
 from warehouse.scan.values import NOTHING
-from warehouse.settings import Settings
 
 # Where identities may lie; all the rest of a home is searched.
 ALLOWED = ("landing", "vault", "keys", "sandbox")

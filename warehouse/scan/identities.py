@@ -8,11 +8,11 @@ import csv
 import re
 from collections.abc import Iterator
 
-from warehouse import keys, vault
-from warehouse.contract import Contract, load_contracts
+from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.settings import Settings
 from warehouse.scan.values import NOTHING, Values, version_of
-from warehouse.settings import Settings
-from warehouse.vault import KK, LINKAGE_COLUMNS, NIK
+from warehouse.storage import keys, vault
+from warehouse.storage.vault import KK, LINKAGE_COLUMNS, NIK
 
 _KPJ = "no_kpj"
 # A field for parents may name both.

@@ -1,6 +1,6 @@
 /*
 How late each expected part is by its own due day, as seen on the newest night. What is due next is the period after the
-last good one; a part that never came owes the newest period that has ended (warehouse/timeliness.py says the same).
+last good one; a part that never came owes the newest period that has ended (warehouse/intake/timeliness.py says the same).
 */
 with seen_from as (
     select coalesce(max(logical_date), {{ as_of_date() }}) as today

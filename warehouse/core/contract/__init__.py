@@ -1,0 +1,37 @@
+"""A data contract (ODCS v3 YAML) as typed, frozen objects; the only reader of ``expectations/sources``.
+
+Here: loading (loading), kinds of rules (kinds), what may change without a new major version (published). Not here:
+reading files (parse), judging rows (gate), talking to agencies (agencies).
+"""
+
+from warehouse.core.contract.loading import get_contract, load_contract, load_contracts
+from warehouse.core.contract.model import (
+    PROFILE_BUILT_INS,
+    Column,
+    ColumnExtras,
+    Contract,
+    ContractExtras,
+    FileShape,
+    PartTerms,
+    Rule,
+    RuleExtras,
+    Server,
+    ServerExtras,
+)
+
+__all__ = [
+    "PROFILE_BUILT_INS",
+    "Column",
+    "ColumnExtras",
+    "Contract",
+    "ContractExtras",
+    "FileShape",
+    "PartTerms",
+    "Rule",
+    "RuleExtras",
+    "Server",
+    "ServerExtras",
+    "get_contract",
+    "load_contract",
+    "load_contracts",
+]

@@ -1,0 +1,148 @@
+"""Reads ``*.odcs.yaml`` and refuses what is misspelt, with the file, the line and the key named."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from open_data_contract_standard.model import DataQuality, OpenDataContractStandard, SchemaProperty
+from pydantic import ValidationError
+
+from warehouse.core.contract import documents
+from warehouse.core.contract.kinds import OF_A_CONTRACT, Kinds, load_kinds
+from warehouse.core.contract.kinds import resolve as resolve_kind
+from warehouse.core.contract.model import Column, ColumnExtras, Contract, ContractExtras, Rule, Server, ServerExtras
+from warehouse.core.errors import ConfigError
+
+# The name under which a contract's rules are ours; tools of others pass them over.
+ENGINE = "gate"
+
+
+def _invalid(path: Path, detail: str) -> ConfigError:
+    return ConfigError(
+        "CONTRACT_INVALID",
+        f"Kontrak {path.name} tidak sah: {detail}",
+        f"Contract {path.name} is not valid: {detail}",
+        "Perbaiki berkas kontrak itu; tidak ada data yang dibaca.",
+        "Correct that contract file; no data were read.",
+    )
+
+
+def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
+    """Keys of ``given`` that the ODCS models did not keep: below the root they vanish without a word."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        lost = [f"{where}{key}" for key in given if key not in kept]
+        shared = [key for key in given if key in kept]
+        return lost + [p for key in shared for p in _dropped_keys(given[key], kept[key], f"{where}{key}.")]
+    if isinstance(given, list) and isinstance(kept, list):
+        pairs = enumerate(zip(given, kept, strict=True))
+        return [p for i, (g, k) in pairs for p in _dropped_keys(g, k, f"{where}{i}.")]
+    return []
+
+
+def _extras(items: list | None) -> dict[str, Any]:
+    return {item.property: item.value for item in items or ()}
+
+
+def load_contract(path: Path, kinds: Kinds) -> Contract:
+    """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file, the line and the fault."""
+    lines: dict[str, int] = {}
+    try:
+        given, lines = documents.read(path)
+        odcs = OpenDataContractStandard.model_validate(given)
+        if lost := _dropped_keys(given, odcs.model_dump(by_alias=True, exclude_none=True)):
+            raise ValueError("keys ODCS does not know: " + ", ".join(lost))
+        (schema,) = odcs.schema_
+        (server,) = odcs.servers
+        extras = ContractExtras(**_extras(odcs.customProperties))
+        columns = tuple(_column(prop, extras) for prop in schema.properties)
+        rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
+        rules = tuple(rule.model_copy(update={"place": documents.place(path, lines, rule.code)}) for rule in rules)
+        return Contract(
+            dataset=odcs.id,
+            title=odcs.name,
+            version=odcs.version,
+            purpose=odcs.description.purpose,
+            grain=schema.dataGranularityDescription,
+            server=Server(
+                environment=server.environment,
+                location=server.location or server.host,
+                extras=ServerExtras(**_extras(server.customProperties)),
+            ),
+            columns=columns,
+            rules=rules,
+            extras=extras.model_copy(update={"profile": measures}),
+        )
+    except (ValidationError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _invalid(path, documents.located(documents.explained(error), lines)) from error
+
+
+def _column(prop: SchemaProperty, of_contract: ContractExtras) -> Column:
+    try:
+        extras = ColumnExtras(**{"null_tokens": of_contract.null_tokens} | _extras(prop.customProperties))
+        return Column(
+            name=prop.name,
+            header=prop.physicalName or (None if extras.derivation else prop.name),
+            logical_type=prop.logicalType,
+            required=bool(prop.required),
+            classification=prop.classification,
+            description=prop.description,
+            extras=extras,
+        )
+    except ValidationError as error:
+        raise ValueError(f"column {prop.name!r}: {documents.explained(error)}") from None
+
+
+def _rules(
+    quality: Sequence[DataQuality], kinds: Kinds, columns: Sequence[Column], profile: Mapping[str, str]
+) -> tuple[tuple[Rule, ...], dict[str, str]]:
+    """The rules, and the profile's measures with those that the rules bring along."""
+    labels = {column.name: column.extras.label for column in columns if column.extras.label}
+    rules, measures = [], dict(profile)
+    for entry in quality:
+        try:
+            if entry.engine != ENGINE or not isinstance(entry.implementation, dict):
+                raise ValueError(f"its engine is {ENGINE!r} and its implementation names a kind and its arguments")
+            if "kind" not in entry.implementation:
+                raise ValueError("it names no kind")
+            fields = resolve_kind(kinds, entry.implementation, OF_A_CONTRACT, labels, measures)
+            for name, measure in fields.pop("measures").items():
+                if measures.setdefault(name, measure) != measure:
+                    raise ValueError(f"the measure {name!r} is already another")
+            rules.append(Rule.of(entry.name, fields))
+        except ValueError as error:
+            raise ValueError(f"rule {entry.name}: {documents.explained(error)}") from None
+    return tuple(rules), measures
+
+
+@lru_cache
+def load_contracts(folder: Path) -> dict[str, Contract]:
+    """All contracts under ``folder`` by dataset name, sorted; refuses two that share a rule code."""
+    kinds = load_kinds(folder.parent / "rules.yaml")
+    contracts = {}
+    seen: dict[str, str] = {}
+    for path in sorted(folder.glob("*/*.odcs.yaml")):
+        contract = load_contract(path, kinds)
+        if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
+            raise _invalid(path, f"id {contract.dataset!r} does not match its place")
+        for rule in contract.rules:
+            if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
+                raise _invalid(path, f"rule code {rule.code} is already used by {other}")
+        contracts[contract.dataset] = contract
+    return contracts
+
+
+def get_contract(folder: Path, dataset: str) -> Contract:
+    """One contract by name; an unknown name raises ConfigError that lists the known ones."""
+    contracts = load_contracts(folder)
+    if dataset not in contracts:
+        known = ", ".join(contracts)
+        raise ConfigError(
+            "DATASET_UNKNOWN",
+            f"Dataset {dataset!r} tidak dikenal.",
+            f"Dataset {dataset!r} is not known.",
+            f"Pilih salah satu: {known}.",
+            f"Choose one of: {known}.",
+        )
+    return contracts[dataset]

@@ -1,0 +1,209 @@
+"""What each contract promised when it was last published, and which changes of it break that promise.
+
+A contract is relied on from two sides. A sender's file that was good must stay good; a reader's column must stay, with
+its type. What datacontract-cli calls an error is breaking here: a column gone, its type or classification changed, a
+value newly required, a key changed, an accepted value or spelling taken away. A change that breaks needs a new major
+version; the promises of earlier ones stay in the file. Not here: rules and thresholds, which say how a file is judged
+and change with a dated reason; what becomes of deliveries under an earlier version (gate, lake).
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from warehouse.core.contract import documents
+from warehouse.core.contract.model import Column, Contract, Strict
+from warehouse.core.errors import ConfigError
+
+FILE = "published.yaml"
+_HEAD = (
+    "# What contracts promised when last published, by dataset and major version.\n"
+    "# Written by: warehouse contracts publish\n"
+)
+
+
+class ColumnPromise(Strict):
+    """``needed``: a file without its header is held. ``kept``: it is in lake or vault, where readers find it."""
+
+    type: str
+    classification: str
+    required: bool = False
+    needed: bool = False
+    kept: bool = True
+    headers: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+
+
+class Promise(Strict):
+    version: str
+    period_kind: str
+    delivery_mode: str
+    parts: str
+    natural_key: tuple[str, ...] = ()
+    columns: dict[str, ColumnPromise]
+
+
+Promises = dict[str, dict[int, Promise]]
+
+
+def promise_of(contract: Contract) -> Promise:
+    """What senders and readers may rely on in this contract as it is now."""
+    extras = contract.extras
+    return Promise(
+        version=contract.version,
+        period_kind=extras.period_kind,
+        delivery_mode=extras.delivery_mode,
+        parts=extras.parts,
+        natural_key=extras.natural_key,
+        columns={
+            column.name: _of_column(column)
+            for column in contract.columns
+            # What is computed for the gate alone is nobody's: no sender writes it, no reader finds it.
+            if column.extras.lake or not column.is_derived
+        },
+    )
+
+
+def _of_column(column: Column) -> ColumnPromise:
+    codes = column.extras.codes or {}
+    return ColumnPromise(
+        type=column.logical_type,
+        classification=column.classification,
+        required=column.required,
+        needed=column.is_header_needed,
+        kept=column.extras.lake,
+        headers=column.headers,
+        accepts=tuple(sorted({*codes, *(spelling for spellings in codes.values() for spelling in spellings)})),
+    )
+
+
+def read(path: Path) -> Promises:
+    """The promises of one file, none where there is no file; raises ConfigError PUBLISHED_INVALID."""
+    if not path.is_file():
+        return {}
+    try:
+        given, _ = documents.read(path)
+        return {
+            dataset: {int(major): Promise.model_validate(promise) for major, promise in majors.items()}
+            for dataset, majors in (given or {}).items()
+        }
+    except (ValidationError, yaml.YAMLError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            "PUBLISHED_INVALID",
+            f"Berkas {path.name} tidak dapat dibaca: {documents.explained(error)}",
+            f"The file {path.name} cannot be read: {documents.explained(error)}",
+            "Ambil kembali berkas itu dari git; jangan disunting dengan tangan.",
+            "Take that file back from git; it is not edited by hand.",
+        ) from error
+
+
+def breaks(contracts: Iterable[Contract], promises: Promises) -> list[str]:
+    """Each way in which a contract breaks what its major version promised, as ``dataset: what``."""
+    contracts = {contract.dataset: contract for contract in contracts}
+    found = [f"{dataset}: has no contract any more" for dataset in promises if dataset not in contracts]
+    for dataset, contract in contracts.items():
+        found += [f"{dataset}: {what}" for what in _breaks_of(contract, promises.get(dataset, {}))]
+    return found
+
+
+def _breaks_of(contract: Contract, promised: Mapping[int, Promise]) -> list[str]:
+    now = promise_of(contract)
+    if promised and _numbers(now.version) < _numbers(newest := promised[max(promised)].version):
+        return [f"version {now.version} is below the published {newest}"]
+    before = promised.get(_numbers(now.version)[0])
+    if before is None:
+        return []
+    names = ("period_kind", "delivery_mode", "parts", "natural_key")
+    found = [f"{name} changed" for name in names if getattr(before, name) != getattr(now, name)]
+    for name in before.columns.keys() | now.columns.keys():
+        found += [f"column {name}: {what}" for what in _column_breaks(before.columns.get(name), now.columns.get(name))]
+    return sorted(found)
+
+
+def _column_breaks(before: ColumnPromise | None, now: ColumnPromise | None) -> list[str]:
+    if now is None:
+        return ["is gone"] if before.kept else []
+    if before is None:
+        return ["is new, and files without it are held: make it optional or say since when"] if now.needed else []
+    found = [f"{name} changed" for name in ("type", "classification") if getattr(before, name) != getattr(now, name)]
+    found += ["is now required"] if now.required and not before.required else []
+    found += ["files without its header are now held"] if now.needed and not before.needed else []
+    found += ["readers no longer find it"] if before.kept and not now.kept else []
+    found += [f"header {header!r} is no longer read" for header in before.headers if header not in now.headers]
+    if before.accepts and now.accepts:
+        found += [f"value {value!r} is no longer accepted" for value in before.accepts if value not in now.accepts]
+    elif now.accepts:
+        found += ["only listed values are now accepted"]
+    return found
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
+
+
+def confirm(path: Path, contracts: Iterable[Contract]) -> None:
+    """Raise ConfigError CONTRACT_BREAKS where a contract breaks what its major version promised."""
+    if found := breaks(contracts, read(path)):
+        raise _refused("; ".join(found))
+
+
+def publish(path: Path, contracts: Iterable[Contract]) -> list[dict[str, Any]]:
+    """Write what the contracts promise now; returns what became of each.
+
+    Raises ConfigError CONTRACT_BREAKS where a promise would be broken, CONTRACT_VERSION_SAME where it changed under an
+    unchanged version; then nothing is written.
+    """
+    promises = read(path)
+    rows = []
+    for contract in contracts:
+        promised = promises.get(contract.dataset, {})
+        if found := _breaks_of(contract, promised):
+            raise _refused("; ".join(f"{contract.dataset}: {what}" for what in found))
+        now, major = promise_of(contract), _numbers(contract.version)[0]
+        before = promised.get(major)
+        if before and before != now and before.version == now.version:
+            raise ConfigError(
+                "CONTRACT_VERSION_SAME",
+                f"Kontrak {contract.dataset} berubah sejak diterbitkan, tetapi versinya tetap {now.version}.",
+                f"Contract {contract.dataset} has changed since it was published and is still version {now.version}.",
+                "Naikkan angka kedua versinya, lalu terbitkan lagi.",
+                "Raise the second number of its version, then publish again.",
+            )
+        promises.setdefault(contract.dataset, {})[major] = now
+        outcome = "unchanged" if before == now else "published"
+        rows.append({"dataset": contract.dataset, "version": contract.version, "outcome": outcome})
+    path.write_text(_HEAD + _written(promises), encoding="utf-8")
+    return rows
+
+
+def _refused(detail: str) -> ConfigError:
+    return ConfigError(
+        "CONTRACT_BREAKS",
+        f"Kontrak mengingkari yang sudah diterbitkan: {detail}.",
+        f"A contract breaks what was published: {detail}.",
+        "Batalkan perubahan itu, atau naikkan angka pertama versinya.",
+        "Undo that change, or raise the first number of its version.",
+    )
+
+
+def _written(promises: Promises) -> str:
+    """One line a column, so that a change reads as one line."""
+    lines = []
+    for dataset, majors in sorted(promises.items()):
+        lines.append(f"{dataset}:")
+        for major, promise in sorted(majors.items()):
+            lines.append(f"  {major}:")
+            said = promise.model_dump(mode="json", exclude_defaults=True)
+            columns = said.pop("columns")
+            lines += [f"    {key}: {_flow(value)}" for key, value in said.items()]
+            lines.append("    columns:")
+            lines += [f"      {name}: {_flow(column)}" for name, column in columns.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _flow(value: Any) -> str:
+    text = yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False)
+    return text.strip()[1:-1]

@@ -1,0 +1,94 @@
+"""The one place that opens DuckDB connections from Python, so that limits and hardening are the same everywhere."""
+
+import fcntl
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from warehouse.core.settings import Settings
+
+
+@cache
+def httpfs_extension() -> Path:
+    """Path of the signed httpfs extension in its wheel; it brings the OpenSSL that encryption needs."""
+    folder = Path(find_spec("duckdb_extension_httpfs").submodule_search_locations[0])
+    (path,) = folder.rglob("httpfs.duckdb_extension")
+    return path
+
+
+def connect(
+    settings: Settings,
+    database: str | Path = ":memory:",
+    *,
+    read_only: bool = False,
+    sees_identifiers: bool = False,
+) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with our limits; extensions are never fetched.
+
+    A connection that sees identifiers must be in memory, and spills encrypted: a plain spill writes NIKs in clear.
+    """
+    if sees_identifiers and not str(database).startswith(":memory:"):
+        raise ValueError("identifiers may be seen by in-memory connections only")
+    connection = duckdb.connect(
+        str(database),
+        read_only=read_only,
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": settings.duckdb_memory,
+            "threads": str(settings.duckdb_threads),
+            "temp_directory": _spill(settings),
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    if sees_identifiers:
+        connection.load_extension(str(httpfs_extension()))
+        connection.execute("SET temp_file_encryption = true")
+    return connection
+
+
+def _spill(settings: Settings) -> str:
+    """Where a connection may spill: nowhere for a reader, to whom nothing in the home is writable.
+
+    A folder of its own: DuckDB refuses to encrypt beside files that another connection, or a killed one, has spilled.
+    """
+    with suppress(PermissionError):
+        settings.tmp_dir.mkdir(parents=True, exist_ok=True)
+    if not os.access(settings.tmp_dir, os.W_OK):
+        return ""
+    return str(_own_spills(settings.tmp_dir / "spill", os.getpid()) / secrets.token_hex(8))
+
+
+@cache
+def _own_spills(folder: Path, _process: int) -> Path:
+    """This process's folder of spills, held as long as it lives; what killed processes left is removed."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for left in folder.glob("of-*"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+            finally:
+                os.close(handle)
+    while True:
+        own = folder / f"of-{secrets.token_hex(8)}"
+        own.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):
+            # Never closed: the system lets go of the lock when the process ends, however it ends.
+            handle = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if own.is_dir():
+                return own
+
+
+def sql_path(path: Path) -> str:
+    """A path as it stands between the quotes of a string in SQL."""
+    return str(path).replace("'", "''")

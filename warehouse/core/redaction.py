@@ -1,0 +1,54 @@
+"""Keeps values out of error texts: an exception nobody expected tells its kind and place, and nothing it was given.
+
+Libraries quote what they could not read ("Could not convert string '…'"), and whoever logs an exception logs what it
+was raised from too. Not here: errors raised on purpose (errors), which carry no value by rule.
+"""
+
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from warehouse.core.errors import WarehouseError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_FRAMES = 8
+
+
+class UnexpectedError(WarehouseError):
+    """A fault of ours, told without its text."""
+
+
+def discreet(step: Callable[P, T]) -> Callable[P, T]:
+    """A step that sees deliveries: whatever it raises carries no value, nor anything it was raised from."""
+
+    @wraps(step)
+    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        # Raised outside the handler: there Python would link it to the original.
+        try:
+            return step(*args, **kwargs)
+        except WarehouseError as error:
+            raised: WarehouseError = error
+            raised.__cause__ = raised.__context__ = None
+        except Exception as error:
+            raised = _described(error)
+        raise raised
+
+    return told
+
+
+def _described(error: Exception) -> UnexpectedError:
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    # What the operating system says holds no value of a delivery; and a full disk must be told from a fault.
+    system = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}{system}"
+    return UnexpectedError(
+        "UNEXPECTED",
+        f"Kesalahan tak terduga {kind} di {places}. Teksnya dapat memuat isi kiriman dan tidak ditampilkan.",
+        f"An unexpected {kind} at {places}. Its text may hold values of a delivery and is not shown.",
+        "Perbaiki penyebabnya lalu ulangi langkah ini; tidak ada yang hilang.",
+        "Correct its cause and run the step again; nothing is lost.",
+    )

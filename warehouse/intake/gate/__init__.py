@@ -1,0 +1,25 @@
+"""The gate: judges deliveries against their contract, and marts against their rules, with Great Expectations on DuckDB.
+
+Here: typing rows as the contract declares, running its rules, and the verdict. Not here: reading files (parse), keeping
+rows (vault, lake), recording verdicts (night).
+
+Great Expectations takes seconds to import, so nothing here imports it before a judgement begins.
+"""
+
+from warehouse.intake.gate.expectations import confirm
+from warehouse.intake.gate.marts import judge_mart, mart_rules
+from warehouse.intake.gate.model import DeliveryContext, Judgement, Pointer, RuleOutcome
+from warehouse.intake.gate.rules import all_rules
+from warehouse.intake.gate.verdict import judge
+
+__all__ = [
+    "DeliveryContext",
+    "Judgement",
+    "Pointer",
+    "RuleOutcome",
+    "all_rules",
+    "confirm",
+    "judge",
+    "judge_mart",
+    "mart_rules",
+]

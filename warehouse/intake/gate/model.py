@@ -1,0 +1,67 @@
+"""What goes into a judgement and what comes out. Counts, codes and row pointers only: never a value from a delivery."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+import pyarrow as pa
+
+from warehouse.core.periods import JAKARTA, Period
+
+Verdict = Literal["accepted", "accepted_with_quarantine", "held"]
+
+
+@dataclass(frozen=True)
+class DeliveryContext:
+    """What the gate knows of a delivery besides its bytes."""
+
+    period: Period
+    part: str
+    received_at: datetime
+
+    @property
+    def received_on(self) -> date:
+        return self.received_at.astimezone(JAKARTA).date()
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """One rule on one delivery or mart; the fields are the ledger's ``rule_results``."""
+
+    rule_code: str
+    column_name: str | None
+    severity: str
+    category: str
+    outcome: Literal["pass", "fail", "not_run"]
+    checked: int | None
+    failed: int | None
+    observed: float | None = None
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """One row of the sender's file that a rule took out; the fields are the ledger's ``quarantined_rows``."""
+
+    rule_code: str
+    column_name: str | None
+    source_part: str | None
+    source_row: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on one delivery. ``rows_read == rows_admitted + rows_quarantined + rows_refused``, always."""
+
+    verdict: Verdict
+    reason_code: str | None
+    message_id: str | None
+    message_en: str | None
+    checks_run: int
+    rows_read: int
+    rows_admitted: int
+    rows_quarantined: int
+    rows_refused: int
+    results: list[RuleOutcome] = field(default_factory=list)
+    quarantined: list[Pointer] = field(default_factory=list)
+    profile: dict[str, float | None] = field(default_factory=dict)
+    admitted: pa.Table | None = None

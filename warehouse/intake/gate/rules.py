@@ -1,0 +1,165 @@
+"""Every rule that judges a dataset: those its contract writes, and those that follow from its columns.
+
+Here: which rules there are, their codes and words, and what a rule may ask for. Not here: running them.
+"""
+
+from warehouse.core.contract import Column, Contract, Rule, RuleExtras
+from warehouse.core.errors import ConfigError
+
+# Helper columns of the staged table that the derived rules look at; sparse booleans, so that they cost little.
+SENT = "sent__"
+UNCAST = "uncast__"
+UNCODED = "uncoded__"
+
+_MARKS = (SENT, UNCAST, UNCODED)
+
+_TYPE_WORDS = {
+    "integer": ("bilangan bulat", "a whole number"),
+    "number": ("angka", "a number"),
+    "date": ("tanggal", "a date"),
+    "boolean": ("ya atau tidak", "yes or no"),
+}
+_UNIQUENESS = {"expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"}
+_PATTERNS = {"expect_column_values_to_match_regex", "expect_column_values_to_not_match_regex"}
+
+
+def judged_column(rule: Rule) -> str | None:
+    """The contract's column a rule is about, also where it looks at a helper column."""
+    name = rule.column
+    for mark in _MARKS:
+        name = name and name.removeprefix(mark)
+    return name
+
+
+def type_rule(contract: Contract, column: Column) -> Rule:
+    word_id, word_en = _TYPE_WORDS[column.logical_type]
+    return Rule(
+        code=f"{contract.table.upper()}-TYPE-{column.name}",
+        expectation="expect_column_values_to_be_null",
+        kwargs={"column": f"{UNCAST}{column.name}"},
+        severity="quarantine",
+        category="validity",
+        extras=RuleExtras(
+            message_id=f"Kolom {column.header} berisi sesuatu yang bukan {word_id}.",
+            message_en=f"Column {column.header} holds something that is not {word_en}.",
+            action_id="Perbaiki isian pada baris itu lalu kirim ulang.",
+            action_en="Correct the entry on those rows and send the file again.",
+            owner="sender",
+        ),
+    )
+
+
+def required_rule(contract: Contract, column: Column) -> Rule:
+    label = column.header or column.name
+    return Rule(
+        code=f"{contract.table.upper()}-REQUIRED-{column.name}",
+        expectation="expect_column_values_to_not_be_null",
+        kwargs={"column": column.name if column.is_derived else f"{SENT}{column.name}"},
+        severity="quarantine",
+        category="completeness",
+        extras=RuleExtras(
+            message_id=f"Kolom {label} wajib diisi tetapi kosong.",
+            message_en=f"Column {label} must be filled in and is empty.",
+            action_id="Lengkapi isian pada baris itu lalu kirim ulang.",
+            action_en="Fill in the entry on those rows and send the file again.",
+            owner="sender",
+        ),
+    )
+
+
+def code_rule(contract: Contract, column: Column) -> Rule:
+    known = ", ".join(column.extras.codes)
+    return Rule(
+        code=f"{contract.table.upper()}-CODE-{column.name}",
+        expectation="expect_column_values_to_be_null",
+        kwargs={"column": f"{UNCODED}{column.name}"},
+        severity="quarantine",
+        category="validity",
+        extras=RuleExtras(
+            message_id=f"Kolom {column.header} berisi kode yang tidak dikenal.",
+            message_en=f"Column {column.header} holds an unknown code.",
+            action_id=f"Pakai salah satu kode ini: {known}.",
+            action_en=f"Use one of these codes: {known}.",
+            owner="sender",
+        ),
+    )
+
+
+def headers_rule(contract: Contract) -> Rule:
+    return Rule(
+        code=f"{contract.table.upper()}-HEADERS",
+        expectation="expect_column_values_to_be_between",
+        kwargs={"column": "unknown_columns", "max_value": 0},
+        severity="warn",
+        category="schema",
+        extras=RuleExtras(
+            asset="profile",
+            message_id="Berkas memuat kolom yang tidak dikenal kontrak; kolom itu tidak dibaca.",
+            message_en="The file has columns that the contract does not know; they were not read.",
+            action_id="Periksa apakah format ekspor berubah, lalu perbarui kontrak bila perlu.",
+            action_en="Check whether the export's format has changed, and update the contract if so.",
+            owner="data_engineer",
+        ),
+    )
+
+
+def all_rules(contract: Contract) -> tuple[Rule, ...]:
+    """The rules that follow from the columns, then the contract's own; raises ConfigError RULE_INVALID."""
+    derived = [headers_rule(contract)]
+    for column in contract.columns:
+        if column.required:
+            derived.append(required_rule(contract, column))
+        if column.extras.codes:
+            derived.append(code_rule(contract, column))
+        elif column.logical_type in _TYPE_WORDS and not column.is_derived:
+            derived.append(type_rule(contract, column))
+    for rule in contract.rules:
+        _refuse_unusable(rule)
+    return (*derived, *contract.rules)
+
+
+def _refuse_unusable(rule: Rule) -> None:
+    """What Great Expectations would take and then judge wrongly here."""
+    if "row_condition" in rule.kwargs:
+        # Its query for the failing rows leaves the condition out, and would quarantine rows that passed.
+        raise invalid_rule(rule.where, "row_condition is not supported: derive a boolean column instead")
+    if rule.expectation in _PATTERNS and not _is_anchored(rule.kwargs.get("regex", "")):
+        # DuckDB's ~ matches the whole text, other databases' any part of it.
+        raise invalid_rule(rule.where, "the pattern must start with ^ and end with $")
+    if rule.severity == "quarantine" and "mostly" in rule.kwargs:
+        raise invalid_rule(rule.where, "mostly is a share of a delivery; a quarantine rule judges single rows")
+    if rule.extras.asset == "rows" and rule.expectation in _UNIQUENESS and "mostly" in rule.kwargs:
+        raise invalid_rule(rule.where, "a uniqueness rule takes no mostly")
+
+
+def _is_anchored(pattern: str) -> bool:
+    return pattern.startswith("^") and pattern.endswith("$")
+
+
+def invalid_rule(where: str, detail: str) -> ConfigError:
+    return ConfigError(
+        "RULE_INVALID",
+        f"Aturan {where} tidak dapat dijalankan: {detail}.",
+        f"Rule {where} cannot be run: {detail}.",
+        "Perbaiki aturan itu di folder expectations/.",
+        "Correct the rule in expectations/.",
+    )
+
+
+def translated(rule: Rule) -> tuple[str, dict]:
+    """Expectation and kwargs as given to Great Expectations, for rows of several deliveries in one table.
+
+    Uniqueness holds within a delivery and compares complete keys only. Its own expectation gives no row pointers, and
+    unexpected rows would bring their values along, so both become a query for row numbers.
+    """
+    kwargs = dict(rule.kwargs)
+    if rule.extras.asset == "rows" and rule.expectation in _UNIQUENESS:
+        given = kwargs.get("column_list") or [kwargs["column"]]
+        names = ["delivery_id", *(name for name in given if name != "delivery_id")]
+        keys = ", ".join(f'"{name}"' for name in names)
+        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in names)
+        query = f"SELECT row_id FROM {{batch}} WHERE {complete} QUALIFY count(*) OVER (PARTITION BY {keys}) > 1"
+        return "unexpected_rows_expectation", {"unexpected_rows_query": query}
+    if rule.extras.asset == "rows" and rule.expectation == "unexpected_rows_expectation":
+        return rule.expectation, {"unexpected_rows_query": f"SELECT row_id FROM ({kwargs['unexpected_rows_query']})"}
+    return rule.expectation, kwargs

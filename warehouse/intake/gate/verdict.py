@@ -1,0 +1,287 @@
+"""From parsed deliveries to verdicts: a group of deliveries of one dataset in one run of Great Expectations.
+
+Here: whose rows failed which rule, and what follows for each delivery. Not here: recording it (night).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.core import duck
+from warehouse.core.contract import Contract, Rule
+from warehouse.core.settings import Settings
+from warehouse.intake.gate import expectations, regions, staging
+from warehouse.intake.gate.expectations import Finding
+from warehouse.intake.gate.model import DeliveryContext, Judgement, Pointer, RuleOutcome
+from warehouse.intake.gate.rules import UNCAST, UNCODED, all_rules, judged_column
+from warehouse.intake.parse import Parsed
+
+# A stop rule refuses every row of its delivery anyway: enough pointers to find the fault, not one for each of millions.
+_POINTERS_OF_A_STOP_RULE = 1000
+_JUDGES_MISSING = {"expect_column_values_to_not_be_null"}
+
+
+def judge(
+    s: Settings,
+    contract: Contract,
+    parsed: Mapping[str, Parsed],
+    context: Mapping[str, DeliveryContext],
+    history: Sequence[Mapping],
+    overridden: frozenset[str] = frozenset(),
+) -> dict[str, Judgement]:
+    """Judge a group of deliveries of one dataset, by delivery id; none of them affects another's verdict.
+
+    ``history`` holds the profiles of admissible deliveries of earlier periods (``part``, ``period_start``,
+    ``profile``). A delivery in ``overridden`` was admitted by a person: what would hold it is recorded and does not.
+    """
+    rules = all_rules(contract)
+    connection = duck.connect(s, sees_identifiers=True)
+    try:
+        regions.install(connection, s)
+        staging.stage_rows(connection, contract, parsed, context)
+        profiles = staging.stage_profile(connection, contract, parsed, context, history)
+        findings = _run(connection, rules)
+        group = _count(connection, contract, rules, findings)
+        return {
+            key: _judgement(group, key, parsed[key], context[key], profiles[key], is_overridden=key in overridden)
+            for key in parsed
+        }
+    finally:
+        connection.close()
+
+
+def _run(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> dict[str, Finding]:
+    """Run the rules of both assets and keep the failing rows' numbers in ``failures``."""
+    connection.execute("CREATE TABLE failures (asset VARCHAR, rule_code VARCHAR, row_id BIGINT)")
+    findings = {}
+    for asset in ("rows", "profile"):
+        of_asset = [rule for rule in rules if rule.extras.asset == asset]
+        for code, finding in expectations.run(connection, asset, of_asset, pointers=True).items():
+            findings[code] = _with_pointers(connection, asset, code, finding)
+    return findings
+
+
+def _with_pointers(connection: duckdb.DuckDBPyConnection, asset: str, code: str, finding: Finding) -> Finding:
+    """Store the failing rows of a rule. A rule that cannot tell exactly the rows it counted has not run."""
+    if not finding.failed:
+        return finding
+    try:
+        found = connection.execute(f"SELECT DISTINCT row_id FROM ({finding.rows_query})").to_arrow_table()
+    except duckdb.Error:
+        return Finding(has_run=False)
+    if found.num_rows != finding.failed:
+        return Finding(has_run=False)
+    connection.execute("INSERT INTO failures SELECT ?, ?, row_id FROM found", [asset, code])
+    return finding
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A judged group, before its verdicts: findings by rule, and counts by delivery."""
+
+    connection: duckdb.DuckDBPyConnection
+    contract: Contract
+    rules: Sequence[Rule]
+    findings: Mapping[str, Finding]
+    rows: Mapping[str, int]
+    present: Mapping[tuple[str, str], int]
+    failed: Mapping[tuple[str, str], int]
+    quarantined: Mapping[str, int]
+
+    def checked(self, rule: Rule, key: str) -> int:
+        """Rows that a rule looked at: expectations on a column's values skip its missing ones."""
+        if rule.extras.asset == "profile":
+            return 1
+        rows, name = self.rows.get(key, 0), judged_column(rule)
+        if name is None or rule.expectation in _JUDGES_MISSING:
+            return rows
+        present = self.present.get((key, name), rows)
+        is_mark = rule.column.startswith((UNCAST, UNCODED))
+        return present + self.failed.get((key, rule.code), 0) if is_mark else present
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, rules: Sequence[Rule], findings: Mapping[str, Finding]
+) -> _Group:
+    names = [column.name for column in contract.columns]
+    counts = "".join(f", count({staging.quoted(name)})" for name in names)
+    rows, present = {}, {}
+    query = f"SELECT delivery_id, count(*){counts} FROM rows GROUP BY delivery_id"
+    for key, total, *values in connection.execute(query).fetchall():
+        rows[key] = total
+        present |= {(key, name): value for name, value in zip(names, values, strict=True)}
+    failed = {}
+    for asset in ("rows", "profile"):
+        query = (
+            f"SELECT delivery_id, rule_code, count(*) FROM failures JOIN {asset} USING (row_id)"
+            " WHERE asset = ? GROUP BY ALL"
+        )
+        failed |= {(key, code): count for key, code, count in connection.execute(query, [asset]).fetchall()}
+    codes = [rule.code for rule in rules if rule.severity == "quarantine"]
+    connection.execute(
+        "CREATE TABLE quarantined AS SELECT DISTINCT row_id FROM failures WHERE list_contains(?, rule_code)", [codes]
+    )
+    quarantined = connection.execute(
+        "SELECT delivery_id, count(*) FROM quarantined JOIN rows USING (row_id) GROUP BY delivery_id"
+    ).fetchall()
+    return _Group(connection, contract, rules, findings, rows, present, failed, dict(quarantined))
+
+
+def _outcome(group: _Group, rule: Rule, key: str, profile: Mapping[str, float | None]) -> RuleOutcome:
+    has_run = group.findings[rule.code].has_run
+    checked = group.checked(rule, key)
+    failed = group.failed.get((key, rule.code), 0)
+    tolerated = (1 - rule.kwargs.get("mostly", 1)) * checked
+    return RuleOutcome(
+        rule_code=rule.code,
+        column_name=judged_column(rule),
+        severity=rule.severity,
+        category=rule.category,
+        outcome="not_run" if not has_run else "pass" if failed <= tolerated else "fail",
+        checked=checked if has_run else None,
+        failed=failed if has_run else None,
+        observed=profile.get(rule.column) if rule.extras.asset == "profile" else None,
+    )
+
+
+def _judgement(
+    group: _Group,
+    key: str,
+    parsed: Parsed,
+    context: DeliveryContext,
+    profile: dict[str, float | None],
+    *,
+    is_overridden: bool,
+) -> Judgement:
+    measured = {name: value for name, value in profile.items() if not name.startswith(staging.COMPARED)}
+    results = [_outcome(group, rule, key, profile) for rule in group.rules]
+    refused = len(parsed.refused)
+    read = group.rows.get(key, 0) + refused
+    quarantined = group.quarantined.get(key, 0)
+    left = read - refused - quarantined
+    reason = _reason_to_hold(group, results, left, context, profile)
+    held = reason is not None and not is_overridden
+    return Judgement(
+        verdict="held" if held else "accepted_with_quarantine" if quarantined or refused else "accepted",
+        reason_code=reason.code if held else None,
+        message_id=reason.message_id if held else None,
+        message_en=reason.message_en if held else None,
+        checks_run=_checks_run(results),
+        rows_read=read,
+        rows_admitted=0 if held else left,
+        rows_quarantined=quarantined,
+        rows_refused=read - quarantined if held else refused,
+        results=results,
+        quarantined=_pointers(group, key, parsed),
+        profile=measured,
+        admitted=None if held else _admitted(group, key),
+    )
+
+
+@dataclass(frozen=True)
+class _Reason:
+    code: str
+    message_id: str
+    message_en: str
+
+
+def _checks_run(results: Sequence[RuleOutcome]) -> int:
+    return sum(result.outcome != "not_run" for result in results)
+
+
+def _reason_to_hold(
+    group: _Group,
+    results: Sequence[RuleOutcome],
+    left: int,
+    context: DeliveryContext,
+    profile: Mapping[str, float | None],
+) -> _Reason | None:
+    """Why a delivery may not come into force, the gravest reason first."""
+    extras = group.contract.extras
+    if context.received_on > extras.agreement_end:
+        return _Reason(
+            "AGREEMENT_EXPIRED",
+            f"Perjanjian {extras.agreement_number} berakhir {extras.agreement_end}. Perbarui, lalu nilai ulang.",
+            f"Agreement {extras.agreement_number} ended on {extras.agreement_end}. Renew it, then judge again.",
+        )
+    if not _checks_run(results):
+        return _Reason(
+            "GATE_NO_CHECKS",
+            "Tidak satu pun aturan dijalankan. Periksa kontraknya.",
+            "Not one rule was run. Check the contract.",
+        )
+    not_run = [result for result in results if result.outcome == "not_run" and result.severity != "warn"]
+    if not_run:
+        code = not_run[0].rule_code
+        return _Reason(
+            "GATE_RULE_NOT_RUN",
+            f"Aturan {code} tidak dapat dijalankan. Periksa aturan itu di kontrak, lalu nilai ulang.",
+            f"Rule {code} could not be run. Check it in the contract, then judge again.",
+        )
+    stopped = [result for result in results if result.outcome == "fail" and result.severity == "stop"]
+    if stopped:
+        return _stopped(group, stopped[0], profile)
+    if left == 0 and not extras.may_be_empty:
+        return _Reason(
+            "GATE_NO_ROWS_LEFT",
+            "Tidak ada baris yang lolos. Lihat aturan yang gagal, perbaiki berkas, lalu kirim ulang.",
+            "No row is left. See the failed rules, correct the file and send it again.",
+        )
+    return None
+
+
+def _stopped(group: _Group, result: RuleOutcome, profile: Mapping[str, float | None]) -> _Reason:
+    rule = next(rule for rule in group.rules if rule.code == result.rule_code)
+    words = rule.extras
+    if rule.extras.asset == "profile":
+        return _Reason(
+            rule.code,
+            f"{_filled(words.message_id, profile)} {words.action_id}",
+            f"{_filled(words.message_en, profile)} {words.action_en}",
+        )
+    return _Reason(
+        rule.code,
+        f"{words.message_id} ({result.failed} dari {result.checked} baris) {words.action_id}",
+        f"{words.message_en} ({result.failed} of {result.checked} rows) {words.action_en}",
+    )
+
+
+def _filled(message: str, profile: Mapping[str, float | None]) -> str:
+    """A profile rule's message names the delivery's measures in braces; whole numbers are written without decimals."""
+    for name, value in profile.items():
+        text = "-" if value is None else f"{value:.0f}" if value == int(value) else f"{value:.3g}"
+        message = message.replace(f"{{{name}}}", text)
+    return message
+
+
+def _pointers(group: _Group, key: str, parsed: Parsed) -> list[Pointer]:
+    """The rows that parsing refused, those that a quarantine rule took out, and where a stop rule failed."""
+    limits = {
+        rule.code: _POINTERS_OF_A_STOP_RULE if rule.severity == "stop" else group.rows.get(key, 0)
+        for rule in group.rules
+        if rule.severity != "warn" and group.failed.get((key, rule.code))
+    }
+    columns = {rule.code: judged_column(rule) for rule in group.rules}
+    pointers = [Pointer(row.rule_code, None, row.source_part, row.source_row) for row in parsed.refused]
+    for code, limit in limits.items():
+        found = group.connection.execute(
+            "SELECT source_part, source_row FROM failures JOIN rows USING (row_id)"
+            " WHERE asset = 'rows' AND rule_code = ? AND delivery_id = ? ORDER BY row_id LIMIT ?",
+            [code, key, limit],
+        ).fetchall()
+        pointers += [Pointer(code, columns[code], source_part, source_row) for source_part, source_row in found]
+    return pointers
+
+
+def _admitted(group: _Group, key: str) -> pa.Table:
+    """The admitted rows in the sender's order: every column of the contract, and where each row stood."""
+    names = ", ".join(staging.quoted(column.name) for column in group.contract.columns)
+    # The engine sets aside room for a batch in every column, by default for a million rows however few there are.
+    batch = max(group.rows.get(key, 0), 1)
+    return group.connection.execute(
+        f"SELECT {names}, source_part, source_row FROM rows"
+        " WHERE delivery_id = ? AND row_id NOT IN (SELECT row_id FROM quarantined) ORDER BY row_id",
+        [key],
+    ).to_arrow_table(batch)

@@ -1,0 +1,178 @@
+"""JSON answers, page by page: record lists (ArcGIS, Jamsostek, CKAN), BPS WebAPI tables, and one portal's chart files.
+
+Numbers keep the digits they were sent with. A page that is JSON but not the data raises; nothing of a delivery is read
+when one page is missing.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+
+from warehouse.core.contract import Contract, FileShape
+from warehouse.intake.parse import headers
+from warehouse.intake.parse.model import NOT_A_RECORD, UNKNOWN_KEY, Content, Record, RefusedRow, unreadable
+
+Found = Record | RefusedRow
+
+
+def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
+    rows: list[Found] = []
+    for number, page in enumerate(_pages(data), start=1):
+        rows.extend(_READERS[shape.media](shape, page, number, len(rows)))
+    return from_records(contract, rows)
+
+
+def from_records(contract: Contract, rows: list[Found]) -> Content:
+    """Columns by header from records by field; a file's header is every field that any record has."""
+    # A record without fields is a blank line of this form: it has a place and says nothing.
+    records = [row for row in rows if isinstance(row, Record) and row.fields]
+    # Hundreds of thousands of records share a few shapes.
+    shapes = dict.fromkeys(tuple(record.fields) for record in records)
+    header = list(dict.fromkeys(name for shape in shapes for name in shape))
+    if not header:
+        raise unreadable("PARSE_EMPTY")
+    found = headers.match(contract, header)
+    return Content(
+        cells={
+            name: pa.array([record.fields.get(header[position]) for record in records], pa.string())
+            for name, position in found.positions.items()
+        },
+        source_part=pa.nulls(len(records), pa.string()),
+        source_row=pa.array([record.source_row for record in records], pa.int64()),
+        unknown_headers=found.unknown,
+        refused=[row for row in rows if isinstance(row, RefusedRow)],
+    )
+
+
+def _pages(data: bytes) -> Iterator[Any]:
+    for number, body in enumerate(_bodies(data), start=1):
+        try:
+            # parse_float and parse_int keep the text: 16 digits are exact, 1.10 stays 1.10.
+            page = json.loads(body, parse_float=str, parse_int=str)
+        except (ValueError, RecursionError):
+            raise unreadable("PARSE_NOT_JSON", str(number)) from None
+        if page is None:
+            raise unreadable("PARSE_NULL_ANSWER", str(number))
+        yield page
+
+
+def _bodies(data: bytes) -> Iterator[bytes]:
+    """The answers' exact bytes: of a tar as the agencies room writes it, or one bare document."""
+    if data[257:262] != b"ustar":
+        yield data
+        return
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                yield archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError):
+        raise unreadable("PARSE_TRUNCATED") from None
+
+
+def text(value: Any) -> str | None:
+    """A JSON value as a cell. A list of plain values is joined; a nested thing has no text."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        return ",".join(text(item) or "" for item in value)
+    return None
+
+
+def _dig(value: Any, path: str | None) -> Any:
+    for step in (path or "").split("."):
+        if step:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _record_list(shape: FileShape, page: Any, number: int, before: int) -> Iterator[Found]:
+    """Records under ``records_path``, each one's fields under ``fields_path``."""
+    records = _dig(page, shape.records_path)
+    if not isinstance(records, list) or (isinstance(page, dict) and page.get("error")):
+        raise unreadable("PARSE_NOT_DATA", str(number))
+    for ordinal, item in enumerate(records, start=before + 1):
+        fields = _dig(item, shape.fields_path) if item != {} else {}
+        if isinstance(fields, dict):
+            # Most values are text already; a call for each of them took as long as reading the JSON.
+            yield Record(ordinal, {n: value if type(value) is str else text(value) for n, value in fields.items()})
+        else:
+            yield RefusedRow(None, ordinal, NOT_A_RECORD)
+
+
+def _bps_table(shape: FileShape, page: Any, number: int, before: int) -> Iterator[Found]:
+    """A record per figure of a BPS table.
+
+    ``datacontent`` keys are vervar + var + turvar + th + turth written together, so they are built from the dimension
+    lists and looked up. A figure whose key no dimension builds, or two build, is refused: it has no known region.
+    """
+    if not isinstance(page, dict) or page.get("status") != "OK":
+        raise unreadable("PARSE_NOT_DATA", str(number))
+    if page.get("data-availability") != "available":
+        raise unreadable("PARSE_EMPTY")
+    try:
+        dimensions = [page["vervar"], page["var"], page["turvar"], page["tahun"], page["turtahun"]]
+        figures = dict(page["datacontent"])
+        cells = list(product(*dimensions))
+        keys = ["".join(str(item["val"]) for item in cell) for cell in cells]
+    except (KeyError, TypeError, ValueError):
+        raise unreadable("PARSE_NOT_DATA", str(number)) from None
+    places: dict[str, list[tuple[dict, ...]]] = {}
+    for key, cell in zip(keys, cells, strict=True):
+        places.setdefault(key, []).append(cell)
+    for ordinal, (key, value) in enumerate(figures.items(), start=before + 1):
+        if len(places.get(key, ())) != 1:
+            yield RefusedRow(None, ordinal, UNKNOWN_KEY)
+            continue
+        region, variable, part, year, month = places[key][0]
+        fields = {
+            "var_id": variable["val"],
+            "unit": variable.get("unit"),
+            "vervar": region["val"],
+            "vervar_label": region.get("label"),
+            "turvar": part["val"],
+            "turvar_label": part.get("label"),
+            "year": year.get("label"),
+            "turth": month["val"],
+            "turth_label": month.get("label"),
+            "value": value,
+            "last_update": page.get("last_update"),
+            "cells_expected": str(len(cells)),
+        }
+        yield Record(ordinal, {name: text(item) for name, item in fields.items()})
+
+
+def _chart_series(shape: FileShape, page: Any, number: int, before: int) -> Iterator[Found]:
+    """A record per region of each chart: the axis names the regions, the series the figures in their order."""
+    if not isinstance(page, list):
+        raise unreadable("PARSE_NOT_DATA", str(number))
+    ordinal = before
+    for chart in page:
+        axis, series = _dig(chart, "xAxis"), _dig(chart, "series")
+        regions = _dig(axis, "data")
+        if not isinstance(regions, list) or not isinstance(series, list):
+            raise unreadable("PARSE_NOT_DATA", str(number))
+        about = {name: text(axis.get(name)) for name in ("yyyy", "title", "name")}
+        for one in series:
+            values = _dig(one, "data")
+            values = values if isinstance(values, list) else []
+            for position in range(max(len(regions), len(values))):
+                ordinal += 1
+                if position < len(regions) and position < len(values):
+                    place = {"nama_wilayah": text(regions[position]), "value": text(values[position])}
+                    yield Record(ordinal, about | place)
+                else:
+                    yield RefusedRow(None, ordinal, NOT_A_RECORD)
+
+
+_READERS: dict[str, Callable[[FileShape, Any, int, int], Iterator[Found]]] = {
+    "json_pages": _record_list,
+    "bps_webapi": _bps_table,
+    "bantenprov": _chart_series,
+}

@@ -1,0 +1,213 @@
+"""Delimited text: title rows, header, delimiter and encoding found out; then one pass by Arrow.
+
+Arrow reads on one thread, because only then does it number the records that it could not split.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from warehouse.core.contract import Contract, FileShape
+from warehouse.intake.parse import headers
+from warehouse.intake.parse.model import FIELD_COUNT, Content, RefusedRow, names, unreadable
+
+_DELIMITERS = (",", ";", "\t", "|")
+_CHUNK = 1 << 24
+# Enough to hold title rows and a wide header, however long its cells.
+_HEAD = 1 << 18
+_BLOCK = 1 << 24
+
+
+def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
+    encoding = find_encoding(shape, data)
+    delimiter, header, records_above, lines_above = _find_header(contract, shape, data, encoding)
+    found = headers.match(contract, header)
+    return _records(shape, data, encoding, delimiter, header, found, records_above, lines_above)
+
+
+def find_encoding(shape: FileShape, data: bytes) -> str:
+    """The first agreed encoding the bytes are valid in, UTF-8 before the single-byte ones; raises PARSE_ENCODING."""
+    if b"\x00" not in data:
+        for encoding in sorted(shape.encodings, key=lambda name: not name.startswith("utf")):
+            if _is_valid(data, encoding):
+                return encoding
+    raise unreadable("PARSE_ENCODING", names(list(shape.encodings)))
+
+
+def find_delimiter(contract: Contract, shape: FileShape, data: bytes, encoding: str) -> str:
+    """The agreed delimiter under which the contract's header is found; raises PARSE_DELIMITER."""
+    return _find_header(contract, shape, data, encoding)[0]
+
+
+def decode(shape: FileShape, data: bytes) -> tuple[str, str]:
+    encoding = find_encoding(shape, data)
+    return data.decode(encoding), encoding
+
+
+def _is_valid(data: bytes, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(data)
+    try:
+        for start in range(0, len(view), _CHUNK):
+            decoder.decode(view[start : start + _CHUNK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_records(text: str, delimiter: str, count: int) -> Iterator[tuple[list[str], int]]:
+    """The first records and the physical line each ends on. Blank lines are records: a person counts them too."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for record in reader:
+            if count == 0:
+                return
+            count -= 1
+            yield record, reader.line_num
+    except csv.Error:
+        return
+
+
+def _find_header(contract: Contract, shape: FileShape, data: bytes, encoding: str) -> tuple[str, list[str], int, int]:
+    """Delimiter, header, and how many records and lines end with it.
+
+    A delimiter that was not agreed but fits better raises PARSE_DELIMITER.
+    """
+    text = data[:_HEAD].decode(encoding, errors="ignore")
+    best: tuple[int, bool] = (-1, False)
+    chosen: tuple[str, list[str], int, int] | None = None
+    for delimiter in (*shape.delimiters, *(other for other in _DELIMITERS if other not in shape.delimiters)):
+        first = list(_first_records(text, delimiter, shape.title_rows + 1))
+        if not first:
+            continue
+        position = headers.header_row(contract, [record for record, _ in first])
+        header, line = first[position]
+        rank = (headers.score(contract, header), delimiter in shape.delimiters)
+        if rank > best:
+            best, chosen = rank, (delimiter, header, position + 1, line)
+    if chosen is None:
+        raise unreadable("PARSE_OPEN_QUOTE", "1")
+    if chosen[0] not in shape.delimiters:
+        raise unreadable("PARSE_DELIMITER", " ".join(shape.delimiters))
+    return chosen
+
+
+def _records(
+    shape: FileShape,
+    data: bytes,
+    encoding: str,
+    delimiter: str,
+    header: list[str],
+    found: headers.Match,
+    records_above: int,
+    lines_above: int,
+) -> Content:
+    labels = [str(position) for position in range(len(header))]
+    wanted = labels if shape.total_words else [labels[position] for position in found.positions.values()]
+    table, bad = _arrow(data, encoding, delimiter, labels, wanted, lines_above)
+    refused_at = np.array(sorted(number for number, _ in bad), dtype=np.int64) - lines_above + records_above
+    total = table.num_rows + len(refused_at)
+    rows = np.arange(records_above + 1, records_above + 1 + total, dtype=np.int64)
+    rows = np.delete(rows, refused_at - records_above - 1)
+    _refuse_open_quote(data, table, rows, bad, refused_at)
+    blank = _is_blank(table)
+    if blank.any() and len(wanted) < len(labels):
+        # Blank in all we read is not blank in all there is: a note below the table is a record.
+        blank = _is_blank(_arrow(data, encoding, delimiter, labels, labels, lines_above)[0])
+    keep = ~blank
+    if shape.total_words:
+        keep &= ~_is_total(table, shape.total_words)
+    if not keep.all():
+        table, rows = table.filter(pa.array(keep)), rows[keep]
+    return Content(
+        cells={name: table[labels[position]] for name, position in found.positions.items()},
+        source_part=pa.nulls(len(rows), pa.string()),
+        source_row=pa.array(rows),
+        unknown_headers=found.unknown,
+        refused=[
+            RefusedRow(None, number - lines_above + records_above, FIELD_COUNT)
+            for number, text in sorted(bad)
+            if text.strip(f' "\t\r\n{delimiter}')
+        ],
+        encoding=encoding,
+    )
+
+
+def _arrow(
+    data: bytes, encoding: str, delimiter: str, labels: list[str], wanted: list[str], lines_above: int
+) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """All records below the header as text, and number and text of those with a wrong count of fields."""
+    bad: list[tuple[int, str]] = []
+
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        bad.append((row.number, row.text))
+        return "skip"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(data),
+            pyarrow.csv.ReadOptions(
+                use_threads=False,
+                block_size=_BLOCK,
+                skip_rows=lines_above,
+                column_names=labels,
+                encoding="utf8" if encoding.startswith("utf") else encoding,
+            ),
+            pyarrow.csv.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=b'"' in data,
+                ignore_empty_lines=False,
+                invalid_row_handler=skip,
+            ),
+            pyarrow.csv.ConvertOptions(
+                column_types={label: pa.string() for label in labels}, include_columns=wanted, strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        # What Arrow says when nothing stands below the header, with and without a line end after it.
+        if "Empty CSV" in str(error) or "Could not skip" in str(error):
+            return pa.table({label: pa.array([], pa.string()) for label in wanted}), []
+        # A record longer than a block: a quotation mark that swallows the rest.
+        raise unreadable("PARSE_OPEN_QUOTE", "?") from None
+    return table, bad
+
+
+def _refuse_open_quote(
+    data: bytes, table: pa.Table, rows: np.ndarray, bad: list[tuple[int, str]], refused_at: np.ndarray
+) -> None:
+    """An odd number of quotation marks and a last record of several lines: the rest of the file is in one cell."""
+    if data.count(b'"') % 2 == 0:
+        return
+    last_refused = int(refused_at[-1]) if len(refused_at) else 0
+    if last_refused > (int(rows[-1]) if len(rows) else 0):
+        swallowed, number = max(bad)[1], last_refused
+    elif len(rows):
+        swallowed, number = "".join(column[-1].as_py() for column in table.columns), int(rows[-1])
+    else:
+        return
+    if "\n" in swallowed.strip() or "\r" in swallowed.strip():
+        raise unreadable("PARSE_OPEN_QUOTE", str(number))
+
+
+def _is_blank(table: pa.Table) -> np.ndarray:
+    blank = np.ones(table.num_rows, dtype=bool)
+    for column in table.columns:
+        if not blank.any():
+            break
+        lengths = pc.utf8_length(pc.utf8_trim_whitespace(column))
+        blank &= lengths.to_numpy() == 0
+    return blank
+
+
+def _is_total(table: pa.Table, words: tuple[str, ...]) -> np.ndarray:
+    wanted = {word.casefold() for word in words}
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    first = [next((cell.strip() for cell in row if cell.strip()), "") for row in rows]
+    return np.array([cell.casefold() in wanted for cell in first], dtype=bool)

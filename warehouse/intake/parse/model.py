@@ -1,0 +1,177 @@
+"""What parsing gives back, what readers hand over to it, and the words for what cannot be read.
+
+No text here takes a value from a delivery: only names that a contract holds, and numbers of records.
+"""
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from warehouse.core.contract import Contract
+from warehouse.core.errors import UnreadableDelivery
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A record that could not be split into fields; ``source_row`` is its place in the sender's file."""
+
+    source_part: str | None
+    source_row: int
+    rule_code: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A delivery as a table. ``rows_read == table.num_rows + len(refused)``, always.
+
+    ``table`` has every file column of the contract as TEXT (NULL where absent, empty or a null token), ``source_part``
+    TEXT (a workbook's sheet, else NULL) and ``source_row`` BIGINT: the 1-based record in the sender's file, title and
+    header rows counted; in JSON the record's ordinal over all pages.
+    ``missing_headers`` are optional columns that the file lacks; ``unknown_headers`` were not read (digits hidden).
+    """
+
+    table: pa.Table
+    rows_read: int
+    refused: list[RefusedRow]
+    unknown_headers: list[str]
+    missing_headers: list[str]
+    shape: str
+    encoding: str | None
+
+
+@dataclass
+class Content:
+    """What a reader found: raw cells by contract column, not yet trimmed or cleared of null tokens."""
+
+    cells: dict[str, pa.Array | pa.ChunkedArray]
+    source_part: pa.Array
+    source_row: pa.Array
+    unknown_headers: list[str]
+    refused: list[RefusedRow] = field(default_factory=list)
+    encoding: str | None = None
+
+
+@dataclass
+class Record:
+    """One record of a tree-shaped answer: its place and its fields by header, all text."""
+
+    source_row: int
+    fields: dict[str, str | None]
+
+
+FIELD_COUNT = "PARSE_FIELD_COUNT"
+NOT_A_RECORD = "PARSE_NOT_A_RECORD"
+UNKNOWN_KEY = "PARSE_UNKNOWN_KEY"
+
+_SEND_AGAIN = ("Minta pengirim mengirim ulang berkas itu.", "Ask the sender for the file again.")
+_TEXTS = {
+    "PARSE_EMPTY": (
+        "Berkas kosong: tidak ada satu pun baris data.",
+        "The file is empty: it has not one row of data.",
+        "Tanyakan kepada pengirim apakah memang tidak ada data.",
+        "Ask the sender whether there are no data.",
+    ),
+    "PARSE_HTML": (
+        "Isi berkas adalah halaman web (HTML), bukan data: biasanya halaman galat atau halaman masuk.",
+        "The file is a web page (HTML), not data: usually an error or login page.",
+        "Ambil ulang data; bila berulang, hubungi pengelola layanan.",
+        "Fetch the data again; if it persists, call the service's operator.",
+    ),
+    "PARSE_WRONG_FORMAT": (
+        "Jenis berkas bukan yang disepakati.",
+        "The kind of file is not one that was agreed.",
+        "Kirim dalam bentuk: {detail}.",
+        "Send it as: {detail}.",
+    ),
+    "PARSE_NOT_XLSX": (
+        "Berkas bukan buku kerja XLSX yang dapat dibuka (misalnya format XLS lama atau diberi kata sandi).",
+        "The file is no XLSX workbook that can be opened (for example the old XLS format, or it has a password).",
+        "Simpan ulang sebagai .xlsx tanpa kata sandi.",
+        "Save it again as .xlsx without a password.",
+    ),
+    "PARSE_TRUNCATED": (
+        "Berkas terpotong atau rusak.",
+        "The file is cut off or damaged.",
+        *_SEND_AGAIN,
+    ),
+    "PARSE_TOO_LARGE": (
+        "Isi berkas setelah dibuka melebihi {detail}.",
+        "Unpacked, the file is larger than {detail}.",
+        "Bagi berkas menjadi beberapa bagian, atau buang lembar dan baris kosong yang berformat.",
+        "Split the file, or remove formatted empty rows and sheets.",
+    ),
+    "PARSE_ENCODING": (
+        "Huruf di dalam berkas tidak dapat dibaca; yang disepakati: {detail}.",
+        "The characters of the file cannot be read; agreed are: {detail}.",
+        "Simpan ulang sebagai CSV UTF-8.",
+        "Save it again as CSV UTF-8.",
+    ),
+    "PARSE_OPEN_QUOTE": (
+        "Ada tanda kutip yang tidak ditutup; sisa berkas sejak catatan {detail} tidak dapat dipisah.",
+        "A quotation mark is never closed; the file cannot be split from record {detail} on.",
+        "Ekspor ulang tanpa mengubah berkas dengan tangan.",
+        "Export it again without editing it by hand.",
+    ),
+    "PARSE_DELIMITER": (
+        "Pemisah kolom bukan yang disepakati ({detail}).",
+        "The column separator is not one that was agreed ({detail}).",
+        "Ekspor ulang dengan pemisah yang disepakati.",
+        "Export it again with an agreed separator.",
+    ),
+    "PARSE_MISSING_COLUMNS": (
+        "Kolom wajib tidak ditemukan: {detail}.",
+        "Required columns were not found: {detail}.",
+        "Pakai judul kolom asli dari aplikasi; bila formatnya berubah, kontrak data diperbarui lebih dahulu.",
+        "Use the application's own headers; if the format has changed, the contract is updated first.",
+    ),
+    "PARSE_WRONG_DATASET": (
+        "Berkas ini tampaknya milik dataset lain: {detail}.",
+        "This file seems to be of another dataset: {detail}.",
+        "Kirim berkas yang benar, atau kirim ulang lewat dataset itu.",
+        "Send the right file, or send this one as that dataset.",
+    ),
+    "PARSE_REFUSED_COLUMN": (
+        "Berkas memuat kolom pribadi yang tidak boleh dikirim: {detail}.",
+        "The file has personal columns that must not be sent: {detail}.",
+        "Hapus kolom itu lalu kirim ulang; salinan ini ditahan.",
+        "Remove those columns and send again; this copy is held.",
+    ),
+    "PARSE_DUPLICATE_COLUMN": (
+        "Judul kolom yang sama ada lebih dari sekali: {detail}.",
+        "The same header is there more than once: {detail}.",
+        "Sisakan satu kolom dengan judul itu.",
+        "Leave one column with that header.",
+    ),
+    "PARSE_NOT_JSON": (
+        "Jawaban bukan JSON yang utuh (halaman {detail}).",
+        "The answer is not whole JSON (page {detail}).",
+        "Ambil ulang data; bila berulang, hubungi pengelola layanan.",
+        "Fetch the data again; if it persists, call the service's operator.",
+    ),
+    "PARSE_NOT_DATA": (
+        "Jawaban berupa JSON tetapi bukan data yang diminta (halaman {detail}).",
+        "The answer is JSON but not the data asked for (page {detail}).",
+        "Periksa permintaan dan hak akses; layanan mungkin menjawab dengan pesan galat.",
+        "Check the request and the permission; the service may have answered with an error message.",
+    ),
+    "PARSE_NULL_ANSWER": (
+        "Layanan menjawab null: permintaannya terlalu besar (halaman {detail}).",
+        "The service answered null: the request was too large (page {detail}).",
+        "Minta lebih sedikit tahun sekaligus.",
+        "Ask for fewer years at once.",
+    ),
+}
+
+
+def unreadable(code: str, detail: str = "") -> UnreadableDelivery:
+    """The error for a delivery that cannot be read; ``detail`` holds contract names and counts only."""
+    return UnreadableDelivery(code, *(text.format(detail=detail) for text in _TEXTS[code]))
+
+
+def names(headers: list[str]) -> str:
+    return ", ".join(headers)
+
+
+def file_headers(contract: Contract) -> dict[str, str]:
+    """Column name -> the header a sender knows it by."""
+    return {column.name: column.header or column.name for column in contract.file_columns}

@@ -1,0 +1,139 @@
+"""XLSX workbooks: the sheets that hold the contract's columns, cell by cell as text.
+
+A number comes out as its digits while a spreadsheet still knows them all (15); longer ones stay in scientific notation,
+so that a NIK that lost its last digits is seen by the gate and not repaired here. Formulas give their stored result.
+A sheet is named by its place in the workbook, never by its title: people write names there.
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum
+
+from warehouse.core.contract import Contract, FileShape
+from warehouse.core.errors import UnreadableDelivery
+from warehouse.intake.parse import headers
+from warehouse.intake.parse.model import Content, unreadable
+
+# A year of the city's registry is 60 MB unpacked; more than this is a bomb or a sheet formatted to its last row.
+LARGEST_UNPACKED = 2_000_000_000
+_LARGEST_CELLS = 200_000_000
+_EXACT_DIGITS = 10**15
+
+
+def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
+    _check_archive(data)
+    try:
+        with CalamineWorkbook.from_filelike(io.BytesIO(data)) as book:
+            sheets = [
+                (f"sheet {number}", book.get_sheet_by_index(number - 1))
+                for number, about in enumerate(book.sheets_metadata, start=1)
+                if about.typ == SheetTypeEnum.WorkSheet and shape.sheet in (None, about.name)
+            ]
+            return _join([_Sheet(contract, shape, name, sheet) for name, sheet in sheets])
+    except PasswordError:
+        raise unreadable("PARSE_NOT_XLSX") from None
+    except CalamineError:
+        raise unreadable("PARSE_TRUNCATED") from None
+
+
+def _check_archive(data: bytes) -> None:
+    """Refuse what is no whole zip archive of bearable size, before any of it is unpacked into memory."""
+    if not data.startswith(b"PK"):
+        raise unreadable("PARSE_NOT_XLSX")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_UNPACKED:
+                raise unreadable("PARSE_TOO_LARGE", f"{LARGEST_UNPACKED / 1e9:.0f} GB")
+            if "xl/workbook.xml" not in archive.namelist():
+                raise unreadable("PARSE_NOT_XLSX")
+            # Reads every member to its end: sizes that lie, and members cut short, show here.
+            if archive.testzip() is not None:
+                raise unreadable("PARSE_TRUNCATED")
+    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError, RuntimeError):
+        raise unreadable("PARSE_TRUNCATED") from None
+
+
+class _Sheet:
+    """One sheet: its header found, its records below. ``error`` says why it does not hold the contract's columns."""
+
+    def __init__(self, contract: Contract, shape: FileShape, name: str, sheet: CalamineSheet):
+        if sheet.total_height * sheet.total_width > _LARGEST_CELLS:
+            raise unreadable("PARSE_TOO_LARGE", f"{_LARGEST_CELLS:,}")
+        rows = sheet.to_python(skip_empty_area=False)
+        self.name = name
+        self.is_empty = not any(any(cell != "" for cell in row) for row in rows)
+        self.found: headers.Match | None = None
+        self.error: UnreadableDelivery | None = None
+        self.score = 0
+        if self.is_empty:
+            return
+        above = [[cell_text(cell) for cell in row] for row in rows[: shape.title_rows + 1]]
+        position = headers.header_row(contract, above)
+        self.score = headers.score(contract, above[position])
+        try:
+            self.found = headers.match(contract, above[position])
+        except UnreadableDelivery as error:
+            self.error = error
+            return
+        totals = {word.casefold() for word in shape.total_words}
+        self.records = [
+            (number, row)
+            for number, row in enumerate(rows[position + 1 :], start=position + 2)
+            if (first := _first_filled(row)) and first.casefold() not in totals
+        ]
+
+    def column(self, name: str) -> list[str | None]:
+        position = self.found.positions.get(name)
+        if position is None:
+            return [None] * len(self.records)
+        return [cell_text(row[position]) for _, row in self.records]
+
+
+def _first_filled(row: Sequence[Any]) -> str:
+    return next((text for cell in row if (text := cell_text(cell).strip())), "")
+
+
+def _join(sheets: list[_Sheet]) -> Content:
+    """All sheets that hold the contract's columns, as one. A refused column on any sheet refuses the workbook."""
+    for sheet in sheets:
+        if sheet.error and sheet.error.code == "PARSE_REFUSED_COLUMN":
+            raise sheet.error
+    used = [sheet for sheet in sheets if sheet.found]
+    if not used:
+        faulty = [sheet for sheet in sheets if sheet.error]
+        raise max(faulty, key=lambda sheet: sheet.score).error if faulty else unreadable("PARSE_EMPTY")
+    names = list(dict.fromkeys(name for sheet in used for name in sheet.found.positions))
+    return Content(
+        cells={name: pa.array([cell for sheet in used for cell in sheet.column(name)], pa.string()) for name in names},
+        source_part=pa.array([sheet.name for sheet in used for _ in sheet.records], pa.string()),
+        source_row=pa.array([number for sheet in used for number, _ in sheet.records], pa.int64()),
+        unknown_headers=list(dict.fromkeys(header for sheet in used for header in sheet.found.unknown)),
+    )
+
+
+def cell_text(cell: Any) -> str:
+    """A cell as text, losing nothing: 3 not 3.0, 2026-10-31 not a serial number, 3.67101234567890E+15 as such."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, int | float):
+        return _number_text(cell)
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time(0) else cell.isoformat(sep=" ")
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    if isinstance(cell, timedelta):
+        return str(cell)
+    return ""
+
+
+def _number_text(number: float) -> str:
+    if abs(number) >= _EXACT_DIGITS:
+        return f"{number:.14E}"
+    return str(int(number)) if number == int(number) else repr(number)

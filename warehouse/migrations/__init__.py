@@ -1,5 +1,0 @@
-"""Alembic environment of the ledger. Run by ``warehouse.ledger.upgrade``; needs no alembic.ini.
-
-Views are not migrated: ``upgrade`` drops and recreates them from ``warehouse.ledger.VIEWS`` when their text changed.
-After a change to a table in ``warehouse/ledger.py``, ``python -m warehouse.migrations "why"`` writes the next revision.
-"""

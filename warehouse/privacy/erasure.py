@@ -1,0 +1,467 @@
+"""Erasing a person on a decided request: from landed copies, vault, lake and pseudonymised files, and for the future.
+
+Here: finding the marked rows, taking them out, keeping them out of later deliveries, proving it. Not here: whom a
+request means (recognition), marks (tombstones), blanking bytes (parse), the next build and release (night).
+
+The first thing written is the tombstone, with the decision: whatever is killed after that is completed by the next run
+or night, which knows the person by the marks alone; a backup restored from before the erasure is completed in the same
+way. Every later step is repeatable: what is blanked is no longer found.
+"""
+
+import hashlib
+import io
+import re
+import tarfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from warehouse import ledger, linkage, scan
+from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.duck import sql_path
+from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
+from warehouse.core.settings import Settings
+from warehouse.intake import tombstones
+from warehouse.intake.blanking import CannotBlank, Place, blank
+from warehouse.intake.parse import Parsed, parse
+from warehouse.intake.tombstones import Tombstones
+from warehouse.ledger import Ledger, access_log
+from warehouse.privacy.subject_lookup import Person, recognise, vault_relations
+from warehouse.release import pseudonymised, state
+from warehouse.scan import NOTHING, Values
+from warehouse.storage import keys, lake, landing, vault
+
+Progress = Callable[[str], None]
+Pointer = tuple[str, str | None, int]
+
+_SIXTEEN = re.compile(rb"(?<![0-9])[0-9]{16}(?![0-9])")
+_SHORTEST_REASON = 10
+_SHORTEST_GROUND = 5
+# A place in no sheet and row 0: the whole file.
+_WHOLE_FILE: Place = (None, 0)
+# Where a person may stand in clear; searched by their own readers.
+_NOT_SEARCHED = {"landing", "vault", "keys", "sandbox"}
+
+
+# --- a decision ------------------------------------------------------------------------------------------------------
+
+
+def request(
+    s: Settings,
+    led: Ledger,
+    person: Person,
+    by: str,
+    approver: str,
+    ground: str,
+    reason: str,
+    progress: Progress = lambda _text: None,
+) -> Values:
+    """Erase a person; what is left is a new build, and the proof, for which their numbers are returned.
+
+    Raises ConfigError ERASURE_REFUSED, PERSON_NOT_ONE, OPENING_UNAPPROVED or KEYS_*; nothing was changed then.
+    """
+    if len(reason.strip()) < _SHORTEST_REASON or len(ground.strip()) < _SHORTEST_GROUND:
+        raise ConfigError(
+            "ERASURE_REFUSED",
+            "Penghapusan memerlukan dasar hukum, dan alasan sekurangnya sepuluh huruf.",
+            "An erasure takes a legal ground, and a reason of at least ten letters.",
+            "Lengkapi --ground dan --reason; jangan menulis data pribadi di dalamnya.",
+            "Complete --ground and --reason; put no personal data into them.",
+        )
+    scan.refuse_identities(f"{ground}\n{reason}")
+    access_log.demand_two_people(by, approver)
+    keys.confirm(s, led, *keys.USES)
+    keys.landing_identity(s)
+    decision = {
+        "erasure_id": ledger.new_id(),
+        "decided_by": by.strip(),
+        "approver": approver.strip(),
+        "ground": ground.strip(),
+        "reason": reason.strip(),
+        "decided_at": s.utc_now(),
+    }
+    with keys.alone(s):
+        known = recognise(s, led, person)
+        marked = tombstones.with_person(tombstones.load(s), decision, sorted(known.texts))
+        tombstones.save(s, marked, keys.landing_recipient(s))
+        _complete(s, led, progress)
+    return known.values
+
+
+def is_pending(s: Settings, led: Ledger) -> bool:
+    """Whether a tombstone's person has not been taken out of everything yet: after a kill, or a restored backup."""
+    done = {row["erasure_id"] for row in led.rows(sa.select(ledger.erasures)) if row["erased_at"]}
+    return not set(tombstones.load(s).decisions or ()) <= done
+
+
+def complete(s: Settings, led: Ledger, progress: Progress = lambda _text: None) -> None:
+    """Take out every tombstone's person who is not yet out."""
+    with keys.alone(s):
+        _complete(s, led, progress)
+
+
+def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
+    found = tombstones.load(s)
+    known = {row["erasure_id"]: row for row in led.rows(sa.select(ledger.erasures))}
+    for erasure_id, decision in (found.decisions or {}).items():
+        if erasure_id not in known:
+            led.insert(ledger.erasures, {name: ledger.typed(name, value) for name, value in decision.items()})
+        row = known.get(erasure_id, {})
+        if not row.get("found_at"):
+            progress("find")
+            _find(s, led, found.only(erasure_id), erasure_id)
+        if not row.get("erased_at"):
+            _take_out(s, led, erasure_id, progress)
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def _find(s: Settings, led: Ledger, marks: Tombstones, erasure_id: str) -> None:
+    """Record every landed row of the person, and the pseudonyms it has in kept releases, in one transaction."""
+    pointers, person_keys = _in_vault(s, led, marks)
+    with _searching(s, marks) as connection:
+        for contract, row in _landed(s, led):
+            pointers |= {(row["delivery_id"], *place) for place in _places_in_landed(s, connection, contract, row)}
+    rows = [
+        {"erasure_id": erasure_id, "delivery_id": one, "source_part": part, "source_row": row, "is_blanked": False}
+        for one, part, row in sorted(pointers, key=str)
+    ]
+    with led.write() as connection:
+        if rows:
+            connection.execute(ledger.erased_rows.insert(), rows)
+        connection.execute(
+            ledger.erasures.update().where(ledger.erasures.c.erasure_id == erasure_id),
+            {"found_at": s.utc_now(), "person_keys": person_keys},
+        )
+
+
+def _in_vault(s: Settings, led: Ledger, marks: Tombstones) -> tuple[set[Pointer], list[str]]:
+    """The marked rows, and the person's pseudonyms: not those of others whose row only bears the person's number."""
+    with _searching(s, marks) as connection:
+        connection.execute(
+            "CREATE TABLE found (record_key VARCHAR, delivery_id VARCHAR, part VARCHAR, row BIGINT, is_own BOOLEAN)"
+        )
+        for contract, relation in vault_relations(s, led):
+            marked = tombstones.is_marked_sql(contract, typed=True)
+            own = tombstones.is_described_sql(contract)
+            connection.execute(
+                f"INSERT INTO found SELECT record_key, delivery_id, source_part, source_row, {own}"
+                f" FROM ({relation}) WHERE {marked}"
+            )
+        connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
+        person_keys = connection.execute(
+            "SELECT DISTINCT person_key FROM links SEMI JOIN (FROM found WHERE is_own) USING (record_key)"
+            " WHERE person_key IS NOT NULL ORDER BY 1"
+        ).fetchall()
+        pointers = connection.execute("SELECT DISTINCT delivery_id, part, row FROM found").fetchall()
+    return set(pointers), [key for (key,) in person_keys]
+
+
+def _landed(s: Settings, led: Ledger) -> Iterator[tuple[Contract, dict[str, Any]]]:
+    """Deliveries with rows about persons whose bytes are kept."""
+    contracts = load_contracts(s.contracts_dir)
+    for row in led.rows(sa.select(ledger.deliveries).where(ledger.deliveries.c.destroyed_at.is_(None))):
+        contract = contracts.get(row["dataset"])
+        if contract and tombstones.texts_sql(contract, typed=False):
+            yield contract, row
+
+
+@contextmanager
+def _searching(s: Settings, marks: Tombstones) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that knows the marks."""
+    with vault.connect(s) as connection:
+        tombstones.define(connection, marks)
+        yield connection
+
+
+def _places_in_landed(
+    s: Settings, connection: duckdb.DuckDBPyConnection, contract: Contract, row: Mapping[str, Any]
+) -> set[Place]:
+    """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
+    data = landing.read(s, row)
+    try:
+        return _marked_places(connection, contract, parse(contract, data, row["media"]).table)
+    except UnreadableDelivery:
+        return {_WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
+
+
+def _marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: pa.Table) -> set[Place]:
+    """Source part and row of the parsed rows that carry a mark."""
+    connection.register("parsed", rows)
+    marked = tombstones.is_marked_sql(contract, typed=False)
+    places = connection.execute(f"SELECT source_part, source_row FROM parsed WHERE {marked}").fetchall()
+    connection.unregister("parsed")
+    return set(places)
+
+
+def _numbers_marked(connection: duckdb.DuckDBPyConnection, pieces: Iterable[bytes]) -> int:
+    """How many different 16-digit numbers in the pieces are a marked person's."""
+    numbers = {number.decode() for piece in pieces for number in _SIXTEEN.findall(piece)}
+    if not numbers:
+        return 0
+    connection.register("numbers", pa.table({"number": sorted(numbers)}))
+    (count,) = connection.execute("SELECT count(*) FILTER (is_marked('nik', number)) FROM numbers").fetchone()
+    connection.unregister("numbers")
+    return count
+
+
+# --- taking out ------------------------------------------------------------------------------------------------------
+
+
+def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> None:
+    waiting: dict[str, set[Place]] = defaultdict(set)
+    pending = sa.select(ledger.erased_rows).where(
+        ledger.erased_rows.c.erasure_id == erasure_id, ledger.erased_rows.c.is_blanked.is_(False)
+    )
+    for row in led.rows(pending):
+        waiting[row["delivery_id"]].add((row["source_part"], row["source_row"]))
+    for count, (delivery_id, places) in enumerate(waiting.items(), start=1):
+        progress(f"deliveries {count}/{len(waiting)}")
+        _blank_delivery(s, led, delivery_id, places)
+    (erasure,) = led.rows(sa.select(ledger.erasures).where(ledger.erasures.c.erasure_id == erasure_id))
+    with state.only_releaser(s):
+        for row in state.kept(led):
+            pseudonymised.take_out(s, row["release_id"], erasure["person_keys"], reason=f"erasure {erasure_id}")
+    with led.write() as connection:
+        connection.execute(
+            ledger.erasures.update().where(ledger.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
+        )
+
+
+def _blank_delivery(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) -> None:
+    """Take rows out of all copies of a delivery: files beside the old ones first, then the ledger, then the old go."""
+    row = led.delivery(delivery_id)
+    contract = load_contracts(s.contracts_dir)[row["dataset"]]
+    stored = {
+        old: made for old in _files_of(led, delivery_id) if (made := _without(s, old, delivery_id, places)) is not None
+    }
+    landed = _blanked_landing(s, contract, row, places) if row["destroyed_at"] is None else {}
+    with led.write() as connection:
+        for old, made in stored.items():
+            connection.execute(
+                ledger.lake_files.update().where(ledger.lake_files.c.path == old),
+                {"path": made.path, "rows": made.rows, "sha256": made.sha256},
+            )
+        if landed:
+            connection.execute(ledger.deliveries.update().where(ledger.deliveries.c.delivery_id == delivery_id), landed)
+        connection.execute(
+            ledger.erased_rows.update().where(ledger.erased_rows.c.delivery_id == delivery_id), {"is_blanked": True}
+        )
+    for old in stored:
+        (s.home / old).unlink(missing_ok=True)
+    if landed:
+        landing.forget(s, row["stored_path"])
+
+
+def _files_of(led: Ledger, delivery_id: str) -> list[str]:
+    chosen = sa.select(ledger.lake_files.c.path).where(ledger.lake_files.c.delivery_id == delivery_id)
+    return [row["path"] for row in led.rows(chosen)]
+
+
+def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> vault.StoredFile | None:
+    """A file of lake or vault again without rows; None when it has none of them."""
+    old = s.home / path
+    record_keys = pa.array([vault.record_key(delivery_id, part, row) for part, row in places])
+    new = old.with_name(f"{old.stem.split('~')[0]}~{vault.tag(path, *sorted(record_keys.to_pylist()))}.parquet")
+    if old.is_relative_to(s.lake_dir):
+        table = pq.read_table(old)
+        left = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
+        return lake.put(s, new, left) if left.num_rows < table.num_rows else None
+    with vault.connect(s) as connection:
+        table = connection.execute(vault.relation_sql([old])).to_arrow_table()
+        left = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
+        if left.num_rows == table.num_rows:
+            return None
+        connection.register("identities", left)
+        return vault.put(s, connection, "identities", new)
+
+
+def _blanked_landing(s: Settings, contract: Contract, row: Mapping[str, Any], places: set[Place]) -> dict[str, Any]:
+    """The landed copy's new columns in the ledger. A copy that cannot be blanked for certain is destroyed whole."""
+    data = landing.read(s, row)
+    try:
+        made = _blanked(contract, data, row["media"], places)
+    except (CannotBlank, UnreadableDelivery):
+        return {"destroyed_at": s.utc_now()}
+    tag = vault.tag(row["stored_sha256"], *sorted(map(str, places)))
+    stored = landing.rewritten(s, row, made, keys.landing_recipient(s), tag, keeps_name=False)
+    return stored | {"kept_sha256": hashlib.sha256(made).hexdigest()}
+
+
+def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) -> bytes:
+    """The bytes without the rows at ``places``, read again to see that all others and nothing else is there."""
+    if _WHOLE_FILE in places:
+        raise CannotBlank("the file cannot be read")
+    before = parse(contract, data, media)
+    shape = next(shape for shape in contract.extras.shapes if shape.name == before.shape)
+    made = blank(contract, shape, data, media, places)
+    is_person = _is_at(before.table, places)
+    others = before.table.filter(pc.invert(is_person))
+    try:
+        after = parse(contract, made, media).table
+    except UnreadableDelivery:
+        # Nobody else was in it.
+        after = others
+        if others.num_rows:
+            raise CannotBlank("what is left cannot be read") from None
+    if not after.combine_chunks().equals(others.combine_chunks()):
+        raise CannotBlank("other rows would change")
+    # A number that others stand beside too, such as a mother's, is not the person's own.
+    numbers = _digits(before.table.filter(is_person)) - _digits(others)
+    left = b"\n".join(_unpacked(made))
+    if any(len(number) == 16 and number.encode() in left for number in numbers):
+        raise CannotBlank("the number stands elsewhere in the file too")
+    return made
+
+
+def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
+    named = zip(rows["source_part"].to_pylist(), rows["source_row"].to_pylist(), strict=True)
+    return pa.array([place in places for place in named], pa.bool_())
+
+
+def _digits(rows: pa.Table) -> set[str]:
+    return {re.sub(r"\D", "", text or "") for text in rows[vault.NIK].to_pylist()}
+
+
+def _unpacked(data: bytes) -> Iterator[bytes]:
+    if data.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield from (archive.read(name) for name in archive.namelist())
+    elif data[257:262] == b"ustar":
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            yield from (archive.extractfile(member).read() for member in archive)
+    else:
+        yield data
+
+
+# --- later deliveries ------------------------------------------------------------------------------------------------
+
+
+def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], parsed: Parsed) -> Parsed:
+    """A delivery that is about to be judged, without erased persons: blanked in landing too, and on record."""
+    marks = tombstones.load(s)
+    if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
+        return parsed
+    with _searching(s, marks) as connection:
+        places = _marked_places(connection, contract, parsed.table)
+    if not places:
+        return parsed
+    # Whose erasure it was is asked of these few rows alone: a pass over all rows for each erasure would take hours.
+    rows = parsed.table.filter(_is_at(parsed.table, places))
+    found: dict[str, set[Place]] = {}
+    for erasure_id in marks.decisions:
+        with _searching(s, marks.only(erasure_id)) as connection:
+            found[erasure_id] = _marked_places(connection, contract, rows)
+    erased = [
+        {
+            "erasure_id": erasure_id,
+            "delivery_id": row["delivery_id"],
+            "source_part": part,
+            "source_row": number,
+            "is_blanked": False,
+        }
+        for erasure_id, places in found.items()
+        for part, number in sorted(places, key=str)
+    ]
+    led.insert(ledger.erased_rows, erased)
+    _blank_delivery(s, led, row["delivery_id"], places)
+    return parse(contract, landing.read(s, led.delivery(row["delivery_id"])), row["media"])
+
+
+# --- proof -----------------------------------------------------------------------------------------------------------
+
+
+def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
+    """Search everything for persons of all tombstones; returns how many places were searched, by kind.
+
+    ``values`` are the person's own numbers, where they are at hand: then the scan looks inside every kind of file too.
+    Raises WarehouseError ERASURE_NOT_PROVEN naming the places where one is still found; else the erasures are proven.
+    """
+    marks = tombstones.load(s)
+    searched: dict[str, int] = defaultdict(int)
+    hits: list[str] = []
+
+    def look(kind: str, place: str, count: int) -> None:
+        searched[kind] += 1
+        if count:
+            hits.append(f"{place} ({count})")
+
+    pointers = led.rows(sa.select(ledger.erased_rows))
+    gone = [vault.record_key(row["delivery_id"], row["source_part"], row["source_row"]) for row in pointers]
+    with _searching(s, marks) as connection:
+        for contract, row in _landed(s, led):
+            look("landing", f"landing {row['delivery_id']}", len(_places_in_landed(s, connection, contract, row)))
+        for contract, relation in vault_relations(s, led):
+            marked = tombstones.is_marked_sql(contract, typed=True)
+            (count,) = connection.execute(
+                f"SELECT count(*) FROM ({relation}) WHERE {marked} OR list_contains($1, record_key)", [gone]
+            ).fetchone()
+            look("vault", f"vault {contract.dataset}", count)
+        for path in sorted(s.lake_dir.rglob("*.parquet")):
+            (count,) = connection.execute(
+                f"SELECT count(*) FROM read_parquet('{sql_path(path)}') WHERE list_contains($1, record_key)", [gone]
+            ).fetchone()
+            look("lake", str(path.relative_to(s.home)), count)
+        for path in _other_files(s):
+            look("files", str(path.relative_to(s.home)), _numbers_marked(connection, _pieces(path)))
+    if values is not NOTHING:
+        hits += [str(finding) for finding in scan.values_in(_other_files(s), values)]
+    for row in state.kept(led):
+        path = s.releases_dir / row["release_id"] / state.MICRO_FILE
+        if path.exists():
+            persons = [key for one in led.rows(sa.select(ledger.erasures)) for key in one["person_keys"] or ()]
+            look("micro", f"micro {row['release_id']}", pseudonymised.rows_of(s, row["release_id"], persons))
+    if s.build_file.exists() and not _is_built_since(led):
+        hits.append("build: older than the erasure")
+    if hits:
+        raise WarehouseError(
+            "ERASURE_NOT_PROVEN",
+            f"Orang yang dihapus masih ditemukan di: {', '.join(hits)}",
+            f"An erased person is still found in: {', '.join(hits)}",
+            "Jalankan `warehouse erase-resume`; bila tetap ada, hapus berkas itu dan laporkan kepada PPDP.",
+            "Run `warehouse erase-resume`; if it stays, remove that file and tell the data protection officer.",
+        )
+    with led.write() as connection:
+        connection.execute(
+            ledger.erasures.update().where(
+                ledger.erasures.c.erased_at.is_not(None), ledger.erasures.c.proven_at.is_(None)
+            ),
+            {"proven_at": s.utc_now(), "person_keys": None},
+        )
+    return dict(searched)
+
+
+def _is_built_since(led: Ledger) -> bool:
+    """Whether the build file was made after the last erasure: it holds facts by pseudonym."""
+    (erased,) = led.rows(sa.select(sa.func.max(ledger.erasures.c.erased_at).label("erased_at")))
+    (built,) = led.rows(
+        sa.select(sa.func.max(ledger.builds.c.started_at).label("started_at")).where(ledger.builds.c.outcome == "built")
+    )
+    if erased["erased_at"] is None:
+        return True
+    return built["started_at"] is not None and built["started_at"] >= erased["erased_at"]
+
+
+def _other_files(s: Settings) -> Iterator[Path]:
+    for path in sorted(s.home.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.relative_to(s.home).parts[0] not in _NOT_SEARCHED:
+            yield path
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes, with an overlap so that no number falls between two pieces."""
+    with path.open("rb") as file:
+        tail = b""
+        while chunk := file.read(1 << 23):
+            yield tail + chunk
+            tail = chunk[-32:]

@@ -1,0 +1,245 @@
+"""Changing the keys: every file again under the next set, then one transaction that makes that set the one in use.
+
+Here: landed files, vault, lake, tombstones and pseudonymised files of releases under new keys, and what is left of the
+old. Not here: making keys and where they stand (keys), the links and marts made of the new pseudonyms (night).
+
+New files are made beside the old ones under names that follow from what they are made of; until the ledger switches,
+readers and nights go on under the old keys, and a run that was killed costs nothing but time. After the switch the old
+files are nobody's; what was left of them is removed by the run that finishes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pyrage
+import sqlalchemy as sa
+
+from warehouse import ledger, scan
+from warehouse.core.duck import sql_path
+from warehouse.core.errors import ConfigError, WarehouseError
+from warehouse.core.settings import Settings
+from warehouse.intake import tombstones
+from warehouse.ledger import Ledger, access_log
+from warehouse.release import pseudonymised, state
+from warehouse.storage import keys, lake, landing, vault
+from warehouse.storage.vault import KK, NIK, StoredFile
+
+Progress = Callable[[str], None]
+
+_SHORTEST_REASON = 10
+_NEXT_KEY = "next"
+
+
+def rotate(
+    s: Settings, led: Ledger, by: str, approver: str, reason: str, progress: Progress = lambda _text: None
+) -> dict[str, Any]:
+    """Write everything anew under the next set of keys, or finish a change that was begun; returns what was done.
+
+    Raises ConfigError KEYS_NO_NEXT, KEYS_WRONG, OPENING_UNAPPROVED or ROTATION_REFUSED before anything is written.
+    """
+    if len(reason.strip()) < _SHORTEST_REASON:
+        raise ConfigError(
+            "ROTATION_REFUSED",
+            "Penggantian kunci tanpa alasan tidak diterima.",
+            "A change of keys without a reason is not accepted.",
+            "Tulis alasan sekurangnya sepuluh huruf.",
+            "Write a reason of at least ten letters.",
+        )
+    scan.refuse_identities(reason)
+    access_log.demand_two_people(by, approver)
+    keys.confirm(s, led, *keys.USES)
+    keys.landing_identity(s)
+    with keys.alone(s):
+        unfinished = led.rows(sa.select(ledger.key_rotations).where(ledger.key_rotations.c.ended_at.is_(None)))
+        if unfinished and unfinished[0]["switched_at"]:
+            return _finish(s, led, unfinished[0]["rotation_id"], progress)
+        target = _target(s)
+        rotation_id = unfinished[0]["rotation_id"] if unfinished else ledger.new_id()
+        if not unfinished:
+            decided = {"decided_by": by.strip(), "approver": approver.strip(), "reason": reason.strip()}
+            led.insert(ledger.key_rotations, decided | {"rotation_id": rotation_id, "started_at": s.utc_now()})
+        files = _rekey_files(s, led, target, progress)
+        landed = _reencrypt_landing(s, led, target, progress)
+        if (marks := tombstones.load(s)).chains:
+            tombstones.save(s, marks.longer(), keys.of_generation(s, keys.LANDING_PUBLIC, "next"))
+        _switch(s, led, rotation_id, files, landed)
+        return _finish(s, led, rotation_id, progress)
+
+
+def _target(s: Settings) -> dict[str, str]:
+    """Check values of the next keys by use; refuses a set that is missing, incomplete or not new."""
+    try:
+        successors = {name: keys.check_value(keys.of_generation(s, name, "next")) for name in keys.FILES}
+    except ConfigError as error:
+        raise ConfigError(
+            "KEYS_NO_NEXT",
+            f"Kunci berikutnya belum lengkap: {error.message_id}",
+            f"The next keys are not complete: {error.message_en}",
+            "Jalankan `warehouse keys new` lebih dahulu.",
+            "Run `warehouse keys new` first.",
+        ) from None
+    is_pair = successors[keys.LANDING_PUBLIC] == successors[keys.LANDING_SECRET]
+    if not is_pair or keys.checks_in_use(s) & set(successors.values()):
+        raise ConfigError(
+            "KEYS_NO_NEXT",
+            "Kunci berikutnya sama dengan yang dipakai, atau landing.pub dan landing.key bukan sepasang.",
+            "A next key is one in use, or landing.pub and landing.key are no pair.",
+            "Buat set baru dengan `warehouse keys new`.",
+            "Make a new set with `warehouse keys new`.",
+        )
+    return {
+        "landing": successors[keys.LANDING_PUBLIC],
+        "pseudonym": successors[keys.PSEUDONYM],
+        "vault": successors[keys.VAULT],
+    }
+
+
+# --- files beside the old ones ---------------------------------------------------------------------------------------
+
+
+def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: Progress) -> dict[str, StoredFile]:
+    """Vault and lake files under the next keys, by the path of the old."""
+    of_verdict: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for row in led.rows(sa.select(ledger.lake_files)):
+        of_verdict[row["verdict_id"]][row["kind"]] = row
+    pairs = [found for found in of_verdict.values() if "vault" in found]
+    made: dict[str, StoredFile] = {}
+    with vault.connect(s) as connection:
+        vault.define_pseudonym(connection, keys.of_generation(s, keys.PSEUDONYM, "next"))
+        vault.add_key(connection, _NEXT_KEY, keys.of_generation(s, keys.VAULT, "next"))
+        for count, found in enumerate(pairs, start=1):
+            progress(f"vault {count}/{len(pairs)}")
+            made |= _rekey_pair(s, connection, found, target)
+    return made
+
+
+def _rekey_pair(
+    s: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    found: Mapping[str, Mapping[str, Any]],
+    target: Mapping[str, str],
+) -> dict[str, StoredFile]:
+    """Identities of one verdict under new pseudonyms, and the lake's rows of the same records."""
+    tag = vault.tag(*sorted(row["sha256"] for row in found.values()), target["pseudonym"], target["vault"])
+    old = {kind: s.home / row["path"] for kind, row in found.items()}
+    new = {kind: path.with_name(f"{path.stem.split('~')[0]}~{tag}.parquet") for kind, path in old.items()}
+    if all(path.exists() for path in new.values()):
+        return {found[kind]["path"]: vault.stored_file(s, new[kind], found[kind]["rows"]) for kind in found}
+    stored: dict[str, StoredFile] = {}
+    identities = vault.relation_sql([old["vault"]])
+    columns = {name for name, *_ in connection.execute(f"DESCRIBE {identities}").fetchall()}
+    keyed = ", ".join(
+        f"{_pseudonym(kind, column) if column in columns else 'CAST(NULL AS VARCHAR)'} AS {kind}_key"
+        for kind, column in (("nik", NIK), ("kk", KK))
+    )
+    connection.execute(f"CREATE OR REPLACE TABLE identities AS SELECT * REPLACE ({keyed}) FROM ({identities})")
+    if "lake" in found:
+        schema = pq.read_schema(old["lake"])
+        rows = connection.execute(
+            "SELECT l.* REPLACE (i.nik_key AS nik_key, i.kk_key AS kk_key)"
+            f" FROM read_parquet('{sql_path(old['lake'])}', file_row_number = true) AS l"
+            " LEFT JOIN identities AS i USING (record_key) ORDER BY l.file_row_number"
+        ).to_arrow_table()
+        stored[found["lake"]["path"]] = lake.put(s, new["lake"], rows.select(schema.names).cast(schema))
+    stored[found["vault"]["path"]] = vault.put(s, connection, "identities", new["vault"], _NEXT_KEY)
+    if {path: one.rows for path, one in stored.items()} != {row["path"]: row["rows"] for row in found.values()}:
+        raise _not_equal(found["vault"]["delivery_id"])
+    return stored
+
+
+def _pseudonym(kind: str, column: str) -> str:
+    return f"pseudonym('{kind}', {vault.usable_sql(column)})"
+
+
+def _reencrypt_landing(
+    s: Settings, led: Ledger, target: Mapping[str, str], progress: Progress
+) -> dict[str, tuple[str, dict[str, str]]]:
+    """Landed files under the next landing key: by delivery, the old path and the ledger's new columns."""
+    recipient = keys.of_generation(s, keys.LANDING_PUBLIC, "next")
+    identity = keys.of_generation(s, keys.LANDING_SECRET, "next")
+    kept = led.rows(sa.select(ledger.deliveries).where(ledger.deliveries.c.destroyed_at.is_(None)))
+    made = {}
+    for count, row in enumerate(kept, start=1):
+        progress(f"landing {count}/{len(kept)}")
+        tag = vault.tag(row["stored_sha256"], target["landing"])
+        new = s.home / row["stored_path"]
+        new = new.with_name(f"{row['delivery_id']}-{tag}.age")
+        data = None if new.exists() else landing.read(s, row)
+        columns = landing.rewritten(s, row, data or b"", recipient, tag)
+        if data is not None and pyrage.decrypt(new.read_bytes(), [identity]) != data:
+            raise _not_equal(row["delivery_id"])
+        made[row["delivery_id"]] = (row["stored_path"], columns)
+    return made
+
+
+def _not_equal(delivery_id: str) -> WarehouseError:
+    return WarehouseError(
+        "ROTATION_NOT_VERIFIED",
+        f"Kiriman {delivery_id} di bawah kunci baru tidak sama dengan yang lama; kunci lama tetap dipakai.",
+        f"Delivery {delivery_id} under the new keys is not equal to the old one; the old keys stay in use.",
+        "Periksa ruang dan kesehatan cakram, lalu ulangi.",
+        "Check the disk's space and health, then repeat.",
+    )
+
+
+# --- the switch and what follows it ----------------------------------------------------------------------------------
+
+
+def _switch(
+    s: Settings,
+    led: Ledger,
+    rotation_id: str,
+    files: Mapping[str, StoredFile],
+    landed: Mapping[str, tuple[str, dict[str, str]]],
+) -> None:
+    """The one transaction by which new files and new keys come into use together."""
+    now = s.utc_now()
+    versions = {row["key_name"]: row["version"] for row in led.rows(
+        sa.select(ledger.key_checks).order_by(ledger.key_checks.c.version)
+    )}  # fmt: skip
+    target = _target(s)
+    with led.write() as connection:
+        for old, made in files.items():
+            connection.execute(
+                ledger.lake_files.update().where(ledger.lake_files.c.path == old),
+                {"path": made.path, "sha256": made.sha256},
+            )
+        for delivery_id, (_, columns) in landed.items():
+            connection.execute(
+                ledger.deliveries.update().where(ledger.deliveries.c.delivery_id == delivery_id), columns
+            )
+        connection.execute(
+            ledger.key_checks.insert(),
+            [
+                {"key_name": use, "version": versions[use] + 1, "check_value": check, "since": now}
+                for use, check in target.items()
+            ],
+        )
+        connection.execute(
+            ledger.key_rotations.update().where(ledger.key_rotations.c.rotation_id == rotation_id),
+            {"switched_at": now},
+        )
+
+
+def _finish(s: Settings, led: Ledger, rotation_id: str, progress: Progress) -> dict[str, Any]:
+    """Releases' pseudonymised files under the key in use, the old files gone, the next set made the current one."""
+    progress("releases")
+    used = keys.vault_key(s)
+    with state.only_releaser(s):
+        for row in state.kept(led):
+            path = s.releases_dir / row["release_id"] / state.MICRO_FILE
+            if path.exists() and not pseudonymised.opens_with(path, row["release_id"], used, s):
+                pseudonymised.rewrite(s, row["release_id"], used, reason=f"keys {rotation_id}")
+    progress("sweep")
+    removed = lake.sweep(s, led, older_than=0) + landing.sweep(s, led)
+    tombstones.forget_others(s)
+    is_in_place = keys.promote(s)
+    with led.write() as connection:
+        connection.execute(
+            ledger.key_rotations.update().where(ledger.key_rotations.c.rotation_id == rotation_id),
+            {"ended_at": s.utc_now()},
+        )
+    return {"rotation_id": rotation_id, "files_removed": removed, "keys_in_place": is_in_place}

@@ -1,0 +1,373 @@
+"""Rare descriptions in the pseudonymised file, made coarser until at least k persons share each.
+
+Here: the ladder of each kind of quasi-identifier, and how far down it a person is shown. Not here: which columns are
+quasi-identifiers (dbt's YAML, see mart), the allow-list of columns and the file itself (pseudonymised).
+
+A class is what rows of one table and time show alike; a profile is what all tables and times together show of a person
+or family. Both must fit k persons (families in tables by family), or stand on the last step, where every
+quasi-identifier is NULL. Everyone who is joined by family keys in the file stands on one step, in every table and
+period: a finer row elsewhere would give the coarse one away. Measures are never touched.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from warehouse.build.catalogue import STEP_COLUMN, Mart, MartColumn, QuasiKind, band_name, literal
+from warehouse.core.errors import ReleaseError
+
+# What each step takes away beside those before it. Size and registration go first, being of least use; then place,
+# since growth cannot be read without age and kecamatan still tell areas apart.
+STEPS = (
+    "as it is",
+    "no household size, no month of registration",
+    "kecamatan instead of kelurahan",
+    "bands of age",
+    "kota instead of kecamatan",
+    "wide bands of age",
+    "no quasi-identifier",
+)
+LAST = len(STEPS) - 1
+_COUNTED = {
+    "table_name": ("varchar", "Tabel. Table."),
+    "stage": ("varchar", "before: tanpa pengaburan; after: seperti dalam berkas. Uncoarsened, and as in this file."),
+    "step": ("bigint", "Langkah pengaburan. Step of coarsening."),
+    "shown": ("varchar", "Yang tampak pada langkah itu. What a row shows on that step."),
+    "row_count": ("bigint", "Baris. Rows."),
+    "units": ("bigint", "Orang, atau keluarga dalam tabel keluarga. Persons, or families in tables by family."),
+    "classes": ("bigint", "Kelas: nilai tampak yang sama pada waktu yang sama. Classes of equal values and time."),
+    "classes_below_k": ("bigint", "Kelas dengan kurang dari k orang. Classes of fewer than k persons."),
+    "rows_below_k": ("bigint", "Baris dalam kelas itu. Rows in such classes."),
+}
+COUNTS = Mart(
+    "micro_coarsening",
+    "",
+    "Satu baris per tabel, tahap dan langkah. One row per table, stage and step: how rare descriptions were before they"
+    " were made coarser, and how rare they are in this file. On the last step nothing is left to be made coarser.",
+    tuple(
+        MartColumn(name, kind, "key" if name in {"table_name", "stage", "step"} else "attribute", text)
+        for name, (kind, text) in _COUNTED.items()
+    ),
+)
+_AREA = {0: "{0}", 1: "{0}", 2: "left({0}, 8)", 3: "left({0}, 8)", 4: "left({0}, 5)", 5: "left({0}, 5)"}
+
+# A birth cohort's width on steps 3 and 4, and on step 5. Bands follow the cohort, so that the month in which a person
+# crosses from one band to the next says nothing.
+_COHORTS: dict[QuasiKind, tuple[int, int]] = {"age_months": (6, 24), "age_years": (5, 20)}
+_NOW: dict[QuasiKind, str] = {"age_months": "year({0}) * 12 + month({0})", "age_years": "year({0})"}
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """A table of the file: its contract, its relation in the build, whose rows it holds and when."""
+
+    mart: Mart
+    relation: str
+
+    @property
+    def quasi(self) -> list[MartColumn]:
+        return [column for column in self.mart.columns if column.quasi_identifier]
+
+    @property
+    def unit(self) -> str:
+        """The key of whom a row is about: the person where there is one."""
+        names = {column.name for column in self.mart.columns}
+        found = next((name for name in ("person_key", "family_key") if name in names), None)
+        if found is None:
+            raise _no_key_or_time(self.mart)
+        return found
+
+    @property
+    def times(self) -> list[str]:
+        return [c.name for c in self.mart.columns if c.kind == "date" and not c.quasi_identifier]
+
+    @property
+    def ages(self) -> list[MartColumn]:
+        return [column for column in self.quasi if column.quasi_identifier in _COHORTS]
+
+    def month(self, column: str) -> str:
+        return f"CAST(date_trunc('month', f.\"{column}\") AS DATE)"
+
+    def now(self, column: MartColumn) -> str:
+        """The month or year an age is of."""
+        if len(self.times) != 1:
+            raise _no_key_or_time(self.mart)
+        return _NOW[column.quasi_identifier].format(self.month(self.times[0]))
+
+    @property
+    def rows(self) -> str:
+        """Rows with their unit and, for ages, since when theirs counts."""
+        born = "".join(
+            f" LEFT JOIN micro_born AS {c.name}_born ON {c.name}_born.id = u.id AND {c.name}_born.kind ="
+            f" {literal(c.quasi_identifier)}"
+            for c in self.ages
+        )
+        of_families = str(self.unit == "family_key").lower()
+        return (
+            f'{self.relation} AS f LEFT JOIN micro_units AS u ON u.key = f."{self.unit}"'
+            f" AND u.is_family = {of_families}{born}"
+        )
+
+    def told(self, column: MartColumn) -> str:
+        """The value that a column tells, whatever the row's time."""
+        if column.quasi_identifier in _COHORTS:
+            return f"{column.name}_born.born"
+        return self.month(column.name) if column.kind == "date" else f'f."{column.name}"'
+
+    def shown(self, step: int) -> dict[str, str]:
+        """What a row shows of its quasi-identifiers on a step: column -> SQL."""
+        found = {}
+        for column in self.quasi:
+            kind, name = column.quasi_identifier, column.name
+            if kind in _COHORTS:
+                found[name] = f'f."{name}"' if step < 3 else "NULL"
+                found[band_name(name)] = self._band(column, step)
+            else:
+                found[name] = _at(kind, self.told(column), step)
+        return found
+
+    def classed(self, step: int) -> list[str]:
+        """What makes two rows of one time alike on a step: as ``shown``, with a cohort's number for its band."""
+        cohorts = [_at(column.quasi_identifier, self.told(column), 3 if step < 3 else step) for column in self.ages]
+        return [*(f'f."{c.name}"' if step < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts] + [
+            _at(column.quasi_identifier, self.told(column), step) for column in self.quasi if column not in self.ages
+        ]
+
+    def _band(self, column: MartColumn, step: int) -> str:
+        if step == LAST:
+            return "NULL"
+        width = _cohort(column.quasi_identifier, step)
+        born = f"CAST(floor({self.told(column)} / {width}) AS BIGINT) * {width}"
+        oldest = f"({self.now(column)} - {born})"
+        return (
+            f'CASE WHEN f."{column.name}" IS NOT NULL THEN'
+            f" greatest({oldest} - {width - 1}, 0) || '-' || greatest({oldest}, 0) END"
+        )
+
+
+def _cohort(kind: QuasiKind, step: int) -> int:
+    return _COHORTS[kind][step == LAST - 1]
+
+
+def _no_key_or_time(mart: Mart) -> ReleaseError:
+    return ReleaseError(
+        "RELEASE_MICRO_CLASS",
+        f"{mart.name}: kuasi-identitas memerlukan person_key atau family_key, dan umur satu kolom tanggal.",
+        f"{mart.name}: quasi-identifiers need person_key or family_key, and an age one date column.",
+        "Beri `micro: true` pada kolom itu.",
+        "Give those columns `micro: true`.",
+    )
+
+
+def _at(kind: QuasiKind, value: str, step: int) -> str:
+    """As much of a value as a step tells; of ages, of the month or year since which they count."""
+    if step == LAST:
+        return "NULL"
+    if kind == "area":
+        return _AREA[step].format(value)
+    if kind in _COHORTS:
+        return value if step < 3 else f"floor({value} / {_cohort(kind, step)})"
+    return value if kind == "sex" or step == 0 else "NULL"
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """One table as it may be shown: SQL by column, over this FROM clause. Columns not named stay as they are."""
+
+    columns: dict[str, str]
+    source: str
+
+
+def coarsen(
+    con: duckdb.DuckDBPyConnection, tables: Mapping[str, tuple[Mart, str]], k: int
+) -> tuple[dict[str, Coarse], list[dict[str, Any]]]:
+    """Find how coarse each person and family must be shown.
+
+    tables: by a name, a table's contract and its relation. k: persons that must share a description. Returns how to
+    read the tables that hold quasi-identifiers (``f`` is the relation there), and the counts before and after, as rows
+    of ``COUNTS``. Leaves temporary tables ``micro_*`` in the connection, which that SQL reads. Raises
+    ReleaseError RELEASE_MICRO_CLASS when a table has nobody, or no time, to class by.
+    """
+    facts = {name: _Fact(*table) for name, table in tables.items()}
+    described = {name: fact for name, fact in facts.items() if fact.quasi}
+    if not described:
+        return {}, []
+    coarse = {name: _by_step(fact) for name, fact in described.items()}
+    _find_units(con, facts.values())
+    _find_births(con, described.values())
+    views = {name: f"micro_classes_{place}" for place, name in enumerate(described)}
+    for name, view in views.items():
+        _find_classes(con, described[name], view)
+    _find_profiles(con, described.values())
+    _find_steps(con, [*views.values(), "micro_profiles"], k)
+    counts = [
+        row
+        for name, view in views.items()
+        for stage in ("before", "after")
+        for row in _count(con, described[name].mart.name, view, stage, k)
+    ]
+    return coarse, counts
+
+
+def _find_units(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
+    """Persons and families of the file, and which of them family keys join (``component``)."""
+    keys, pairs = [], []
+    for fact in facts:
+        names = [name for name in ("person_key", "family_key") if name in {c.name for c in fact.mart.columns}]
+        keys += [f"SELECT {name} AS key, {name == 'family_key'} AS is_family FROM {fact.relation}" for name in names]
+        if len(names) > 1:
+            pairs.append(f"SELECT person_key, family_key FROM {fact.relation}")
+    nobody = "SELECT NULL AS person_key, NULL AS family_key WHERE false"
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE micro_units AS SELECT *, id AS component FROM ("
+        "SELECT key, is_family, row_number() OVER (ORDER BY is_family, key) AS id"
+        f" FROM ({' UNION '.join(keys)}) WHERE key IS NOT NULL)"
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE micro_pairs AS SELECT p.id AS person, f.id AS family"
+        f" FROM ({' UNION '.join(pairs) or nobody}) AS pair"
+        " JOIN micro_units AS p ON p.key = pair.person_key AND NOT p.is_family"
+        " JOIN micro_units AS f ON f.key = pair.family_key AND f.is_family"
+    )
+    # Each takes the lowest number among those it is joined to, until nothing changes.
+    while True:
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_lower AS WITH joined AS ("
+            " SELECT person AS id, family AS other FROM micro_pairs UNION ALL SELECT family, person FROM micro_pairs)"
+            " SELECT u.id, min(o.component) AS component FROM joined JOIN micro_units AS u USING (id)"
+            " JOIN micro_units AS o ON o.id = joined.other GROUP BY u.id, u.component"
+            " HAVING min(o.component) < u.component"
+        )
+        if not con.execute("SELECT count(*) FROM micro_lower").fetchone()[0]:
+            return
+        con.execute("UPDATE micro_units AS u SET component = l.component FROM micro_lower AS l WHERE l.id = u.id")
+
+
+def _find_births(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
+    """Since which month or year a person's age counts; the earliest, where rows differ by the day of the month."""
+    found = [
+        f'SELECT u.id, {literal(age.quasi_identifier)} AS kind, {fact.now(age)} - f."{age.name}" AS born'
+        f' FROM {fact.relation} AS f JOIN micro_units AS u ON u.key = f."{fact.unit}"'
+        f" AND u.is_family = {fact.unit == 'family_key'}"
+        for fact in facts
+        for age in fact.ages
+    ]
+    every = " UNION ALL ".join(found) or "SELECT 0 AS id, '' AS kind, 0 AS born WHERE false"
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE micro_born AS SELECT id, kind, CAST(min(born) AS BIGINT) AS born"
+        f" FROM ({every}) WHERE born IS NOT NULL GROUP BY id, kind"
+    )
+
+
+def _hashes(by_step: Iterable[str]) -> str:
+    # Two classes with one 64-bit hash would count as one: at ten million classes once in a million files.
+    return ", ".join(f"hash({step}, {values}) AS h{step}" for step, values in enumerate(by_step))
+
+
+def _find_classes(con: duckdb.DuckDBPyConnection, fact: _Fact, view: str) -> None:
+    """For each unit and class it is in, the class on every step."""
+    times = [fact.month(name) for name in fact.times]
+    by_step = (", ".join([*times, *fact.classed(step)]) for step in range(LAST + 1))
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT u.id, u.component, {_hashes(by_step)}, count(*) AS row_count"
+        f" FROM {fact.rows} WHERE u.id IS NOT NULL GROUP BY ALL"
+    )
+
+
+def _find_profiles(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
+    """For each unit, what all of the file shows of it on every step: persons have their families' part too."""
+    tells = []
+    for fact in facts:
+        for column in fact.quasi:
+            kind, value = column.quasi_identifier, fact.told(column)
+            seen = ", ".join(f"hash({literal(kind)}, {_at(kind, value, step)}) AS v{step}" for step in range(LAST))
+            tells.append(f"SELECT u.id, {seen} FROM {fact.rows} WHERE u.id IS NOT NULL")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE micro_told AS {' UNION '.join(tells)}")
+    con.execute(
+        "INSERT INTO micro_told"
+        " SELECT person AS id, t.* EXCLUDE (id) FROM micro_pairs JOIN micro_told AS t ON t.id = family"
+    )
+    # A set's hash out of its members' hashes, step by step: sets of two million people at once do not fit a small host.
+    for step in range(LAST):
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE micro_set_{step} AS SELECT id, bit_xor(v) AS v{step}"
+            f" FROM (SELECT DISTINCT id, v{step} AS v FROM micro_told) GROUP BY id"
+        )
+    sets = " ".join(f"JOIN micro_set_{step} USING (id)" for step in range(LAST))
+    by_step = [f"v{step}" for step in range(LAST)]
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE micro_profiles AS SELECT id, component, {_hashes([*by_step, '0'])}"
+        f" FROM micro_units {sets}"
+    )
+    for step in range(LAST):
+        con.execute(f"DROP TABLE micro_set_{step}")
+    con.execute("DROP TABLE micro_told")
+
+
+def _now_at(step: str) -> str:
+    return f"CASE {step} {' '.join(f'WHEN {number} THEN h{number}' for number in range(LAST + 1))} END"
+
+
+def _find_steps(con: duckdb.DuckDBPyConnection, views: Sequence[str], k: int) -> None:
+    """Move everyone in a class of fewer than k, with those joined to them, one step down, until there is no such class.
+
+    All at once: one kind of class after the other would send many further down than they need. Who moves leaves some
+    classes and enters others; no other class can have become rare, so that only these are counted again.
+    """
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_steps AS SELECT DISTINCT component, 0 AS step FROM micro_units")
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_moved AS FROM micro_steps")
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_members (class UBIGINT, id BIGINT, component BIGINT)")
+    entered = " UNION ALL ".join(
+        f"SELECT DISTINCT hash({place}, {_now_at('m.step')}) AS class, id, component"
+        f" FROM {view} AS v JOIN micro_moved AS m USING (component) WHERE m.step < {LAST}"
+        for place, view in enumerate(views)
+    )
+    moved = "SELECT component FROM micro_moved"
+    while con.execute("SELECT count(*) FROM micro_moved").fetchone()[0]:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE micro_entered AS {entered}")
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_changed AS SELECT class FROM micro_entered UNION"
+            f" SELECT class FROM micro_members WHERE component IN ({moved})"
+        )
+        con.execute(f"DELETE FROM micro_members WHERE component IN ({moved})")
+        con.execute("INSERT INTO micro_members FROM micro_entered")
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_rare AS SELECT class FROM micro_members SEMI JOIN micro_changed"
+            f" USING (class) GROUP BY class HAVING count(*) < {k}"
+        )
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE micro_moved AS SELECT component, step + 1 AS step FROM micro_steps"
+            " WHERE component IN (SELECT component FROM micro_members SEMI JOIN micro_rare USING (class))"
+        )
+        con.execute(f"UPDATE micro_steps SET step = step + 1 WHERE component IN ({moved})")
+    for table in ("members", "entered", "changed"):
+        con.execute(f"DROP TABLE micro_{table}")
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str, view: str, stage: str, k: int) -> list[dict[str, Any]]:
+    step = "s.step" if stage == "after" else "0"
+    rows = con.execute(
+        f"WITH seen AS (SELECT {step} AS step, {_now_at(step)} AS class, v.id, v.row_count FROM {view} AS v"
+        "  JOIN micro_steps AS s USING (component)),"
+        " classes AS (SELECT step, class, count(DISTINCT id) AS units, sum(row_count) AS row_count"
+        "  FROM seen GROUP BY step, class)"
+        " SELECT step, CAST(sum(row_count) AS BIGINT), (SELECT count(DISTINCT id) FROM seen WHERE seen.step = c.step),"
+        " count(*), count(*) FILTER (units < $1),"
+        " CAST(coalesce(sum(row_count) FILTER (units < $1), 0) AS BIGINT)"
+        " FROM classes AS c GROUP BY step ORDER BY step",
+        [k],
+    ).fetchall()
+    return [dict(zip(_COUNTED, (table, stage, row[0], STEPS[row[0]], *row[1:]), strict=True)) for row in rows]
+
+
+def _by_step(fact: _Fact) -> Coarse:
+    shown = [fact.shown(step) for step in range(LAST + 1)]
+    step = f"coalesce(s.step, {LAST})"
+    columns = {
+        name: f"CASE {step} {' '.join(f'WHEN {number} THEN {at[name]}' for number, at in enumerate(shown))} END"
+        for name in shown[0]
+    }
+    source = f"{fact.rows} LEFT JOIN micro_steps AS s ON s.component = u.component"
+    return Coarse(columns | {STEP_COLUMN: f"CAST({step} AS BIGINT)"}, source)

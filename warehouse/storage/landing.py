@@ -1,0 +1,408 @@
+"""Landing: keeps every delivery's bytes exactly as sent, encrypted, until the contract's retention ends.
+
+A delivery is two age files, ``<delivery>-<hash>.age`` (the bytes) and ``<delivery>-<hash>.manifest.age`` (its ledger
+row and the file name as sent, which may name a person). They are whole and on disk before the ledger row commits; a
+file that no ledger row names does not exist and is swept. The clear bytes live only in a spool, a private folder that
+is shredded when its fetch ends or, after a kill, when the next one starts.
+
+Never here: repairing, unpacking or reading what was sent (parse), or judging it (gate).
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyrage
+import sqlalchemy as sa
+from pyrage.x25519 import Recipient
+from sqlalchemy.exc import IntegrityError
+
+from warehouse.core.contract import Contract
+from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
+from warehouse.core.periods import Period
+from warehouse.core.settings import Settings
+from warehouse.ledger import Ledger, deliveries, delivery_id
+from warehouse.storage import keys
+
+__all__ = [
+    "Landed", "destroy_expired", "forget", "land", "read", "rewritten", "shred", "spool", "sweep"
+]  # fmt: skip
+
+_CHUNK = 1 << 20
+_SPOOL_PREFIX = "spool-"
+_INCOMING = ".incoming"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """``is_new`` is False when these bytes had been landed before for the same dataset, part and period."""
+
+    delivery_id: str
+    is_new: bool
+
+
+def land(
+    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: str
+) -> Landed:
+    """Keep the file at ``path`` as a delivery; the file itself is left alone.
+
+    Raises ConfigError when there is no landing key or a wrong one, LANDING_BROTLI for Parquet nobody here can read,
+    LANDING_CHANGED when the file changes while it is being landed, and LANDING_NOT_WRITTEN when the disk takes no more.
+    """
+    keys.confirm(s, led, "landing")
+    _refuse_brotli(path)
+    with keys.held(s):
+        return _land(s, led, contract, part, period, path, media, origin)
+
+
+def _land(
+    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: str
+) -> Landed:
+    recipient = keys.landing_recipient(s)
+    content_sha256, size = _hash_file(path)
+    name = delivery_id(contract.dataset, part, period, content_sha256)
+    if led.delivery(name):
+        return Landed(name, is_new=False)
+    s.home.mkdir(parents=True, exist_ok=True)
+    incoming = _private_folder(s.landing_dir / _INCOMING)
+    with _locked_folder(s.landing_dir, fcntl.LOCK_SH):
+        draft = incoming / f"{name}.{secrets.token_hex(10)}"
+        try:
+            stored_sha256 = _encrypt_file(path, draft, recipient, content_sha256)
+            folder = _private_folder(s.landing_dir / contract.agency / contract.name / period.label)
+            # Never 16 digits of a hash in a name: they may look like a NIK to the leak scan.
+            stored = folder / f"{name}-{stored_sha256[:20]}.age"
+            row = {
+                "delivery_id": name,
+                "dataset": contract.dataset,
+                "part": part,
+                "period_kind": period.kind,
+                "period_start": period.start,
+                "received_at": s.utc_now(),
+                "content_sha256": content_sha256,
+                "bytes": size,
+                "media": media,
+                "origin": origin,
+                "stored_path": str(stored.relative_to(s.home)),
+                "stored_sha256": stored_sha256,
+            }
+            _encrypt_manifest(row | {"original_name": path.name}, _draft_manifest(draft), recipient)
+            os.replace(_draft_manifest(draft), _manifest_of(stored))
+            os.replace(draft, stored)
+            _sync_folder(folder)
+        except OSError as error:
+            raise WarehouseError(
+                "LANDING_NOT_WRITTEN",
+                f"Kiriman tidak dapat disimpan di landing ({os.strerror(error.errno or 0)}).",
+                f"The delivery cannot be written to landing ({os.strerror(error.errno or 0)}).",
+                f"Periksa ruang dan izin di {s.landing_dir}, lalu ulangi.",
+                f"Check space and permissions of {s.landing_dir}, then repeat.",
+            ) from error
+        finally:
+            draft.unlink(missing_ok=True)
+            _draft_manifest(draft).unlink(missing_ok=True)
+        try:
+            led.insert(deliveries, row)
+        except IntegrityError:
+            # Another process landed the same bytes in the meantime: its row stands, our files are nobody's.
+            _remove(stored)
+            return Landed(name, is_new=False)
+    return Landed(name, is_new=True)
+
+
+def read(s: Settings, delivery: Mapping[str, Any]) -> bytes:
+    """The bytes as sent, decrypted in memory and checked against the ledger's hash.
+
+    ``delivery`` is a row of ``deliveries``. Raises UnreadableDelivery LANDING_DESTROYED, LANDING_MISSING or
+    LANDING_CORRUPT, and ConfigError KEYS_WRONG when the landing key is not the one the file was encrypted to.
+    """
+    identity = keys.landing_identity(s)
+    name = delivery["delivery_id"]
+    if delivery["destroyed_at"] is not None:
+        raise UnreadableDelivery(
+            "LANDING_DESTROYED",
+            f"Berkas kiriman {name} sudah dimusnahkan menurut masa simpannya.",
+            f"The bytes of delivery {name} were destroyed when their retention ended.",
+            "Minta pengirim mengirim ulang bila masih diperlukan dan diizinkan.",
+            "Ask the sender to send it again if it is still needed and allowed.",
+        )
+    try:
+        data = pyrage.decrypt((s.home / delivery["stored_path"]).read_bytes(), [identity])
+    except FileNotFoundError:
+        raise UnreadableDelivery(
+            "LANDING_MISSING",
+            f"Berkas kiriman {name} tidak ada di landing.",
+            f"The file of delivery {name} is not in landing.",
+            "Pulihkan folder landing dari cadangan.",
+            "Restore the landing folder from backup.",
+        ) from None
+    except pyrage.DecryptError as error:
+        if "no matching keys" in str(error).lower():
+            raise ConfigError(
+                "KEYS_WRONG",
+                f"Kunci landing.key bukan kunci yang menyandikan kiriman {name}.",
+                f"landing.key is not the key that delivery {name} was encrypted to.",
+                "Pasang landing.key yang sepasang dengan landing.pub saat kiriman itu diterima.",
+                "Install the landing.key that belongs to the landing.pub of the day it was received.",
+            ) from None
+        raise _corrupt(name) from None
+    if hashlib.sha256(data).hexdigest() != (delivery["kept_sha256"] or delivery["content_sha256"]):
+        raise _corrupt(name)
+    return data
+
+
+def rewritten(
+    s: Settings, delivery: Mapping[str, Any], data: bytes, recipient: Recipient, tag: str, *, keeps_name: bool = True
+) -> dict[str, str]:
+    """Keep ``data`` as a delivery's bytes under a file of its own, beside the one in use; returns the ledger's columns.
+
+    ``tag`` names what made it: the same one again finds the file whole and leaves it. The ledger decides which counts.
+    """
+    old = s.home / delivery["stored_path"]
+    stored = old.with_name(f"{delivery['delivery_id']}-{tag}.age")
+    if not stored.exists():
+        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery['delivery_id']}.{secrets.token_hex(10)}"
+        with _new_file(draft) as file:
+            file.write(pyrage.encrypt(data, [recipient]))
+            file.flush()
+            os.fsync(file.fileno())
+        manifest = json.loads(pyrage.decrypt(_manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
+        manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
+        manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(draft)[0]}
+        _encrypt_manifest(manifest, _draft_manifest(draft), recipient)
+        os.replace(_draft_manifest(draft), _manifest_of(stored))
+        os.replace(draft, stored)
+        _sync_folder(stored.parent)
+    return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(stored)[0]}
+
+
+def forget(s: Settings, stored_path: str) -> None:
+    """Remove a delivery's former file, once the ledger names another."""
+    _remove(s.home / stored_path)
+
+
+def destroy_expired(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> int:
+    """Destroy raw bytes older than their contract's retention and record when; returns how many deliveries.
+
+    The bytes go first: a kill in between leaves a row that the next run completes.
+    """
+    now = s.utc_now()
+    destroyed = 0
+    for row in led.rows(sa.select(deliveries).where(deliveries.c.destroyed_at.is_(None))):
+        contract = contracts.get(row["dataset"])
+        if contract and row["received_at"] + timedelta(days=contract.extras.retention_days) <= now:
+            _remove(s.home / row["stored_path"])
+            with led.write() as connection:
+                connection.execute(
+                    deliveries.update().where(deliveries.c.delivery_id == row["delivery_id"]).values(destroyed_at=now)
+                )
+            destroyed += 1
+    return destroyed
+
+
+def sweep(s: Settings, led: Ledger) -> int:
+    """Remove what killed processes left: landed files no ledger row names, spools nobody holds. Returns how many."""
+    swept = 0
+    if s.tmp_dir.is_dir():
+        with _locked_folder(s.tmp_dir, fcntl.LOCK_EX):
+            swept = _shred_abandoned_spools(s)
+    if not s.landing_dir.is_dir():
+        return swept
+    with _locked_folder(s.landing_dir, fcntl.LOCK_EX):
+        named = {s.home / row["stored_path"] for row in led.rows(sa.select(deliveries.c.stored_path))}
+        named |= {_manifest_of(path) for path in named}
+        orphans = [path for path in s.landing_dir.rglob("*.age") if path not in named]
+        orphans += [path for path in (s.landing_dir / _INCOMING).glob("*") if path.is_file()]
+        for path in orphans:
+            path.unlink()
+    return swept + len(orphans)
+
+
+@contextmanager
+def spool(s: Settings) -> Iterator[Path]:
+    """A private folder for what is being fetched: the one place where clear bytes may lie, shredded on the way out."""
+    s.tmp_dir.mkdir(parents=True, exist_ok=True)
+    folder = s.tmp_dir / f"{_SPOOL_PREFIX}{secrets.token_hex(10)}"
+    with _locked_folder(s.tmp_dir, fcntl.LOCK_EX):
+        _shred_abandoned_spools(s)
+        folder.mkdir(mode=0o700)
+        # Held until the folder is gone: a spool whose lock is free belongs to a process that was killed.
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        _shred_folder(folder)
+        os.close(held)
+
+
+def shred(path: Path) -> None:
+    """Overwrite a clear file and remove it. Best effort: a copy-on-write or flash disk may keep old blocks."""
+    with path.open("r+b") as file:
+        left = path.stat().st_size
+        while left > 0:
+            left -= file.write(bytes(min(left, _CHUNK)))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+class _Hashing:
+    """A binary stream that hashes what passes through it, in the shape pyrage reads and writes."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._hash.update(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _hash_file(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
+
+
+def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha256: str) -> str:
+    """Encrypt ``source`` to ``target``, on disk when this returns; gives the hash of the encrypted bytes."""
+    with source.open("rb") as clear, _new_file(target) as sealed:
+        reader, writer = _Hashing(clear), _Hashing(sealed)
+        pyrage.encrypt_io(reader, writer, [recipient])
+        sealed.flush()
+        os.fsync(sealed.fileno())
+    if reader.hexdigest() != expected_sha256:
+        raise WarehouseError(
+            "LANDING_CHANGED",
+            "Berkas berubah ketika sedang disimpan; tidak ada yang disimpan.",
+            "The file changed while it was being landed; nothing was kept.",
+            "Tunggu sampai berkas selesai ditulis, lalu ulangi.",
+            "Wait until the file is completely written, then repeat.",
+        )
+    return writer.hexdigest()
+
+
+def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Recipient) -> None:
+    text = json.dumps(manifest, default=str, ensure_ascii=False, sort_keys=True)
+    with _new_file(target) as file:
+        file.write(pyrage.encrypt(text.encode(), [recipient]))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _new_file(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _draft_manifest(draft: Path) -> Path:
+    """Beside the draft under its whole name: one that a killed process left is in nobody's way."""
+    return draft.with_name(f"{draft.name}.manifest")
+
+
+def _manifest_of(stored: Path) -> Path:
+    return stored.with_suffix(".manifest.age")
+
+
+def _remove(stored: Path) -> None:
+    stored.unlink(missing_ok=True)
+    _manifest_of(stored).unlink(missing_ok=True)
+    if stored.parent.is_dir():
+        _sync_folder(stored.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _private_folder(folder: Path) -> Path:
+    """Make ``folder``, itself and missing parents 0700; a rename into it survives a crash only if it does."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(missing.parent)
+    return folder
+
+
+@contextmanager
+def _locked_folder(folder: Path, kind: int) -> Iterator[None]:
+    """Hold a folder's lock. Landing takes it shared, sweeping alone: a file with its row to come is no orphan."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _shred_abandoned_spools(s: Settings) -> int:
+    shredded = 0
+    for folder in s.tmp_dir.glob(f"{_SPOOL_PREFIX}*"):
+        with suppress(BlockingIOError, FileNotFoundError), _locked_folder(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            _shred_folder(folder)
+            shredded += 1
+    return shredded
+
+
+def _shred_folder(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            shred(path)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse_brotli(path: Path) -> None:
+    """Parquet with Brotli is unreadable to DuckDB as we ship it; say so at the door, not in the night."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return
+    try:
+        with pq.ParquetFile(path) as parquet:
+            groups = [parquet.metadata.row_group(i) for i in range(parquet.metadata.num_row_groups)]
+    except (pa.ArrowException, OSError):
+        return
+    if any(group.column(i).compression == "BROTLI" for group in groups for i in range(group.num_columns)):
+        raise WarehouseError(
+            "LANDING_BROTLI",
+            "Berkas Parquet ini memakai kompresi Brotli, yang tidak dapat dibaca di sini.",
+            "This Parquet file uses Brotli compression, which cannot be read here.",
+            "Minta pengirim memakai kompresi Zstandard atau Snappy.",
+            "Ask the sender to use Zstandard or Snappy compression.",
+        )
+
+
+def _corrupt(name: str) -> UnreadableDelivery:
+    return UnreadableDelivery(
+        "LANDING_CORRUPT",
+        f"Berkas kiriman {name} rusak: isinya tidak sama dengan yang diterima.",
+        f"The file of delivery {name} is damaged: its content is not what was received.",
+        "Pulihkan berkas itu dari cadangan landing, atau minta pengirim mengirim ulang.",
+        "Restore the file from the landing backup, or ask the sender to send it again.",
+    )
