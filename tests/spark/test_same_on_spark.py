@@ -23,7 +23,7 @@ pytestmark = pytest.mark.spark
 PYTHON = PROJECT_DIR / ".venv-spark" / "bin" / "python"
 READ = ("lake", "ledger", "linkage")
 COMPARED = ("conformed", "cells", "marts")
-# No release is made here; in the sandbox nobody states spending or holds two cards of a segment, no family is missing.
+# No release is made here; in the sandbox nobody states spending, holds two cards of a segment or lacks a listed family.
 EMPTY = {
     *("ops_mart_rules", "ops_releases", "family_spending", "cells_spending"),
     *("cells_branch_cards", "cells_persons_without_family"),
