@@ -50,7 +50,7 @@ def test_no_log_of_an_error_shows_a_value(step, caplog):
 
 
 def test_an_unexpected_error_says_its_kind_and_place():
-    with pytest.raises(UnexpectedError, match=r"builtins\.KeyError at test_discreet\.py:24 converts") as caught:
+    with pytest.raises(UnexpectedError, match=r"builtins\.KeyError at test_discreet\.py:\d+ converts") as caught:
         converts()
     assert caught.value.code == "UNEXPECTED"
 
