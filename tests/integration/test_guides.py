@@ -22,7 +22,10 @@ from warehouse.sandbox.commands import sandbox_app
 README = PROJECT_DIR / "README.md"
 DOCS = PROJECT_DIR / "docs"
 GUIDES = DOCS / "guides"
-PAGES = [README, *sorted(path for path in DOCS.rglob("*.md") if path.name != "data-dictionary.md")]
+PAGES = [
+    *sorted(PROJECT_DIR.glob("*.md")),
+    *sorted(path for path in DOCS.rglob("*.md") if path.name != "data-dictionary.md"),
+]
 MAY_BE_EMPTY = "<!-- may be empty -->\n"
 # A word in capitals stands for something the reader has: RELEASE_ID, DATASET.
 PLACEHOLDER = re.compile(r"\b(?:[A-Z]+_)?(?:ID|DATASET)\b")
