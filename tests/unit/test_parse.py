@@ -379,6 +379,54 @@ def test_quotation_mark_that_is_never_closed(column: str) -> None:
     assert "record 4" in error.message_en
 
 
+@given(data=st.data())
+@hypothesis_settings(deadline=None, max_examples=60)
+def test_stray_quotation_marks_never_make_lines_disappear(data) -> None:
+    """Whatever cells they stand before: the delivery cannot be read, or every line is a record, read or refused."""
+    table = eppgbm_table()
+    for _ in range(data.draw(st.sampled_from([1, 2, 3, 4]))):
+        row = table[data.draw(st.integers(1, len(table) - 1))]
+        column = data.draw(st.integers(0, len(row) - 1))
+        row[column] = f"KUTIP{row[column]}"
+    end = data.draw(st.sampled_from([b"", b"\r\n"]))
+    try:
+        parsed = parse(EPPGBM, csv_bytes(table, ";").replace(b"KUTIP", b'"').rstrip() + end, "csv")
+    except UnreadableDelivery as error:
+        assert error.code in {"PARSE_OPEN_QUOTE", "PARSE_TRUNCATED"}
+    else:
+        assert parsed.rows_read == len(table) - 1
+
+
+def test_two_stray_marks_in_one_column_are_found_though_the_record_has_the_right_length() -> None:
+    table = eppgbm_table()
+    for row in (2, 5):
+        table[row][1] = f"KUTIP{table[row][1]}"
+    error = refusal(EPPGBM, csv_bytes(table, ";").replace(b"KUTIP", b'"'))
+    assert error.code == "PARSE_OPEN_QUOTE"
+    assert "record 3" in error.message_en
+
+
+def test_a_line_break_is_refused_where_the_contract_allows_none() -> None:
+    contract = CONTRACTS["published/official_figures"]
+    table = grid(contract, good_rows(contract.dataset))
+    table[1][0] += "\nx"
+    parsed = parse(contract, csv_bytes(table, contract.extras.shapes[0].delimiters[0]), "csv")
+    assert parsed.refused == [RefusedRow(None, 2, "PARSE_LINE_BREAK")]
+    assert parsed.rows_read == len(table) - 1
+
+
+@pytest.mark.parametrize("cut", [1, 7, 30, 60])
+def test_a_file_cut_off_within_its_last_record_is_not_taken_for_whole(cut: int) -> None:
+    data = csv_bytes(eppgbm_table(), ";").rstrip()
+    last = data.rsplit(b"\n", 1)[1]
+    assert refusal(EPPGBM, data[: len(data) - len(last) + cut]).code == "PARSE_TRUNCATED"
+
+
+def test_a_note_below_the_table_is_no_record_cut_off() -> None:
+    parsed = parse(EPPGBM, csv_bytes(eppgbm_table(), ";").rstrip() + b"\nDicetak dari aplikasi", "csv")
+    assert [row.rule_code for row in parsed.refused] == ["PARSE_FIELD_COUNT"]
+
+
 def test_broken_answers() -> None:
     population = CONTRACTS["dukcapil/population"]
     good = {"features": [{"attributes": {"no_prop": 36}}]}

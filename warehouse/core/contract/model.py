@@ -58,6 +58,7 @@ class FileShape(Strict):
     media: Literal["csv", "xlsx", "json_pages", "bps_webapi", "bps_export", "bantenprov"]
     delimiters: tuple[str, ...] = (",",)
     encodings: tuple[str, ...] = ("utf-8-sig",)
+    line_breaks: bool = Field(False, description="Cells may hold line breaks; else such a record is refused")
     sheet: str | None = None
     title_rows: int = Field(0, description="Most title rows that may stand above the header row")
     total_words: tuple[str, ...] = Field((), description="A row whose first filled cell is one of these is a total")

@@ -6,6 +6,7 @@ Arrow reads on one thread, because only then does it number the records that it 
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,13 +16,14 @@ import pyarrow.csv
 
 from warehouse.core.contract import Contract, FileShape
 from warehouse.intake.parse import headers
-from warehouse.intake.parse.model import FIELD_COUNT, Content, RefusedRow, names, unreadable
+from warehouse.intake.parse.model import FIELD_COUNT, LINE_BREAK, Content, RefusedRow, names, unreadable
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 1 << 24
 # Enough to hold title rows and a wide header, however long its cells.
 _HEAD = 1 << 18
 _BLOCK = 1 << 24
+_LINE_END = re.compile(r"[\r\n]")
 
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
@@ -112,16 +114,21 @@ def _records(
     labels = [str(position) for position in range(len(header))]
     wanted = labels if shape.total_words else [labels[position] for position in found.positions.values()]
     table, bad = _arrow(data, encoding, delimiter, labels, wanted, lines_above)
+    _refuse_cut_off(data, delimiter, table.num_rows, bad, lines_above)
     refused_at = np.array(sorted(number for number, _ in bad), dtype=np.int64) - lines_above + records_above
     total = table.num_rows + len(refused_at)
     rows = np.arange(records_above + 1, records_above + 1 + total, dtype=np.int64)
     rows = np.delete(rows, refused_at - records_above - 1)
     _refuse_open_quote(data, table, rows, bad, refused_at)
+    broken = np.zeros(table.num_rows, dtype=bool)
+    if _lines(data) != lines_above + total:
+        every = table if len(wanted) == len(labels) else _arrow(data, encoding, delimiter, labels, labels, lines_above)[0]
+        broken = _over_several_lines(every, bad, rows, refused_at, delimiter) & (not shape.line_breaks)
     blank = _is_blank(table)
     if blank.any() and len(wanted) < len(labels):
         # Blank in all we read is not blank in all there is: a note below the table is a record.
         blank = _is_blank(_arrow(data, encoding, delimiter, labels, labels, lines_above)[0])
-    keep = ~blank
+    keep, broken_rows = ~blank & ~broken, rows[broken]
     if shape.total_words:
         keep &= ~_is_total(table, shape.total_words)
     if not keep.all():
@@ -131,11 +138,17 @@ def _records(
         source_part=pa.nulls(len(rows), pa.string()),
         source_row=pa.array(rows),
         unknown_headers=found.unknown,
-        refused=[
-            RefusedRow(None, number - lines_above + records_above, FIELD_COUNT)
-            for number, text in sorted(bad)
-            if text.strip(f' "\t\r\n{delimiter}')
-        ],
+        refused=sorted(
+            [
+                *(
+                    RefusedRow(None, number - lines_above + records_above, FIELD_COUNT)
+                    for number, text in bad
+                    if text.strip(f' "\t\r\n{delimiter}')
+                ),
+                *(RefusedRow(None, int(number), LINE_BREAK) for number in broken_rows),
+            ],
+            key=lambda row: row.source_row,
+        ),
         encoding=encoding,
     )
 
@@ -194,6 +207,45 @@ def _refuse_open_quote(
         return
     if "\n" in swallowed.strip() or "\r" in swallowed.strip():
         raise unreadable("PARSE_OPEN_QUOTE", str(number))
+
+
+def _lines(data: bytes) -> int:
+    """Physical lines: what LF, CRLF or a lone CR ends, and what stands after the last of them."""
+    ends = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    return ends + (not data.endswith((b"\n", b"\r")))
+
+
+def _refuse_cut_off(
+    data: bytes, delimiter: str, split: int, bad: list[tuple[int, str]], lines_above: int
+) -> None:
+    """A last record that is too short and has no line end: the file was cut off within it."""
+    if not bad or data.endswith((b"\n", b"\r")):
+        return
+    number, text = max(bad)
+    is_last = number == lines_above + split + len(bad)
+    # One cell of words below the table is a note; one of digits, or more than one, is the beginning of a record.
+    if is_last and (delimiter in text or not any(letter.isalpha() for letter in text)) and text.strip():
+        raise unreadable("PARSE_TRUNCATED")
+
+
+def _over_several_lines(
+    table: pa.Table, bad: list[tuple[int, str]], rows: np.ndarray, refused_at: np.ndarray, delimiter: str
+) -> np.ndarray:
+    """Which records have a cell with a line break; raises PARSE_OPEN_QUOTE where records stand in a cell.
+
+    Two stray quotation marks make one cell of all between them. Where the record still has the right number of fields,
+    both stand in the same column, and the cell holds as many delimiters as a whole record or more.
+    """
+    swallowed = [int(at) for at, (_, text) in zip(refused_at, sorted(bad), strict=True) if _LINE_END.search(text.strip())]
+    found = np.zeros(table.num_rows, dtype=bool)
+    for column in table.columns:
+        has_break = pc.match_substring_regex(column, "[\r\n]").to_numpy()
+        delimiters = pc.count_substring(column, delimiter).to_numpy()
+        swallowed += rows[has_break & (delimiters >= max(table.num_columns - 1, 0))].tolist()
+        found |= has_break
+    if swallowed:
+        raise unreadable("PARSE_OPEN_QUOTE", str(min(swallowed)))
+    return found
 
 
 def _is_blank(table: pa.Table) -> np.ndarray:

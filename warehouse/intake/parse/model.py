@@ -60,6 +60,7 @@ class Record:
 
 
 FIELD_COUNT = "PARSE_FIELD_COUNT"
+LINE_BREAK = "PARSE_LINE_BREAK"
 NOT_A_RECORD = "PARSE_NOT_A_RECORD"
 UNKNOWN_KEY = "PARSE_UNKNOWN_KEY"
 
@@ -107,8 +108,8 @@ _TEXTS = {
         "Save it again as CSV UTF-8.",
     ),
     "PARSE_OPEN_QUOTE": (
-        "Ada tanda kutip yang tidak ditutup; sisa berkas sejak catatan {detail} tidak dapat dipisah.",
-        "A quotation mark is never closed; the file cannot be split from record {detail} on.",
+        "Ada tanda kutip liar: sejak catatan {detail} beberapa catatan menjadi satu sel.",
+        "There is a stray quotation mark: from record {detail} on several records are in one cell.",
         "Ekspor ulang tanpa mengubah berkas dengan tangan.",
         "Export it again without editing it by hand.",
     ),
