@@ -16,7 +16,7 @@ from warehouse import build, ledger
 from warehouse.core.contract import Contract, load_contracts
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries, tables
 
 LAKE_TYPES = {
     "varchar": pa.string(), "bigint": pa.int64(), "double": pa.float64(), "date": pa.date32(), "boolean": pa.bool_(),
@@ -45,10 +45,10 @@ def lake_schema(contract: Contract) -> pa.Schema:
 def admit(led: Ledger, given: Given) -> str:
     """Ledger rows of a delivery that was accepted."""
     period = Period.parse(given.period)
-    key = ledger.delivery_id(given.dataset, given.part, period, str(given.received_at))
+    key = deliveries.delivery_id(given.dataset, given.part, period, str(given.received_at))
     common = {"delivery_id": key}
     led.insert(
-        ledger.deliveries,
+        tables.deliveries,
         common | {
             "dataset": given.dataset, "part": given.part, "period_kind": period.kind, "period_start": period.start,
             "received_at": given.received_at, "content_sha256": "0" * 64, "bytes": 1, "media": "csv",
@@ -56,7 +56,7 @@ def admit(led: Ledger, given: Given) -> str:
         },
     )  # fmt: skip
     led.insert(
-        ledger.verdicts,
+        tables.verdicts,
         common | {
             "verdict_id": key, "contract_version": "1.0.0", "judged_at": given.received_at, "verdict": "accepted",
             "checks_run": 1, "rows_read": len(given.rows), "rows_admitted": len(given.rows), "rows_quarantined": 0,

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
-from warehouse import ledger
 from warehouse.core.contract import (
     Column,
     ColumnExtras,
@@ -21,6 +20,8 @@ from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 from warehouse.intake.parse import Parsed, RefusedRow
+from warehouse.ledger import deliveries
+from warehouse.ledger.deliveries import Delivery, RuleOutcome
 
 OCTOBER = Period(date(2026, 10, 1), "month")
 RECEIVED = datetime(2026, 11, 5, 3, tzinfo=UTC)
@@ -119,23 +120,23 @@ def failures(judgement: gate.Judgement) -> dict[str, int]:
     return {result.rule_code: result.failed for result in judgement.results if result.outcome == "fail"}
 
 
-def outcome(judgement: gate.Judgement, code: str) -> gate.RuleOutcome:
+def outcome(judgement: gate.Judgement, code: str) -> RuleOutcome:
     return next(result for result in judgement.results if result.rule_code == code)
 
 
-def delivery_row(contract: Contract, content: str, part: str = "batuceper", period: Period = OCTOBER) -> dict:
-    """A row of ``deliveries`` as landing would write it."""
-    return {
-        "delivery_id": ledger.delivery_id(contract.dataset, part, period, content),
-        "dataset": contract.dataset,
-        "part": part,
-        "period_kind": period.kind,
-        "period_start": period.start,
-        "received_at": RECEIVED,
-        "content_sha256": content,
-        "bytes": 1,
-        "media": "csv",
-        "origin": "agency",
-        "stored_path": "x",
-        "stored_sha256": "x",
-    }
+def delivered(contract: Contract, content: str, part: str = "batuceper", period: Period = OCTOBER) -> Delivery:
+    """A delivery as landing would record it."""
+    return Delivery(
+        delivery_id=deliveries.delivery_id(contract.dataset, part, period, content),
+        dataset=contract.dataset,
+        part=part,
+        period_kind=period.kind,
+        period_start=period.start,
+        received_at=RECEIVED,
+        content_sha256=content,
+        bytes=1,
+        media="csv",
+        origin="agency",
+        stored_path="x",
+        stored_sha256="x",
+    )

@@ -10,7 +10,7 @@ from warehouse import ledger
 from warehouse.build import BuildResult, content_hash
 from warehouse.build.catalogue import manifest_path
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 from warehouse.storage import keys
 
 OCTOBER = date(2026, 10, 1)
@@ -289,7 +289,7 @@ def make_build(
         con.execute(extra_sql)
         digest = content_hash(con)
     led.insert(
-        ledger.builds,
+        tables.builds,
         {
             "build_id": build_id, "started_at": s.utc_now(), "ended_at": s.utc_now(), "outcome": "built",
             "as_of": date(2026, 11, 22), "inputs_hash": "x", "content_hash": digest, "code_version": "c1",

@@ -29,7 +29,8 @@ from warehouse.core.redaction import discreet
 from warehouse.core.settings import Settings, get_settings
 from warehouse.intake import agencies, gate
 from warehouse.intake.parse import Parsed, parse
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries, tables
+from warehouse.ledger.deliveries import Delivery, LakeFile, Verdict, VerdictKind
 from warehouse.privacy import erasure, rotation
 from warehouse.privacy.subject_lookup import Person
 from warehouse.storage import keys, lake, landing, vault
@@ -155,7 +156,7 @@ def _record_fetch(
         "attempts": 1,
         **outcome,
     }
-    led.insert(ledger.fetches, row)
+    led.insert(tables.fetches, row)
     return row
 
 
@@ -173,13 +174,13 @@ def judge(
     """Parse and judge landed deliveries, store what is admitted, and record the verdicts. Returns the verdict rows."""
     s = s or get_settings()
     led = ledger.open_ledger(s)
-    rows = [row for row in (led.delivery(i) for i in delivery_ids) if row is not None]
+    rows = [deliveries.one(led, identifier) for identifier in delivery_ids]
     verdicts = []
     for group in _groups(rows):
         with keys.held(s):
             verdicts += _judge_group(s, led, group, overridden)
         if progress:
-            progress(f"{group[0]['dataset']}: {len(verdicts)}/{len(rows)}")
+            progress(f"{group[0].dataset}: {len(verdicts)}/{len(rows)}")
     return verdicts
 
 
@@ -189,14 +190,14 @@ def _confirm_keys(s: Settings, led: Ledger, contract: Contract) -> None:
     keys.landing_identity(s)
 
 
-def _groups(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+def _groups(rows: list[Delivery]) -> Iterable[list[Delivery]]:
     """Groups of one dataset and one period, so that a period's profile is there before the next one is judged."""
-    rows = sorted(rows, key=lambda row: (row["dataset"], row["period_start"], row["part"], row["received_at"]))
-    group: list[dict[str, Any]] = []
+    rows = sorted(rows, key=lambda row: (row.dataset, row.period_start, row.part, row.received_at))
+    group: list[Delivery] = []
     for row in rows:
         first = group[0] if group else row
-        same = (row["dataset"], row["period_start"]) == (first["dataset"], first["period_start"])
-        if group and (not same or sum(r["bytes"] for r in group) + row["bytes"] > GROUP_BYTES):
+        same = (row.dataset, row.period_start) == (first.dataset, first.period_start)
+        if group and (not same or sum(r.bytes for r in group) + row.bytes > GROUP_BYTES):
             yield group
             group = []
         group.append(row)
@@ -204,77 +205,50 @@ def _groups(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
         yield group
 
 
-def _judge_group(
-    s: Settings, led: Ledger, group: list[dict[str, Any]], overridden: frozenset[str]
-) -> list[dict[str, Any]]:
-    contract = get_contract(s.contracts_dir, group[0]["dataset"])
+def _judge_group(s: Settings, led: Ledger, group: list[Delivery], overridden: frozenset[str]) -> list[dict[str, Any]]:
+    contract = get_contract(s.contracts_dir, group[0].dataset)
     _confirm_keys(s, led, contract)
     started = time.monotonic()
     parsed: dict[str, Parsed] = {}
     verdicts = []
     for row in group:
         try:
-            read = parse(contract, landing.read(s, row), row["media"])
-            parsed[row["delivery_id"]] = erasure.keep_out(s, led, contract, row, read)
+            read = parse(contract, landing.read(s, row), row.media)
+            parsed[row.delivery_id] = erasure.keep_out(s, led, contract, row, read)
         except UnreadableDelivery as error:
             verdicts.append(_record_unreadable(s, led, contract, row, error))
     context = {
-        row["delivery_id"]: gate.DeliveryContext(
-            period=Period(row["period_start"], row["period_kind"]),
-            part=row["part"],
-            received_at=row["received_at"],
-        )
+        row.delivery_id: gate.DeliveryContext(period=row.period, part=row.part, received_at=row.received_at)
         for row in group
-        if row["delivery_id"] in parsed
+        if row.delivery_id in parsed
     }
     if not parsed:
         return verdicts
-    judgements = gate.judge(
-        s, contract, parsed, context, _profiles(led, contract, group[0]["period_start"]), overridden
-    )
+    history = deliveries.profiles_before(led, contract.dataset, group[0].period_start)
+    judgements = gate.judge(s, contract, parsed, context, history, overridden)
     seconds = (time.monotonic() - started) / len(parsed)
-    by_id = {row["delivery_id"]: row for row in group}
+    by_id = {row.delivery_id: row for row in group}
     with vault.splitting(s, contract) as connection:
         for delivery_id, judgement in judgements.items():
             verdicts.append(_record_judgement(s, led, connection, contract, by_id[delivery_id], judgement, seconds))
     return verdicts
 
 
-def _profiles(led: Ledger, contract: Contract, before: date) -> list[dict[str, Any]]:
-    """Profiles of admissible deliveries of earlier periods, oldest first."""
-    found = led.rows(
-        sa.select(ledger.deliveries.c.part, ledger.deliveries.c.period_start, ledger.verdicts.c.profile)
-        .join_from(ledger.deliveries, ledger.verdicts)
-        .where(
-            ledger.deliveries.c.dataset == contract.dataset,
-            ledger.deliveries.c.period_start < before,
-            ledger.verdicts.c.verdict_id.in_(sa.text("select verdict_id from admissible_deliveries")),
-        )
-        .order_by(ledger.deliveries.c.period_start, ledger.verdicts.c.judged_at)
-    )
-    return [row for row in found if row["profile"]]
-
-
 def _record_unreadable(
-    s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], error: WarehouseError
+    s: Settings, led: Ledger, contract: Contract, delivery: Delivery, error: WarehouseError
 ) -> dict[str, Any]:
-    verdict = {
-        "verdict_id": ledger.new_id(),
-        "delivery_id": row["delivery_id"],
-        "contract_version": contract.version,
-        "judged_at": s.wall_clock(),
-        "verdict": "held",
-        "reason_code": error.code,
-        "message_id": f"{error.message_id} {error.action_id}".strip(),
-        "message_en": f"{error.message_en} {error.action_en}".strip(),
-        "checks_run": 0,
-        "rows_read": 0,
-        "rows_admitted": 0,
-        "rows_quarantined": 0,
-        "rows_refused": 0,
-    }
-    led.insert(ledger.verdicts, verdict)
-    return verdict
+    verdict = Verdict(
+        verdict_id=ledger.new_id(),
+        delivery_id=delivery.delivery_id,
+        contract_version=contract.version,
+        judged_at=s.wall_clock(),
+        verdict=VerdictKind.HELD,
+        reason_code=error.code,
+        message_id=f"{error.message_id} {error.action_id}".strip(),
+        message_en=f"{error.message_en} {error.action_en}".strip(),
+    )
+    deliveries.record_verdict(led, delivery, verdict)
+    return asdict(verdict)
 
 
 def _record_judgement(
@@ -282,94 +256,38 @@ def _record_judgement(
     led: Ledger,
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
-    row: dict[str, Any],
+    delivery: Delivery,
     judgement: gate.Judgement,
     seconds: float,
 ) -> dict[str, Any]:
     verdict_id = ledger.new_id()
-    delivery_id = row["delivery_id"]
+    delivery_id = delivery.delivery_id
     stored = []
     if judgement.verdict != "held" and judgement.admitted is not None:
-        rows, identities = vault.pseudonymise(connection, contract, row, judgement.admitted)
+        rows, identities = vault.pseudonymise(connection, contract, delivery, judgement.admitted)
         if identities is not None:
-            stored.append(("vault", vault.store(s, connection, contract, delivery_id, verdict_id, identities)))
-        stored.append(("lake", lake.write(s, contract, delivery_id, verdict_id, rows)))
-    verdict = {
-        "verdict_id": verdict_id,
-        "delivery_id": delivery_id,
-        "contract_version": contract.version,
-        "judged_at": s.wall_clock(),
-        "verdict": judgement.verdict,
-        "reason_code": judgement.reason_code,
-        "message_id": judgement.message_id,
-        "message_en": judgement.message_en,
-        "checks_run": judgement.checks_run,
-        "rows_read": judgement.rows_read,
-        "rows_admitted": judgement.rows_admitted,
-        "rows_quarantined": judgement.rows_quarantined,
-        "rows_refused": judgement.rows_refused,
-        "seconds": seconds,
-        "profile": judgement.profile,
-    }
-    common = {"verdict_id": verdict_id, "delivery_id": delivery_id}
-    with led.write() as connection:
-        connection.execute(ledger.verdicts.insert(), verdict)
-        if judgement.results:
-            connection.execute(ledger.rule_results.insert(), [common | asdict(result) for result in judgement.results])
-        if judgement.quarantined:
-            connection.execute(
-                ledger.quarantined_rows.insert(), [common | asdict(pointer) for pointer in judgement.quarantined]
-            )
-        for kind, file in stored:
-            stated = {"path": file.path, "kind": kind, "rows": file.rows, "sha256": file.sha256}
-            connection.execute(ledger.lake_files.insert(), common | stated | {"written_at": s.wall_clock()})
-        if judgement.verdict != "held":
-            _close_superseded(connection, row, s.wall_clock())
-    return verdict
-
-
-def _close_superseded(connection: sa.Connection, row: dict[str, Any], now: datetime) -> None:
-    """A newer accepted delivery of the same (dataset, part, period) closes those still held before it."""
-    held = connection.execute(
-        sa.text(
-            "select delivery_id, verdict_id from held_deliveries where dataset = :dataset and part = :part"
-            " and period_kind = :kind and period_start = :start and delivery_id <> :id and received_at <= :received"
-        ).bindparams(sa.bindparam("start", type_=sa.Date), sa.bindparam("received", type_=ledger.UtcDateTime)),
-        {
-            "dataset": row["dataset"],
-            "part": row["part"],
-            "kind": row["period_kind"],
-            "start": row["period_start"],
-            "id": row["delivery_id"],
-            "received": row["received_at"],
-        },
-    ).all()
-    for delivery_id, verdict_id in held:
-        connection.execute(
-            ledger.decisions.insert(),
-            {
-                "decision_id": ledger.new_id(),
-                "kind": "superseded",
-                "delivery_id": delivery_id,
-                "verdict_id": verdict_id,
-                "reason": f"Kiriman yang lebih baru diterima / a newer delivery was accepted: {row['delivery_id']}",
-                "reason_code": "NEWER_DELIVERY",
-                "decided_by": "warehouse",
-                "decided_by_role": "rule",
-                "decided_at": now,
-            },
-        )
-
-
-def _unjudged(led: Ledger, dataset: str) -> list[str]:
-    return [
-        row["delivery_id"]
-        for row in led.rows(
-            "select delivery_id from deliveries d where dataset = :dataset"
-            " and not exists (select 1 from verdicts v where v.delivery_id = d.delivery_id) order by received_at",
-            dataset=dataset,
-        )
-    ]
+            file = vault.store(s, connection, contract, delivery_id, verdict_id, identities)
+            stored.append(LakeFile("vault", **asdict(file)))
+        stored.append(LakeFile("lake", **asdict(lake.write(s, contract, delivery_id, verdict_id, rows))))
+    verdict = Verdict(
+        verdict_id=verdict_id,
+        delivery_id=delivery_id,
+        contract_version=contract.version,
+        judged_at=s.wall_clock(),
+        verdict=judgement.verdict,
+        reason_code=judgement.reason_code,
+        message_id=judgement.message_id,
+        message_en=judgement.message_en,
+        checks_run=judgement.checks_run,
+        rows_read=judgement.rows_read,
+        rows_admitted=judgement.rows_admitted,
+        rows_quarantined=judgement.rows_quarantined,
+        rows_refused=judgement.rows_refused,
+        seconds=seconds,
+        profile=judgement.profile,
+    )
+    deliveries.record_verdict(led, delivery, verdict, judgement.results, judgement.quarantined, stored)
+    return asdict(verdict)
 
 
 # --- a dataset's night
@@ -449,7 +367,8 @@ def judge_landed(
     """Second half of ``ingest``: judge whatever of the dataset is landed and not yet judged."""
     s = s or get_settings()
     started = time.monotonic()
-    for verdict in judge(_unjudged(ledger.open_ledger(s), result.dataset), s=s, progress=progress):
+    waiting = [one.delivery_id for one in deliveries.unjudged(ledger.open_ledger(s), result.dataset)]
+    for verdict in judge(waiting, s=s, progress=progress):
         _count_verdict(result, verdict)
     result.outcome = _overall(result)
     result.seconds = round(result.seconds + time.monotonic() - started, 2)
@@ -571,8 +490,8 @@ def held(*, s: Settings | None = None) -> list[dict[str, Any]]:
 def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
     """Deliveries on which a person or a newer delivery has decided within ``days``."""
     s = s or get_settings()
-    recent = sa.select(ledger.decisions.c.delivery_id).where(
-        ledger.decisions.c.decided_at > s.wall_clock() - timedelta(days=days)
+    recent = sa.select(tables.decisions.c.delivery_id).where(
+        tables.decisions.c.decided_at > s.wall_clock() - timedelta(days=days)
     )
     return sorted({row["delivery_id"] for row in ledger.open_ledger(s).rows(recent)})
 
@@ -636,7 +555,7 @@ def decide(
         "decided_by_role": role,
         "decided_at": s.wall_clock(),
     }
-    led.insert(ledger.decisions, decision)
+    led.insert(tables.decisions, decision)
     return decision
 
 
@@ -648,12 +567,12 @@ def replay(
     s = s or get_settings()
     led = ledger.open_ledger(s)
     get_contract(s.contracts_dir, dataset)
-    statement = sa.select(ledger.deliveries.c.delivery_id).where(
-        ledger.deliveries.c.dataset == dataset, ledger.deliveries.c.destroyed_at.is_(None)
+    statement = sa.select(tables.deliveries.c.delivery_id).where(
+        tables.deliveries.c.dataset == dataset, tables.deliveries.c.destroyed_at.is_(None)
     )
     if period:
         statement = statement.where(
-            ledger.deliveries.c.period_kind == period.kind, ledger.deliveries.c.period_start == period.start
+            tables.deliveries.c.period_kind == period.kind, tables.deliveries.c.period_start == period.start
         )
     admitted_by_hand = {
         row["delivery_id"] for row in led.rows("select delivery_id from decisions where kind = 'admit'")
@@ -769,7 +688,7 @@ def _recorded_night(s: Settings, led: Ledger, logical_date: date) -> Iterator[di
     """
     folder = s.tmp_dir / "nights"
     folder.mkdir(parents=True, exist_ok=True)
-    running = led.rows(sa.select(ledger.nights.c.night_id).where(ledger.nights.c.outcome == "running"))
+    running = led.rows(sa.select(tables.nights.c.night_id).where(tables.nights.c.outcome == "running"))
     for row in running:
         with (folder / row["night_id"]).open("w") as handle, suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -779,7 +698,7 @@ def _recorded_night(s: Settings, led: Ledger, logical_date: date) -> Iterator[di
     with (folder / night_id).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         led.insert(
-            ledger.nights,
+            tables.nights,
             {"night_id": night_id, "logical_date": logical_date, "started_at": s.wall_clock(), "outcome": "running"},
         )
         try:
@@ -792,7 +711,7 @@ def _recorded_night(s: Settings, led: Ledger, logical_date: date) -> Iterator[di
 def _end_night(s: Settings, led: Ledger, night_id: str, record: dict[str, Any]) -> None:
     with led.write() as connection:
         connection.execute(
-            ledger.nights.update().where(ledger.nights.c.night_id == night_id), record | {"ended_at": s.wall_clock()}
+            tables.nights.update().where(tables.nights.c.night_id == night_id), record | {"ended_at": s.wall_clock()}
         )
 
 

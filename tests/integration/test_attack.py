@@ -16,7 +16,7 @@ from warehouse import ledger, release
 from warehouse.build import BuildResult
 from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue
 from warehouse.core.settings import PROJECT_DIR, Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 
 SAMPLED = 40
 
@@ -176,7 +176,7 @@ def without_two(good_night: Settings, tmp_path_factory: pytest.TempPathFactory) 
     led = Ledger(s.ledger)
     (last,) = led.rows("select * from builds where outcome = 'built' order by started_at desc limit 1")
     build = dict(last) | {"build_id": ledger.new_id(), "content_hash": "two children fewer", "started_at": s.utc_now()}
-    led.insert(ledger.builds, build)
+    led.insert(tables.builds, build)
     made = release.publish(s, led, BuildResult(build["build_id"], "built", build["content_hash"], 0.1))
     assert made.outcome == "released"
     return s

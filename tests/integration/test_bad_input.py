@@ -21,7 +21,7 @@ from warehouse import ledger, night
 from warehouse.core.contract import load_contracts
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries
 from warehouse.sandbox import control
 
 EPPGBM = "kemenkes/eppgbm"
@@ -42,7 +42,7 @@ class Home:
 
 def _in_force(s: Settings, led: Ledger) -> dict[str, set[str]]:
     return {
-        name: {row["delivery_id"] for row in led.in_force(name, contract.extras.delivery_mode)}
+        name: {one.delivery_id for one in deliveries.in_force(led, name, contract.extras.delivery_mode)}
         for name, contract in load_contracts(s.contracts_dir).items()
     }
 
@@ -147,7 +147,7 @@ def battered(
     def newest(table: str, order: str) -> dict[str, Any]:
         return led.rows(f"select * from {table} order by {order} desc limit 1")[0]
 
-    parts = [row["part"] for row in led.in_force(EPPGBM, "snapshot")]
+    parts = [one.part for one in deliveries.in_force(led, EPPGBM, "snapshot")]
     for (name, (file, make)), part in zip(FILES.items(), parts, strict=False):
         night.ingest_file(EPPGBM, EARLIER, part, _file(folder, file, make()), s=home)
         fetches[name] = newest("fetches", "ended_at")
@@ -318,13 +318,13 @@ def test_freshness_names_what_never_came(battered: Home):
 def test_a_second_file_of_a_puskesmas_replaces_the_first_and_a_missing_one_is_counted(home: Settings, tmp_path: Path):
     led = ledger.open_ledger(home)
     period = NEWEST.shift(-3)
-    parts = [row["part"] for row in led.in_force(EPPGBM, "snapshot")][:2]
+    parts = [one.part for one in deliveries.in_force(led, EPPGBM, "snapshot")][:2]
     first = _file(tmp_path, "first.csv", _eppgbm_csv(period=period))
     second = _file(tmp_path, "second.csv", _eppgbm_csv(lambda rows: rows.pop(), period))
     for part, path in ((parts[0], first), (parts[1], first), (parts[0], second), (parts[0], second)):
         night.ingest_file(EPPGBM, period, part, path, s=home)
-    in_force = [row for row in led.in_force(EPPGBM, "snapshot") if row["period_start"] == period.start]
-    assert sorted(row["part"] for row in in_force) == sorted(parts)
+    in_force = [one for one in deliveries.in_force(led, EPPGBM, "snapshot") if one.period_start == period.start]
+    assert sorted(one.part for one in in_force) == sorted(parts)
     arrived = led.rows(
         "select outcome from fetches where dataset = :d and period_start = :p order by ended_at",
         d=EPPGBM, p=period.start.isoformat(),

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from tests import samples
 from tests.forked import forked
@@ -22,7 +21,7 @@ from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries, tables
 from warehouse.linkage import profiles
 from warehouse.privacy import erasure, rotation
 from warehouse.privacy.subject_lookup import Person
@@ -122,8 +121,7 @@ def unkeyed(rows: dict[str, list[dict]]) -> dict[str, list[dict]]:
 
 
 def landed(s: Settings) -> dict[str, bytes]:
-    rows = Ledger(s.ledger).rows(sa.select(ledger.deliveries).where(ledger.deliveries.c.destroyed_at.is_(None)))
-    return {row["delivery_id"]: landing.read(s, row) for row in rows}
+    return {one.delivery_id: landing.read(s, one) for one in deliveries.kept(Ledger(s.ledger))}
 
 
 def everything_clear(s: Settings) -> Iterator[bytes]:
@@ -414,9 +412,9 @@ def released(sent: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settin
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
     build = {"build_id": "b1", "started_at": s.utc_now(), "outcome": "built", "as_of": s.today(), "inputs_hash": "x"}
-    led.insert(ledger.builds, build | {"code_version": "x"})
+    led.insert(tables.builds, build | {"code_version": "x"})
     row = {"release_id": RELEASE, "build_id": "b1", "created_at": s.utc_now(), "disclosure": "on"}
-    led.insert(ledger.releases, row | {"scan_verdict": "clean"})
+    led.insert(tables.releases, row | {"scan_verdict": "clean"})
     return s
 
 

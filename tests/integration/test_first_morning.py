@@ -11,6 +11,7 @@ from tests.sandbox_home import TONIGHT, copied
 from warehouse import ledger, night, report
 from warehouse.cli import app
 from warehouse.core.settings import Settings
+from warehouse.ledger import deliveries
 from warehouse.report import facts
 from warehouse.sandbox import commands
 
@@ -85,8 +86,8 @@ def test_pages_and_status_call_a_part_by_number_and_name(morning, monkeypatch):
 
 def test_a_file_that_grows_with_its_year_is_as_old_as_the_day_it_came(morning):
     """History does not pretend that October's inflation came in February."""
-    rows = ledger.open_ledger(morning).in_force(BPS, "vintage")
-    received = {(row["part"], row["period_start"].year): row["received_at"].date() for row in rows}
+    rows = deliveries.in_force(ledger.open_ledger(morning), BPS, "vintage")
+    received = {(row.part, row.period_start.year): row.received_at.date() for row in rows}
     assert received["1", 2026] == TONIGHT
     assert received["1", 2025].year == 2026
     assert not any(year == 2026 for part, year in received if part in POVERTY)

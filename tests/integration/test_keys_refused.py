@@ -12,7 +12,8 @@ from tests import samples
 from warehouse import cli, night
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings, get_settings
-from warehouse.ledger import Ledger, access_log, metadata
+from warehouse.ledger import Ledger, access_log
+from warehouse.ledger.tables import metadata
 from warehouse.release.state import MICRO_FILE
 from warehouse.storage import keys
 

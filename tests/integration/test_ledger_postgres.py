@@ -9,8 +9,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from tests.gate_helpers import RECEIVED, column, contract, delivery_row
+from tests.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
+from warehouse.ledger import deliveries, tables
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +28,19 @@ def test_processes_that_start_together_make_one_schema(url):
     assert [process.wait(120) for process in started] == [0] * 4
     with ledger.engine(url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        views = set(ledger.VIEWS)
-        differences = [one for one in compare_metadata(context, ledger.metadata) if one[1].name not in views]
+        views = set(tables.VIEWS)
+        differences = [one for one in compare_metadata(context, tables.metadata) if one[1].name not in views]
     assert differences == []
 
 
 def test_views_and_times_mean_the_same(url):
     ledger.upgrade(url)
     led = ledger.Ledger(url)
-    row = delivery_row(contract([column("x")]), "a")
-    led.insert(ledger.deliveries, row)
+    delivery = delivered(contract([column("x")]), "a")
+    deliveries.record_delivery(led, delivery)
     verdict = {
         "verdict_id": ledger.new_id(),
-        "delivery_id": row["delivery_id"],
+        "delivery_id": delivery.delivery_id,
         "contract_version": "1",
         "judged_at": RECEIVED,
         "verdict": "accepted",
@@ -50,10 +51,10 @@ def test_views_and_times_mean_the_same(url):
         "rows_refused": 0,
         "profile": {"rows": 1.0},
     }
-    led.insert(ledger.verdicts, verdict)
-    (found,) = led.in_force(row["dataset"], "snapshot")
-    assert (found["delivery_id"], found["period_start"], found["received_at"]) == (
-        row["delivery_id"],
+    led.insert(tables.verdicts, verdict)
+    (found,) = deliveries.in_force(led, delivery.dataset, "snapshot")
+    assert (found.delivery_id, found.period_start, found.received_at) == (
+        delivery.delivery_id,
         date(2026, 10, 1),
         RECEIVED,
     )

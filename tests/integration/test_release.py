@@ -24,9 +24,10 @@ from tests.release_helpers import (
     usual_counts,
     write_manifest,
 )
-from warehouse import ledger, release
+from warehouse import release
 from warehouse.core.errors import ConfigError, ReleaseError
 from warehouse.core.settings import Settings
+from warehouse.ledger import tables
 from warehouse.read import marts, record_views
 from warehouse.release import content, pseudonymised, publisher, revisions, state
 from warehouse.report import facts, figures
@@ -72,12 +73,12 @@ def test_a_release_holds_marts_micro_parquet_and_manifest_and_is_read_only(s, le
 def test_the_file_of_marts_has_the_allowed_tables_and_describes_them(s, led):
     release.publish(s, led, make_build(s, led, extra_sql="CREATE TABLE marts.forgotten AS SELECT 1 AS x"))
     with duckdb.connect(str(s.current / "marts.duckdb"), read_only=True) as con:
-        tables = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        names = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         (storage,) = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'marts'").fetchone()
         undescribed = con.execute(
             "SELECT column_name FROM duckdb_columns() WHERE table_name = 'stunting_by_area_month' AND comment IS NULL"
         ).fetchall()
-    assert tables == {
+    assert names == {
         "stunting_by_area_month", "pairs", "scorecard", "quality_by_puskesmas", "dim_measure", "dim_region",
         "dim_period", "mart_columns", "released_cells",
     }  # fmt: skip
@@ -108,8 +109,8 @@ def test_small_counts_are_rounded_in_mart_wide_view_parquet_and_register(s, led)
     parquet = s.current / "parquet" / "stunting_by_area_month.parquet"
     assert duckdb.execute(f"SELECT numerator, is_rounded FROM '{parquet}' WHERE {where} AND measure = 'stunted'"
                           ).fetchall() == shown  # fmt: skip
-    tables = [*(f"'{file}'" for file in (s.current / "parquet").glob("stunting*")), f"'{register_of(s, made)}'"]
-    for table in tables:
+    relations = [*(f"'{file}'" for file in (s.current / "parquet").glob("stunting*")), f"'{register_of(s, made)}'"]
+    for table in relations:
         numbers = f"SELECT unnest([numerator, denominator, denominator - numerator]) AS n FROM {table}"
         assert duckdb.execute(f"SELECT count(*) FROM ({numbers}) WHERE n BETWEEN 1 AND 4").fetchone() == (0,), table
     bounds = "[unknown_count, numerator - numerator_low, numerator_high - numerator]"
@@ -221,7 +222,7 @@ def test_parts_that_exceed_their_whole_are_refused(s, led):
     broken = "UPDATE cells.cells_children SET severely_stunted = stunted + 1 WHERE kemendagri_code = '36.71.02.1001'"
     with pytest.raises(ReleaseError, match=r"CELLS_PARTS.*severely_stunted > stunted"):
         release.publish(s, led, make_build(s, led, cells_sql=broken))
-    assert len(rows_of(led, ledger.releases)) == 1
+    assert len(rows_of(led, tables.releases)) == 1
 
 
 def test_disjoint_parts_that_exceed_their_whole_together_are_refused(s, led):
@@ -277,7 +278,7 @@ def test_a_count_that_is_not_the_same_as_declared_is_refused(s, led):
     other = BABIES + "; UPDATE cells.cells_babies SET babies = babies + 1 WHERE kemendagri_code = '36.71.02'"
     with pytest.raises(ReleaseError, match=r"CELLS_SAME.*cells_babies.babies.*1"):
         release.publish(s, led, make_build(s, led, cells_sql=other))
-    assert rows_of(led, ledger.releases) == []
+    assert rows_of(led, tables.releases) == []
 
 
 def test_tables_that_take_counts_from_each_other_in_a_circle_are_refused(s, led):
@@ -312,7 +313,7 @@ def test_nothing_new_makes_no_release(s, led):
     first = release.publish(s, led, make_build(s, led))
     second = release.publish(later(s, days=1), led, make_build(s, led))
     assert (second.outcome, second.release_id) == ("unchanged", first.release_id)
-    assert len(rows_of(led, ledger.releases)) == 1
+    assert len(rows_of(led, tables.releases)) == 1
 
 
 def test_a_held_delivery_makes_a_release_though_no_figure_changed(s, led):
@@ -320,7 +321,7 @@ def test_a_held_delivery_makes_a_release_though_no_figure_changed(s, led):
     built = make_build(s, led)
     assert release.is_published(s, led)
     led.insert(
-        ledger.deliveries,
+        tables.deliveries,
         {
             "delivery_id": "h", "dataset": "kemenkes/eppgbm", "part": "benda", "period_kind": "month",
             "period_start": date(2026, 10, 1), "received_at": NOON, "content_sha256": "x", "bytes": 1, "media": "csv",
@@ -328,7 +329,7 @@ def test_a_held_delivery_makes_a_release_though_no_figure_changed(s, led):
         },
     )  # fmt: skip
     led.insert(
-        ledger.verdicts,
+        tables.verdicts,
         {
             "verdict_id": "v", "delivery_id": "h", "contract_version": "1", "judged_at": NOON, "verdict": "held",
             "checks_run": 1, "rows_read": 1, "rows_admitted": 0, "rows_quarantined": 0, "rows_refused": 1,
@@ -462,7 +463,7 @@ def as_of_former_method(s: Settings, led, release_id: str) -> None:
         manifest.write_text(json.dumps(about))
     with led.write() as connection:
         connection.execute(
-            ledger.release_marts.update(),
+            tables.release_marts.update(),
             {"cells_hidden": 4, "cells_rounded": None, "rounding_base": None, "mean_error_kota": None},
         )
 
@@ -503,7 +504,7 @@ def test_a_leak_holds_the_release_and_leaves_nothing_behind(s, led):
     with pytest.raises(ReleaseError, match="RELEASE_LEAK") as caught:
         release.publish(s, led, make_build(s, led, usual_counts(70), extra_sql=leak))
     assert "3671014505900001" not in caught.value.message_en
-    assert len(rows_of(led, ledger.releases)) == 1
+    assert len(rows_of(led, tables.releases)) == 1
     release.refresh_ops(s, led)
     assert release.publish(s, led, make_build(s, led)).outcome == "unchanged"
     assert [path.name for path in s.releases_dir.iterdir() if path.is_dir()] == [s.current.resolve().name]
@@ -645,13 +646,13 @@ def keep(s: Settings, led, at) -> str:
     folder.mkdir(parents=True)
     (folder / "micro.duckdb").write_bytes(b"x")
     folder.chmod(0o555)
-    if not rows_of(led, ledger.builds):
+    if not rows_of(led, tables.builds):
         led.insert(
-            ledger.builds,
+            tables.builds,
             {"build_id": "b", "started_at": at, "outcome": "built", "as_of": at.date(), "content_hash": "x"},
         )
     led.insert(
-        ledger.releases,
+        tables.releases,
         {"release_id": release_id, "build_id": "b", "created_at": at, "disclosure": "on", "scan_verdict": "clean"},
     )
     s.register_dir.mkdir(exist_ok=True)
@@ -667,7 +668,7 @@ def test_the_last_fourteen_and_each_months_last_are_kept(s, led):
     assert kept == set(made[-14:]) | {made[6]}
     assert {path.name for path in s.releases_dir.iterdir() if path.is_dir()} == kept
     assert [name for name in kept if (s.releases_dir / name / "micro.duckdb").exists()] == [made[-1]]
-    assert sum(row["removed_at"] is not None for row in rows_of(led, ledger.releases)) == 6
+    assert sum(row["removed_at"] is not None for row in rows_of(led, tables.releases)) == 6
     assert {path.stem for path in s.register_dir.iterdir()} == set(made), "what was published stays on record"
 
 
@@ -684,7 +685,7 @@ def test_ops_are_rewritten_from_the_ledger_though_nothing_is_released(s, led):
     release.refresh_ops(s, led)
     assert ask(s, "SELECT * FROM ops_releases") == [(made, True)]
     with led.write() as connection:
-        connection.execute(ledger.releases.update(), {"removed_at": NOON})
+        connection.execute(tables.releases.update(), {"removed_at": NOON})
     release.refresh_ops(s, led)
     with duckdb.connect(str(s.ops_file), read_only=True) as con:
         assert con.execute("FROM ops_releases").fetchall() == [(made, False)]
@@ -751,7 +752,7 @@ def test_every_opening_of_the_micro_file_is_on_record(s, led):
     made = release.publish(s, led, make_build(s, led)).release_id
     with pytest.raises(ConfigError, match="SQL_FAILED"):
         record_views.query(s, led, "Sari", "tinjauan balita pindah", 4, "SELECT missing FROM quality")
-    (opening,) = rows_of(led, ledger.openings)
+    (opening,) = rows_of(led, tables.openings)
     assert (opening["release_id"], opening["person"], opening["purpose"]) == (made, "Sari", "tinjauan balita pindah")
     assert opening["expires_at"] - opening["opened_at"] == timedelta(hours=4)
 
@@ -780,4 +781,4 @@ def test_micro_is_not_opened_without_person_purpose_and_a_term(s, led, person, p
     release.publish(s, led, make_build(s, led))
     with pytest.raises(ConfigError, match="OPENING_REFUSED"):
         record_views.query(s, led, person, purpose, hours, "SELECT 1")
-    assert rows_of(led, ledger.openings) == []
+    assert rows_of(led, tables.openings) == []

@@ -15,6 +15,7 @@ from warehouse.core.contract import load_contracts
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import gate, timeliness
+from warehouse.ledger import deliveries, tables
 from warehouse.storage import keys
 
 DATASET = "kemenkes/eppgbm"
@@ -38,9 +39,9 @@ class Record:
         at: datetime = NOON,
         dataset: str = DATASET,
     ) -> str:
-        identifier = ledger.delivery_id(dataset, part, period, content)
+        identifier = deliveries.delivery_id(dataset, part, period, content)
         self.led.insert(
-            ledger.deliveries,
+            tables.deliveries,
             {
                 "delivery_id": identifier, "dataset": dataset, "part": part, "period_kind": period.kind,
                 "period_start": period.start, "received_at": at, "content_sha256": content, "bytes": 1, "media": "csv",
@@ -55,7 +56,7 @@ class Record:
         """A verdict with one rule's outcome and the rows it quarantined."""
         verdict = ledger.new_id()
         self.led.insert(
-            ledger.verdicts,
+            tables.verdicts,
             {
                 "verdict_id": verdict, "delivery_id": delivery, "contract_version": "1.0.0", "judged_at": at,
                 "verdict": "accepted_with_quarantine" if rows else "accepted", "checks_run": 1, "rows_read": 10,
@@ -64,11 +65,11 @@ class Record:
         )  # fmt: skip
         common = {"verdict_id": verdict, "delivery_id": delivery, "rule_code": RULE, "column_name": "nama"}
         self.led.insert(
-            ledger.rule_results,
+            tables.rule_results,
             common | {"severity": "quarantine", "category": "completeness", "outcome": outcome, "checked": 10,
                       "failed": len(rows)},
         )  # fmt: skip
-        self.led.insert(ledger.quarantined_rows, [common | {"source_row": row} for row in rows])
+        self.led.insert(tables.quarantined_rows, [common | {"source_row": row} for row in rows])
         return verdict
 
 
@@ -105,8 +106,8 @@ def told(tmp_path_factory):
                 "category": "plausibility",
             }
             judged = {"build_id": f"build-{hours}", "judged_at": at, "outcome": outcome, "failed": hours}
-            led.insert(ledger.mart_rule_results, about | judged)
-    led.insert(ledger.nights, {"night_id": "n", "logical_date": TODAY, "started_at": NOON, "outcome": "running"})
+            led.insert(tables.mart_rule_results, about | judged)
+    led.insert(tables.nights, {"night_id": "n", "logical_date": TODAY, "started_at": NOON, "outcome": "running"})
     s.build_file.parent.mkdir(parents=True)
     keys.make_sandbox_keys(s)
     with duck.connect(s, s.build_file) as con:

@@ -16,6 +16,7 @@ from tests.sandbox_home import NEWEST, copied
 from warehouse import ledger, night, report, scan
 from warehouse.core.contract import load_contracts
 from warehouse.core.settings import Settings
+from warehouse.ledger import deliveries
 from warehouse.report import figures, numbers
 
 EPPGBM = "kemenkes/eppgbm"
@@ -24,7 +25,7 @@ EPPGBM = "kemenkes/eppgbm"
 @pytest.fixture(scope="module")
 def site(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     led = ledger.open_ledger(home)
-    first, second = [row["part"] for row in led.in_force(EPPGBM, "snapshot")][:2]
+    first, second = [one.part for one in deliveries.in_force(led, EPPGBM, "snapshot")][:2]
     folder = tmp_path_factory.mktemp("files")
     rows = samples.good_rows(EPPGBM)
     rows[1]["nik"] = "3.67101E+15"
@@ -57,7 +58,7 @@ def test_the_dataset_page_says_what_where_since_when_who_and_what_to_do(site: Pa
 
 
 def test_row_numbers_can_be_sent_back(site: Path, home: Settings):
-    in_force = ledger.open_ledger(home).in_force(EPPGBM, "snapshot")[0]["part"]
+    in_force = deliveries.in_force(ledger.open_ledger(home), EPPGBM, "snapshot")[0].part
     path = site / "dataset" / f"kemenkes__eppgbm-{in_force}-2026-10.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         (row,) = [row for row in csv.DictReader(file) if row["aturan"] == "EPPGBM-001"]

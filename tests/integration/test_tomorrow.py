@@ -20,7 +20,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import timeliness
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries
 from warehouse.sandbox import commands, sent, tomorrow
 
 # The first run's day, and the days that are played after it.
@@ -112,7 +112,7 @@ def _versions(s: Settings, event: dict) -> list[bool]:
         start=f"{event['period']}-01",
     )
     mode = _contract(s, event["dataset"]).extras.delivery_mode
-    in_force = {row["delivery_id"] for row in led.in_force(event["dataset"], mode)}
+    in_force = {one.delivery_id for one in deliveries.in_force(led, event["dataset"], mode)}
     return [row["delivery_id"] in in_force for row in came]
 
 
@@ -143,9 +143,9 @@ def _page(s: Settings) -> str:
 def test_on_its_first_evening_nothing_has_come_before_it_was_due(played: Played):
     s = played.first
     for contract in (_contract(s), _contract(s, tomorrow.LISTS)):
-        came = Ledger(s.ledger).in_force(contract.dataset, contract.extras.delivery_mode)
+        came = deliveries.in_force(Ledger(s.ledger), contract.dataset, contract.extras.delivery_mode)
         assert came
-        newest = max(Period(row["period_start"], "month") for row in came)
+        newest = max(Period(one.period_start, "month") for one in came)
         assert newest.due_on(contract.extras.due_day) <= s.today()
         assert newest.shift(1).due_on(contract.extras.due_day) > s.today()
     assert _late(s) == set()

@@ -1,5 +1,6 @@
 """The notice states data, time, handling, persons, who had them open, and when it is due, in two languages."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from warehouse import ledger
 from warehouse.core.contract import get_contract
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.ledger import access_log
+from warehouse.ledger import access_log, deliveries, tables
 from warehouse.privacy import breach
 from warehouse.privacy.breach import Incident
 from warehouse.storage import lake
@@ -34,15 +35,15 @@ def led(s: Settings) -> ledger.Ledger:
         about = {"delivery_id": delivery_id, "dataset": DATASET, "part": "all", "period_kind": "month"}
         about |= {"period_start": date(2026, month, 1), "received_at": FOUND}
         stored = {"content_sha256": "x", "stored_path": "x", "stored_sha256": "x", "media": "csv", "origin": "hand"}
-        led.insert(ledger.deliveries, about | stored | {"bytes": 1})
+        led.insert(tables.deliveries, about | stored | {"bytes": 1})
         counts = {"checks_run": 1, "rows_read": 3, "rows_admitted": 3, "rows_quarantined": 0, "rows_refused": 0}
         verdict = {"verdict_id": verdict_id, "delivery_id": delivery_id, "verdict": "accepted", "judged_at": FOUND}
-        led.insert(ledger.verdicts, verdict | counts | {"contract_version": "1"})
+        led.insert(tables.verdicts, verdict | counts | {"contract_version": "1"})
         rows = {column.name: pa.nulls(3, pa.string()) for column in contract.lake_columns}
         rows |= {"nik_key": pa.array(people, pa.string()), "delivery_id": pa.array([delivery_id] * 3)}
         file = lake.write(s, contract, delivery_id, verdict_id, pa.table(rows))
         row = {"path": file.path, "verdict_id": verdict_id, "delivery_id": delivery_id, "kind": "lake", "rows": 3}
-        led.insert(ledger.lake_files, row | {"sha256": file.sha256, "written_at": FOUND})
+        led.insert(tables.lake_files, row | {"sha256": file.sha256, "written_at": FOUND})
     return led
 
 
@@ -73,14 +74,14 @@ def test_persons_are_counted_by_dataset_and_nobody_twice(s, led):
 
 def test_former_and_held_deliveries_count_where_they_are_kept(s, led):
     """A later delivery of the same month is in force; the former one lies in landing, vault and lake still."""
-    former = led.delivery("d1")
-    led.insert(ledger.deliveries, former | {"delivery_id": "d3", "content_sha256": "y"})
+    former = deliveries.one(led, "d1")
+    deliveries.record_delivery(led, replace(former, delivery_id="d3", content_sha256="y"))
     held = {"verdict_id": "v3", "delivery_id": "d3", "verdict": "held", "judged_at": FOUND, "contract_version": "1"}
     counts = {"checks_run": 1, "rows_read": 3, "rows_admitted": 0, "rows_quarantined": 0, "rows_refused": 0}
-    led.insert(ledger.verdicts, held | counts)
+    led.insert(tables.verdicts, held | counts)
     with led.write() as connection:
-        connection.execute(ledger.deliveries.update().where(ledger.deliveries.c.delivery_id == "d0").values(
-            {"period_start": former["period_start"]}
+        connection.execute(tables.deliveries.update().where(tables.deliveries.c.delivery_id == "d0").values(
+            {"period_start": former.period_start}
         ))  # fmt: skip
 
     def row(*places: str) -> str:

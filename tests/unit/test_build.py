@@ -13,7 +13,7 @@ from warehouse.core import duck
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import BuildError
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 
 AS_OF = date(2026, 11, 22)
 SOME = build_files.Given("dukcapil/population", "2026-H1")
@@ -41,7 +41,7 @@ def dbt(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def build_rows(led: Ledger) -> list[dict]:
-    return led.rows(ledger.builds.select().order_by(ledger.builds.c.started_at))
+    return led.rows(tables.builds.select().order_by(tables.builds.c.started_at))
 
 
 def hash_of(*rows: str, mart: str = "some_mart") -> str:

@@ -8,6 +8,7 @@ import pytest
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
+from warehouse.ledger.deliveries import RuleOutcome
 
 WORDS = "message_id: a, message_en: b, action_id: c, action_en: d, owner: walidata, reason: t, reason_date: 2026-11-22"
 
@@ -29,7 +30,7 @@ def s(tmp_path) -> Settings:
     return s
 
 
-def judge(s: Settings, *rules: str, last_release: Path | None = None) -> dict[str, gate.RuleOutcome]:
+def judge(s: Settings, *rules: str, last_release: Path | None = None) -> dict[str, RuleOutcome]:
     (s.mart_rules_dir / "m.yaml").write_text("rules:\n" + "".join(rules))
     return {outcome.rule_code: outcome for outcome in gate.judge_mart(s, s.build_file, "m", last_release=last_release)}
 

@@ -15,6 +15,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.intake import gate
 from warehouse.intake.gate import verdict
 from warehouse.intake.gate.rules import all_rules
+from warehouse.ledger.deliveries import Pointer
 
 COLUMNS = [
     column("nik", classification="direct_identifier", use="linkage"),
@@ -55,7 +56,7 @@ def test_a_row_that_breaks_a_quarantine_rule_goes_out_with_a_pointer(settings):
         3,
         1,
     )
-    assert judgement.quarantined == [gate.Pointer("T-WEIGHT", "berat", None, 4)]
+    assert judgement.quarantined == [Pointer("T-WEIGHT", "berat", None, 4)]
     assert judgement.admitted["source_row"].to_pylist() == [2, 3, 5]
 
 
@@ -88,7 +89,7 @@ def test_a_stop_rule_holds_the_delivery_and_says_how_many_rows(settings):
     assert "(1 of 4 rows)" in judgement.message_en
     assert "(1 dari 4 baris)" in judgement.message_id
     assert (judgement.rows_admitted, judgement.rows_refused) == (0, 4)
-    assert judgement.quarantined == [gate.Pointer("T-LIGHT", "is_light", None, 5)]
+    assert judgement.quarantined == [Pointer("T-LIGHT", "is_light", None, 5)]
 
 
 def test_a_person_may_admit_what_a_stop_rule_held(settings):

@@ -9,6 +9,7 @@ import pytest
 from warehouse import build, ledger
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import KEY_VARIABLES, Settings
+from warehouse.ledger import tables
 from warehouse.storage import keys
 
 READERS = [keys.landing_recipient, keys.landing_identity, keys.pseudonym_key, keys.vault_key]
@@ -236,7 +237,7 @@ def test_successors_lie_apart_and_are_not_used_until_the_ledger_says_so(used):
         for name, use in ((keys.LANDING_PUBLIC, "landing"), (keys.PSEUDONYM, "pseudonym"), (keys.VAULT, "vault")):
             check = keys.check_value(keys.of_generation(used, name, "next"))
             row = {"key_name": use, "version": 2, "check_value": check, "since": used.utc_now()}
-            connection.execute(ledger.key_checks.insert(), row)
+            connection.execute(tables.key_checks.insert(), row)
     after = [keys.check_value(read(used)) for read in READERS]
     assert set(after).isdisjoint(before)
     assert keys.promote(used)

@@ -1,14 +1,16 @@
 """The lake: what is in force is one typed relation, files are whole or absent, and what nobody names is swept."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.gate_helpers import RECEIVED, column, contract, delivery_row
+from tests.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
+from warehouse.ledger import deliveries, tables
 from warehouse.storage import lake, vault
 
 CONTRACT = contract([column("jk"), column("berat", "number"), column("tanggal", "date")])
@@ -21,7 +23,7 @@ def led(settings) -> ledger.Ledger:
 
 
 def deliver(s, led, content: str, part: str = "batuceper", received_at=RECEIVED, **values) -> vault.StoredFile:
-    row = delivery_row(CONTRACT, content, part) | {"received_at": received_at}
+    delivery = replace(delivered(CONTRACT, content, part), received_at=received_at)
     table = pa.table(
         {name: pa.array([value]) for name, value in values.items()}
         | {"source_part": pa.nulls(1, pa.string()), "source_row": pa.array([2], pa.int64())}
@@ -30,15 +32,15 @@ def deliver(s, led, content: str, part: str = "batuceper", received_at=RECEIVED,
         if name not in values:
             table = table.append_column(name, pa.nulls(1, kind))
     with vault.splitting(s, CONTRACT) as connection:
-        rows, _ = vault.pseudonymise(connection, CONTRACT, row, table)
+        rows, _ = vault.pseudonymise(connection, CONTRACT, delivery, table)
     verdict_id = ledger.new_id()
-    stored = lake.write(s, CONTRACT, row["delivery_id"], verdict_id, rows)
-    led.insert(ledger.deliveries, row)
+    stored = lake.write(s, CONTRACT, delivery.delivery_id, verdict_id, rows)
+    deliveries.record_delivery(led, delivery)
     led.insert(
-        ledger.verdicts,
+        tables.verdicts,
         {
             "verdict_id": verdict_id,
-            "delivery_id": row["delivery_id"],
+            "delivery_id": delivery.delivery_id,
             "contract_version": "1",
             "judged_at": received_at,
             "verdict": "accepted",
@@ -50,11 +52,11 @@ def deliver(s, led, content: str, part: str = "batuceper", received_at=RECEIVED,
         },
     )
     led.insert(
-        ledger.lake_files,
+        tables.lake_files,
         {
             "path": stored.path,
             "verdict_id": verdict_id,
-            "delivery_id": row["delivery_id"],
+            "delivery_id": delivery.delivery_id,
             "kind": "lake",
             "rows": stored.rows,
             "sha256": stored.sha256,
@@ -93,12 +95,12 @@ def test_a_column_that_older_files_lack_is_null_there(settings, led):
     assert [row["lila"] for row in relation(settings, led, grown)] == [None]
 
 
-def test_lineage_names_delivery_row_part_and_period(settings, led):
+def test_lineage_names_delivered_part_and_period(settings, led):
     deliver(settings, led, "a", berat=9.0)
     (row,) = relation(settings, led)
-    delivery = delivery_row(CONTRACT, "a")
-    assert (row["delivery_id"], row["source_row"], row["part"]) == (delivery["delivery_id"], 2, "batuceper")
-    assert (row["period_start"], row["received_at"]) == (delivery["period_start"], RECEIVED)
+    delivery = delivered(CONTRACT, "a")
+    assert (row["delivery_id"], row["source_row"], row["part"]) == (delivery.delivery_id, 2, "batuceper")
+    assert (row["period_start"], row["received_at"]) == (delivery.period_start, RECEIVED)
 
 
 def test_the_same_rows_give_the_same_bytes(settings, led):

@@ -21,7 +21,7 @@ from warehouse import ledger
 from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries, tables
 from warehouse.storage import keys, landing
 
 PERIOD = Period.parse("2026-10")
@@ -58,22 +58,22 @@ def test_any_bytes_come_back_and_come_back_once(s, led, tmp_path, data, part):
     again = put(s, led, tmp_path / "another name", data, part)
     assert again == landing.Landed(first.delivery_id, is_new=False)
     assert landed_files(s) == files
-    row = led.delivery(first.delivery_id)
-    assert landing.read(s, row) == data
-    assert row["bytes"] == len(data)
+    delivery = deliveries.one(led, first.delivery_id)
+    assert landing.read(s, delivery) == data
+    assert delivery.bytes == len(data)
 
 
 def test_what_is_kept_is_encrypted_and_private(s, led, tmp_path):
     landed = put(s, led, tmp_path / "Balita Siti Aminah.csv", NIK * 100)
-    row = led.delivery(landed.delivery_id)
+    delivery = deliveries.one(led, landed.delivery_id)
     for path in landed_files(s):
         assert NIK not in path.read_bytes()
         assert b"Siti" not in path.read_bytes()
         assert "Siti" not in str(path)
         assert path.stat().st_mode & 0o077 == 0
         assert path.parent.stat().st_mode & 0o077 == 0
-    assert "Siti" not in str(row)
-    manifest = (s.home / row["stored_path"]).with_suffix(".manifest.age").read_bytes()
+    assert "Siti" not in str(delivery)
+    manifest = (s.home / delivery.stored_path).with_suffix(".manifest.age").read_bytes()
     assert json.loads(pyrage.decrypt(manifest, [keys.landing_identity(s)]))["original_name"] == "Balita Siti Aminah.csv"
 
 
@@ -92,31 +92,31 @@ def test_without_a_key_nothing_is_written(settings, tmp_path):
 
 @pytest.mark.parametrize("damage", [b"", b"age-encryption.org/v1\n", None])
 def test_a_damaged_file_is_named_corrupt(s, led, tmp_path, damage):
-    row = led.delivery(put(s, led, tmp_path / "file", b"x" * 100_000).delivery_id)
-    stored = s.home / row["stored_path"]
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"x" * 100_000).delivery_id)
+    stored = s.home / delivery.stored_path
     stored.write_bytes(stored.read_bytes()[:70_000] if damage is None else damage)
     with pytest.raises(UnreadableDelivery, match="LANDING_CORRUPT"):
-        landing.read(s, row)
+        landing.read(s, delivery)
 
 
 def test_a_file_with_another_content_is_named_corrupt(s, led, tmp_path):
-    row = led.delivery(put(s, led, tmp_path / "file", b"as sent").delivery_id)
-    (s.home / row["stored_path"]).write_bytes(pyrage.encrypt(b"changed", [keys.landing_recipient(s)]))
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"as sent").delivery_id)
+    (s.home / delivery.stored_path).write_bytes(pyrage.encrypt(b"changed", [keys.landing_recipient(s)]))
     with pytest.raises(UnreadableDelivery, match="LANDING_CORRUPT") as caught:
-        landing.read(s, row)
+        landing.read(s, delivery)
     assert "changed" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_wrong_key_are_told_apart(s, led, tmp_path):
-    row = led.delivery(put(s, led, tmp_path / "file", b"x").delivery_id)
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"x").delivery_id)
     right = (s.keys / keys.LANDING_SECRET).read_text()
     (s.keys / keys.LANDING_SECRET).write_text(f"{pyrage.x25519.Identity.generate()}\n")
     with pytest.raises(ConfigError, match="KEYS_WRONG"):
-        landing.read(s, row)
+        landing.read(s, delivery)
     (s.keys / keys.LANDING_SECRET).write_text(right)
-    (s.home / row["stored_path"]).unlink()
+    (s.home / delivery.stored_path).unlink()
     with pytest.raises(UnreadableDelivery, match="LANDING_MISSING"):
-        landing.read(s, row)
+        landing.read(s, delivery)
 
 
 STEPS = ["os.replace.1", "os.replace.2", "insert"]
@@ -149,27 +149,27 @@ def test_a_kill_between_steps_leaves_nothing_that_counts(s, led, tmp_path, step)
     child = forked(_land_and_die, s, path, step)
     child.join()
     assert child.exitcode == 9
-    assert [row["delivery_id"] for row in led.rows(sa.select(ledger.deliveries))] == [kept.delivery_id]
+    assert [row["delivery_id"] for row in led.rows(sa.select(tables.deliveries))] == [kept.delivery_id]
 
     assert landing.sweep(s, led) > 0
     assert len(landed_files(s)) == 2
-    assert landing.read(s, led.delivery(kept.delivery_id)) == b"kept"
+    assert landing.read(s, deliveries.one(led, kept.delivery_id)) == b"kept"
     again = landing.land(s, led, CONTRACT, "cibodas", PERIOD, path, "csv", "agency")
     assert again.is_new
     assert landing.sweep(s, led) == 0
-    assert landing.read(s, led.delivery(again.delivery_id)) == b"killed"
+    assert landing.read(s, deliveries.one(led, again.delivery_id)) == b"killed"
 
 
 def test_the_row_of_another_process_stands(s, led, tmp_path, monkeypatch):
     path = tmp_path / "file"
     first = put(s, led, path, b"same")
     blind = Ledger(s.ledger)
-    monkeypatch.setattr(blind, "delivery", lambda _id: None)
+    monkeypatch.setattr(deliveries, "is_known", lambda _led, _id: False)
     assert landing.land(s, blind, CONTRACT, "cibodas", PERIOD, path, "csv", "agency") == landing.Landed(
         first.delivery_id, is_new=False
     )
     assert len(landed_files(s)) == 2
-    assert landing.read(s, led.delivery(first.delivery_id)) == b"same"
+    assert landing.read(s, deliveries.one(led, first.delivery_id)) == b"same"
 
 
 def test_a_file_that_changes_while_it_is_landed_is_refused(s, led, tmp_path, monkeypatch):
@@ -196,7 +196,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(s, led, tmp_path, monkeypatch):
     with pytest.raises(WarehouseError, match="LANDING_NOT_WRITTEN"):
         put(s, led, tmp_path / "file", b"x")
     assert landed_files(s) == []
-    assert led.rows(sa.select(ledger.deliveries)) == []
+    assert led.rows(sa.select(tables.deliveries)) == []
 
 
 def test_parquet_with_brotli_is_refused_and_other_parquet_kept(s, led, tmp_path):
@@ -217,18 +217,18 @@ def test_bytes_past_retention_are_destroyed_on_record_and_stay_known(s, led, tmp
     contracts = {CONTRACT.dataset: CONTRACT}
     assert landing.destroy_expired(later, led, contracts) == 1
     assert landing.destroy_expired(later, led, contracts) == 0
-    row = led.delivery(old.delivery_id)
-    assert row["destroyed_at"] == later.now
+    delivery = deliveries.one(led, old.delivery_id)
+    assert delivery.destroyed_at == later.now
     assert len(landed_files(s)) == 2
     with pytest.raises(UnreadableDelivery, match="LANDING_DESTROYED"):
-        landing.read(s, row)
-    assert landing.read(s, led.delivery(new.delivery_id)) == b"new"
+        landing.read(s, delivery)
+    assert landing.read(s, deliveries.one(led, new.delivery_id)) == b"new"
     assert not put(later, led, tmp_path / "old", b"old").is_new
 
 
 def test_destruction_that_was_killed_is_completed(s, led, tmp_path):
-    row = led.delivery(put(s, led, tmp_path / "file", b"x").delivery_id)
-    (s.home / row["stored_path"]).unlink()
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"x").delivery_id)
+    (s.home / delivery.stored_path).unlink()
     later = s.model_copy(update={"now": datetime.now(UTC) + timedelta(days=31)})
     assert landing.destroy_expired(later, led, {CONTRACT.dataset: CONTRACT}) == 1
     assert landed_files(s) == []

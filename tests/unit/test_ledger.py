@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 
 from warehouse import ledger
 from warehouse.core.periods import Period
+from warehouse.ledger import deliveries, tables
 
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
 OCTOBER = Period(date(2026, 10, 1), "month")
@@ -26,9 +27,9 @@ def led(tmp_path) -> ledger.Ledger:
 
 
 def deliver(led: ledger.Ledger, content: str, received_at: datetime = NOON, part: str = "benda") -> str:
-    identifier = ledger.delivery_id("kemenkes/eppgbm", part, OCTOBER, content)
+    identifier = deliveries.delivery_id("kemenkes/eppgbm", part, OCTOBER, content)
     led.insert(
-        ledger.deliveries,
+        tables.deliveries,
         {
             "delivery_id": identifier,
             "dataset": "kemenkes/eppgbm",
@@ -50,7 +51,7 @@ def deliver(led: ledger.Ledger, content: str, received_at: datetime = NOON, part
 def judge(led: ledger.Ledger, delivery: str, verdict: str, judged_at: datetime = NOON) -> str:
     identifier = ledger.new_id()
     led.insert(
-        ledger.verdicts,
+        tables.verdicts,
         {
             "verdict_id": identifier,
             "delivery_id": delivery,
@@ -69,7 +70,7 @@ def judge(led: ledger.Ledger, delivery: str, verdict: str, judged_at: datetime =
 
 def decide(led: ledger.Ledger, delivery: str, verdict: str, kind: str, decided_at: datetime = NOON) -> None:
     led.insert(
-        ledger.decisions,
+        tables.decisions,
         {
             "decision_id": ledger.new_id(),
             "kind": kind,
@@ -85,24 +86,24 @@ def decide(led: ledger.Ledger, delivery: str, verdict: str, kind: str, decided_a
 
 
 def in_force(led: ledger.Ledger) -> list[str]:
-    return [row["delivery_id"] for row in led.in_force("kemenkes/eppgbm", "snapshot")]
+    return [one.delivery_id for one in deliveries.in_force(led, "kemenkes/eppgbm", "snapshot")]
 
 
 def test_revisions_make_exactly_the_tables_of_the_code(led):
     with led.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, ledger.metadata) == []
+        assert compare_metadata(context, tables.metadata) == []
 
 
 def test_upgrade_of_a_current_ledger_changes_nothing(led, tmp_path):
     delivery = deliver(led, "a")
     ledger.upgrade(f"sqlite:///{tmp_path / 'ledger.db'}")
-    assert led.delivery(delivery)["part"] == "benda"
+    assert deliveries.one(led, delivery).part == "benda"
 
 
 def test_a_changed_view_is_recreated(led, tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    monkeypatch.setitem(ledger.VIEWS, "held_deliveries", "select 1 as changed")
+    monkeypatch.setitem(tables.VIEWS, "held_deliveries", "select 1 as changed")
     ledger.upgrade(url)
     assert led.rows("select * from held_deliveries") == [{"changed": 1}]
 
@@ -112,7 +113,7 @@ def test_processes_that_start_together_all_find_a_ledger(tmp_path):
     code = "import sys; from warehouse import ledger; ledger.upgrade(sys.argv[1])"
     started = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(6)]
     assert [process.wait(60) for process in started] == [0] * 6
-    assert ledger.Ledger(url).rows(sa.select(ledger.deliveries)) == []
+    assert ledger.Ledger(url).rows(sa.select(tables.deliveries)) == []
 
 
 def _open_together(folder: str, barrier: threading.Barrier) -> None:
@@ -178,4 +179,4 @@ def test_the_newest_verdict_counts_and_two_of_one_instant_are_one(led):
 def test_naive_times_are_refused_and_times_come_back_in_utc(led):
     with pytest.raises(sa.exc.StatementError, match="naive"):
         deliver(led, "a", datetime(2026, 11, 22))
-    assert led.delivery(deliver(led, "a"))["received_at"] == NOON
+    assert deliveries.one(led, deliver(led, "a")).received_at == NOON

@@ -6,8 +6,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.gate_helpers import RECEIVED, column, contract, delivery_row
+from tests.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger, linkage
+from warehouse.ledger import deliveries, tables
 from warehouse.linkage import model
 from warehouse.storage import keys, lake, vault
 
@@ -55,25 +56,25 @@ class World:
         self.deliver_table(one, pa.table(columns), content, part)
 
     def deliver_table(self, one, table: pa.Table, content: str = "a", part: str = "all") -> None:
-        row = delivery_row(one, content, part)
+        delivery = delivered(one, content, part)
         table = table.append_column("source_part", pa.nulls(table.num_rows, pa.string()))
         table = table.append_column("source_row", pa.array(range(table.num_rows), pa.int64()))
         verdict_id = ledger.new_id()
         with vault.splitting(self.s, one) as connection:
-            lake_rows, identities = vault.pseudonymise(connection, one, row, table)
+            lake_rows, identities = vault.pseudonymise(connection, one, delivery, table)
             files = {
-                "vault": vault.store(self.s, connection, one, row["delivery_id"], verdict_id, identities),
-                "lake": lake.write(self.s, one, row["delivery_id"], verdict_id, lake_rows),
+                "vault": vault.store(self.s, connection, one, delivery.delivery_id, verdict_id, identities),
+                "lake": lake.write(self.s, one, delivery.delivery_id, verdict_id, lake_rows),
             }
         self.names |= {
             key: f"{one.name}:{content}{number}" for number, key in enumerate(lake_rows["record_key"].to_pylist())
         }
-        self.led.insert(ledger.deliveries, row)
+        deliveries.record_delivery(self.led, delivery)
         self.led.insert(
-            ledger.verdicts,
+            tables.verdicts,
             {
                 "verdict_id": verdict_id,
-                "delivery_id": row["delivery_id"],
+                "delivery_id": delivery.delivery_id,
                 "contract_version": "1",
                 "judged_at": RECEIVED,
                 "verdict": "accepted",
@@ -86,11 +87,11 @@ class World:
         )
         for kind, stored in files.items():
             self.led.insert(
-                ledger.lake_files,
+                tables.lake_files,
                 {
                     "path": stored.path,
                     "verdict_id": verdict_id,
-                    "delivery_id": row["delivery_id"],
+                    "delivery_id": delivery.delivery_id,
                     "kind": kind,
                     "rows": stored.rows,
                     "sha256": stored.sha256,

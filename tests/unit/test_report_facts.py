@@ -9,6 +9,7 @@ from warehouse import ledger
 from warehouse.core.contract import get_contract
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
+from warehouse.ledger import tables
 from warehouse.report import facts
 
 EPPGBM = "kemenkes/eppgbm"
@@ -43,7 +44,7 @@ def test_a_period_that_is_not_there_yet_is_shown_once_it_is_overdue(settings: Se
     ledger.upgrade(s.ledger)
     led = ledger.Ledger(s.ledger)
     led.insert(
-        ledger.fetches,
+        tables.fetches,
         {
             "fetch_id": ledger.new_id(),
             "dataset": EPPGBM,

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.gate_helpers import column, contract, delivery_row
+from tests.gate_helpers import column, contract, delivered
 from warehouse.core.errors import ConfigError
+from warehouse.ledger.deliveries import Delivery
 from warehouse.storage import keys, vault
 
 CONTRACT = contract(
@@ -26,7 +27,7 @@ CONTRACT = contract(
         column("berat", "number", classification="health"),
     ]
 )
-DELIVERY = delivery_row(CONTRACT, "a")
+DELIVERY = delivered(CONTRACT, "a")
 NIK = "3671014102200007"
 
 
@@ -37,7 +38,7 @@ def admitted(**given) -> pa.Table:
     return pa.table(row | {name: pa.array([value], pa.string()) for name, value in given.items()})
 
 
-def pseudonymise(s, one, delivery: dict, table: pa.Table) -> tuple[pa.Table, pa.Table | None]:
+def pseudonymise(s, one, delivery: Delivery, table: pa.Table) -> tuple[pa.Table, pa.Table | None]:
     with vault.splitting(s, one) as connection:
         return vault.pseudonymise(connection, one, delivery, table)
 
@@ -107,7 +108,7 @@ def test_identifiers_and_gate_columns_stay_out_of_the_lake(s):
 def test_record_keys_follow_from_the_place_of_the_row_alone(s, tmp_path):
     first, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted())
     again, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=None, nama="BUDI"))
-    other, _ = pseudonymise(s, CONTRACT, delivery_row(CONTRACT, "b"), admitted())
+    other, _ = pseudonymise(s, CONTRACT, delivered(CONTRACT, "b"), admitted())
     assert first["record_key"] == again["record_key"] == identities["record_key"]
     assert first["record_key"] != other["record_key"]
 
@@ -122,7 +123,7 @@ def test_rows_about_nobody_need_no_keys_and_fill_no_vault(settings):
 
 def test_identities_are_stored_encrypted_and_come_back(s):
     _, identities = pseudonymise(s, CONTRACT, DELIVERY, admitted())
-    stored = store(s, CONTRACT, DELIVERY["delivery_id"], "v1", identities)
+    stored = store(s, CONTRACT, DELIVERY.delivery_id, "v1", identities)
     path = s.home / stored.path
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o077 == 0
@@ -148,7 +149,7 @@ def test_files_of_different_contract_versions_are_read_by_name(s):
 def test_deliveries_on_one_connection_keep_apart(s):
     with vault.splitting(s, CONTRACT) as connection:
         first, _ = vault.pseudonymise(connection, CONTRACT, DELIVERY, admitted())
-        second, _ = vault.pseudonymise(connection, CONTRACT, delivery_row(CONTRACT, "b"), admitted(nik=None))
+        second, _ = vault.pseudonymise(connection, CONTRACT, delivered(CONTRACT, "b"), admitted(nik=None))
         left = connection.execute("SELECT count(*) FROM duckdb_views() WHERE NOT internal").fetchone()
     assert [row["nik_key"] is None for row in first.to_pylist() + second.to_pylist()] == [False, True]
     assert first["delivery_id"] != second["delivery_id"]

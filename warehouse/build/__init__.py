@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,8 @@ from warehouse.core.settings import KEY_VARIABLES, Settings, get_settings
 from warehouse.intake import agencies
 from warehouse.intake.gate.marts import mart_rules
 from warehouse.intake.gate.rules import all_rules, judged_column
-from warehouse.ledger import Ledger, UtcDateTime
+from warehouse.ledger import Ledger, deliveries, tables
+from warehouse.ledger.deliveries import InForce
 from warehouse.storage import lake, sample
 
 Progress = Callable[[str], None]
@@ -167,7 +168,7 @@ def sources_yaml(contracts: dict[str, Contract]) -> str:
         }
         for table in _exported_tables()
     ]
-    ledger_tables += [{"name": name, "description": "View of the ledger"} for name in ledger.VIEWS]
+    ledger_tables += [{"name": name, "description": "View of the ledger"} for name in tables.VIEWS]
     ledger_tables += [
         {
             "name": name,
@@ -217,11 +218,11 @@ _NOT_EXPORTED = {
 
 def _exported_tables() -> list[sa.Table]:
     """Ledger tables the models may read."""
-    return [table for table in ledger.metadata.sorted_tables if table.name not in _NOT_EXPORTED]
+    return [table for table in tables.metadata.sorted_tables if table.name not in _NOT_EXPORTED]
 
 
 def _arrow_type(kind: Any) -> pa.DataType:
-    if isinstance(kind, UtcDateTime):
+    if isinstance(kind, tables.UtcDateTime):
         return pa.timestamp("us", tz="UTC")
     if isinstance(kind, sa.Date):
         return pa.date32()
@@ -246,31 +247,31 @@ def _ledger_table(led: Ledger, name: str, columns: dict[str, Any]) -> pa.Table:
 
 def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con: duckdb.DuckDBPyConnection) -> None:
     """Create schema ``ledger`` in the connection's current catalogue and fill it with what the models may read."""
-    tables: dict[str, pa.Table] = {}
+    exported: dict[str, pa.Table] = {}
     kinds: dict[str, Any] = {}
     for table in _exported_tables():
         columns = {column.name: column.type for column in table.columns}
         kinds |= columns
-        tables[table.name] = _ledger_table(led, table.name, columns)
+        exported[table.name] = _ledger_table(led, table.name, columns)
     inspector = sa.inspect(led.engine)
-    for view in ledger.VIEWS:
-        tables[view] = _ledger_table(led, view, {c["name"]: kinds[c["name"]] for c in inspector.get_columns(view)})
+    for view in tables.VIEWS:
+        exported[view] = _ledger_table(led, view, {c["name"]: kinds[c["name"]] for c in inspector.get_columns(view)})
 
     def made(described: dict[str, tuple[pa.DataType, str]], rows: list[dict[str, Any]]) -> pa.Table:
         return pa.Table.from_pylist(rows, schema=pa.schema([(name, kind) for name, (kind, _) in described.items()]))
 
-    tables["contracts"] = made(
+    exported["contracts"] = made(
         _CONTRACT_COLUMNS,
         [
             {name: getattr(contract, name, None) or getattr(contract.extras, name, None) for name in _CONTRACT_COLUMNS}
             for contract in contracts.values()
         ],
     )
-    tables["contract_parts"] = made(
+    exported["contract_parts"] = made(
         _PART_COLUMNS,
         [_part_row(contract, part) for contract in contracts.values() for part in agencies.parts(s, contract)],
     )
-    tables["contract_rules"] = made(
+    exported["contract_rules"] = made(
         _RULE_COLUMNS,
         [
             {"dataset": contract.dataset} | _rule_row(rule)
@@ -278,7 +279,7 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
             for rule in all_rules(contract)
         ],
     )
-    tables["mart_rules"] = made(
+    exported["mart_rules"] = made(
         _MART_RULE_COLUMNS,
         [
             {"mart": path.stem} | _rule_row(rule)
@@ -286,9 +287,9 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
             for rule in mart_rules(path)
         ],
     )
-    tables["deliveries_in_force"] = made(_IN_FORCE_COLUMNS, _in_force(led, contracts))
+    exported["deliveries_in_force"] = made(_IN_FORCE_COLUMNS, [asdict(one) for one in _in_force(led, contracts)])
     con.execute("CREATE SCHEMA ledger")
-    for name, table in tables.items():
+    for name, table in exported.items():
         _create_table(con, f'ledger."{name}"', table)
 
 
@@ -310,9 +311,11 @@ def _create_table(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) ->
     con.unregister("incoming")
 
 
-def _in_force(led: Ledger, contracts: dict[str, Contract]) -> list[dict[str, Any]]:
+def _in_force(led: Ledger, contracts: dict[str, Contract]) -> list[InForce]:
     return [
-        row for contract in contracts.values() for row in led.in_force(contract.dataset, contract.extras.delivery_mode)
+        one
+        for contract in contracts.values()
+        for one in deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
     ]
 
 
@@ -438,11 +441,11 @@ def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:
     # The files' own hashes too: an erasure or a change of keys writes them anew under the same verdicts.
     files = {
         row["verdict_id"]: row["sha256"]
-        for row in led.rows(sa.select(ledger.lake_files).where(ledger.lake_files.c.kind == "lake"))
+        for row in led.rows(sa.select(tables.lake_files).where(tables.lake_files.c.kind == "lake"))
     }
     in_force = sorted(
-        (row["delivery_id"], row["verdict_id"], files.get(row["verdict_id"], ""))
-        for row in _in_force(led, load_contracts(s.contracts_dir))
+        (one.delivery_id, one.verdict_id, files.get(one.verdict_id, ""))
+        for one in _in_force(led, load_contracts(s.contracts_dir))
     )
     text = json.dumps([in_force, code_version(s.project_dir), linkage.inputs(s, led), as_of.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -500,15 +503,15 @@ def _close_killed(s: Settings, led: Ledger) -> None:
     """Whoever holds the build lock runs alone: a build still on record as running was killed."""
     killed = {"outcome": "failed", "ended_at": s.utc_now(), "detail": "KILLED"}
     with led.write() as connection:
-        connection.execute(ledger.builds.update().where(ledger.builds.c.outcome == "running"), killed)
+        connection.execute(tables.builds.update().where(tables.builds.c.outcome == "running"), killed)
 
 
 def is_up_to_date(s: Settings, led: Ledger, as_of: date) -> bool:
     """Whether the build file at hand already holds exactly what a build would make now."""
     newest = led.rows(
-        sa.select(ledger.builds.c.inputs_hash)
-        .where(ledger.builds.c.outcome == "built")
-        .order_by(ledger.builds.c.started_at.desc())
+        sa.select(tables.builds.c.inputs_hash)
+        .where(tables.builds.c.outcome == "built")
+        .order_by(tables.builds.c.started_at.desc())
         .limit(1)
     )
     return bool(newest) and s.build_file.exists() and newest[0]["inputs_hash"] == inputs_hash(s, led, as_of)
@@ -527,7 +530,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             shutil.rmtree(left)
         _close_killed(s, led)
         led.insert(
-            ledger.builds,
+            tables.builds,
             {
                 "build_id": build_id,
                 "started_at": s.utc_now(),
@@ -556,7 +559,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             seconds = time.monotonic() - began
             with led.write() as connection:
                 connection.execute(
-                    ledger.builds.update().where(ledger.builds.c.build_id == build_id),
+                    tables.builds.update().where(tables.builds.c.build_id == build_id),
                     {
                         "ended_at": s.utc_now(),
                         "outcome": outcome,

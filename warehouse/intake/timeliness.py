@@ -12,7 +12,7 @@ from warehouse.core.contract import Contract
 from warehouse.core.periods import Period, owed
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries
 
 State = Literal["received", "not_yet_due", "late"]
 WORDS = {
@@ -41,8 +41,8 @@ class PartState:
 def part_states(s: Settings, led: Ledger, contract: Contract) -> list[PartState]:
     """The state of every part the dataset consists of today, in the contract's order."""
     kind = contract.extras.period_kind
-    in_force = led.in_force(contract.dataset, contract.extras.delivery_mode)
-    lasts: dict[str, date] = {row["part"]: row["period_start"] for row in in_force}
+    in_force = deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
+    lasts: dict[str, date] = {one.part: one.period_start for one in in_force}
     parts = agencies.parts(s, contract)
     newest = max((lasts[part] for part in parts if part in lasts), default=None)
 

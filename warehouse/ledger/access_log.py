@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from warehouse import ledger
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import tables
+from warehouse.ledger.store import Ledger, new_id
 
 Subject = Literal["micro", "identity"]
 MOST_HOURS = 72
@@ -67,7 +67,7 @@ def open_for(
         demand_two_people(person, approver)
     now = s.utc_now()
     row = {
-        "opening_id": ledger.new_id(),
+        "opening_id": new_id(),
         "subject": subject,
         "release_id": release_id,
         "person": person,
@@ -79,13 +79,13 @@ def open_for(
         "query": query,
         "exact_because": exact_because,
     }
-    led.insert(ledger.openings, row)
+    led.insert(tables.openings, row)
     return row
 
 
 def record_rows(led: Ledger, opening: Mapping[str, Any], rows: int) -> None:
     """Record how many rows an opening's query gave."""
-    table = ledger.openings
+    table = tables.openings
     with led.write() as connection:
         connection.execute(table.update().where(table.c.opening_id == opening["opening_id"]), {"rows_shown": rows})
 
@@ -93,14 +93,14 @@ def record_rows(led: Ledger, opening: Mapping[str, Any], rows: int) -> None:
 def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict[str, Any]:
     """The person's newest opening that has not expired; raises ConfigError OPENING_NONE without one."""
     found = led.rows(
-        sa.select(ledger.openings)
+        sa.select(tables.openings)
         .where(
-            ledger.openings.c.subject == subject,
-            ledger.openings.c.person == person.strip(),
-            ledger.openings.c.account == account(),
-            ledger.openings.c.expires_at > s.utc_now(),
+            tables.openings.c.subject == subject,
+            tables.openings.c.person == person.strip(),
+            tables.openings.c.account == account(),
+            tables.openings.c.expires_at > s.utc_now(),
         )
-        .order_by(ledger.openings.c.opened_at.desc())
+        .order_by(tables.openings.c.opened_at.desc())
         .limit(1)
     )
     if not found:
@@ -118,21 +118,21 @@ def record_look(s: Settings, led: Ledger, opening: Mapping[str, Any], record_key
     """Record whose identities are about to be shown under an opening, by record key."""
     look = {"opening_id": opening["opening_id"], "looked_at": s.utc_now()}
     with led.write() as connection:
-        connection.execute(ledger.looks.insert(), [look | {"record_key": key} for key in record_keys])
+        connection.execute(tables.looks.insert(), [look | {"record_key": key} for key in record_keys])
 
 
 def looks(led: Ledger) -> dict[str, int]:
     """How many different records were looked at, by opening."""
-    counted = sa.select(ledger.looks.c.opening_id, sa.func.count(sa.distinct(ledger.looks.c.record_key)).label("n"))
-    return {row["opening_id"]: row["n"] for row in led.rows(counted.group_by(ledger.looks.c.opening_id))}
+    counted = sa.select(tables.looks.c.opening_id, sa.func.count(sa.distinct(tables.looks.c.record_key)).label("n"))
+    return {row["opening_id"]: row["n"] for row in led.rows(counted.group_by(tables.looks.c.opening_id))}
 
 
 def since(led: Ledger, moment: datetime, until: datetime | None = None) -> list[dict[str, Any]]:
     """Openings in force at any time from ``moment`` on (and up to ``until``), oldest first."""
-    chosen = sa.select(ledger.openings).where(ledger.openings.c.expires_at >= moment)
+    chosen = sa.select(tables.openings).where(tables.openings.c.expires_at >= moment)
     if until is not None:
-        chosen = chosen.where(ledger.openings.c.opened_at <= until)
-    return led.rows(chosen.order_by(ledger.openings.c.opened_at))
+        chosen = chosen.where(tables.openings.c.opened_at <= until)
+    return led.rows(chosen.order_by(tables.openings.c.opened_at))
 
 
 def demand_two_people(person: str, approver: str | None) -> None:

@@ -29,7 +29,8 @@ from warehouse.core.contract import load_contracts
 from warehouse.core.duck import sql_path
 from warehouse.core.redaction import discreet
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger, erasures, lake_files, linkage_decisions
+from warehouse.ledger import Ledger, deliveries
+from warehouse.ledger.tables import erasures, lake_files, linkage_decisions
 from warehouse.linkage import clerical_review, clusters, exact, model, profiles
 from warehouse.storage import keys, vault
 
@@ -74,10 +75,10 @@ def _made_of(s: Settings, led: Ledger) -> str:
     for row in led.rows(sa.select(lake_files)):
         files[row["verdict_id"]].append((row["kind"], row["sha256"]))
     told = [
-        (contract.dataset, contract.version, row["delivery_id"], sorted(files[row["verdict_id"]]))
+        (contract.dataset, contract.version, one.delivery_id, sorted(files[one.verdict_id]))
         for contract in load_contracts(s.contracts_dir).values()
         if contract.identity_columns or contract.dataset == profiles.FAMILIES
-        for row in led.in_force(contract.dataset, contract.extras.delivery_mode)
+        for one in deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
     ]
     code = _short_hash(Path(vault.__file__).read_bytes())
     key = vault.key_id(keys.pseudonym_key(s))

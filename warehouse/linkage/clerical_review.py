@@ -21,7 +21,8 @@ from warehouse.core import sql
 from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger, access_log, linkage_decisions
+from warehouse.ledger import Ledger, access_log
+from warehouse.ledger.tables import linkage_decisions
 from warehouse.linkage import profiles
 from warehouse.storage import keys, vault
 

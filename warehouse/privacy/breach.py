@@ -11,13 +11,12 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from warehouse import ledger
 from warehouse.core import duck
 from warehouse.core.contract import Contract, get_contract, load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger, access_log
+from warehouse.ledger import Ledger, access_log, tables
 from warehouse.storage import lake
 
 Place = Literal["landing", "vault", "lake", "build", "micro"]
@@ -122,9 +121,9 @@ def _rows_sql(s: Settings, led: Ledger, contract: Contract, incident: Incident) 
     if set(incident.places).isdisjoint(_KEEPING_ALL):
         return lake.relation_sql(s, led, contract)
     named = led.rows(
-        sa.select(ledger.lake_files.c.path)
-        .join(ledger.deliveries, ledger.deliveries.c.delivery_id == ledger.lake_files.c.delivery_id)
-        .where(ledger.lake_files.c.kind == "lake", ledger.deliveries.c.dataset == contract.dataset)
+        sa.select(tables.lake_files.c.path)
+        .join(tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id)
+        .where(tables.lake_files.c.kind == "lake", tables.deliveries.c.dataset == contract.dataset)
     )
     if not named:
         return lake.relation_sql(s, led, contract)
@@ -134,9 +133,9 @@ def _rows_sql(s: Settings, led: Ledger, contract: Contract, incident: Incident) 
 
 def _never_admitted(led: Ledger, contract: Contract) -> int:
     kept = sa.select(sa.func.count().label("deliveries")).where(
-        ledger.deliveries.c.dataset == contract.dataset,
-        ledger.deliveries.c.destroyed_at.is_(None),
-        ledger.deliveries.c.delivery_id.not_in(sa.select(ledger.lake_files.c.delivery_id)),
+        tables.deliveries.c.dataset == contract.dataset,
+        tables.deliveries.c.destroyed_at.is_(None),
+        tables.deliveries.c.delivery_id.not_in(sa.select(tables.lake_files.c.delivery_id)),
     )
     return led.rows(kept)[0]["deliveries"]
 

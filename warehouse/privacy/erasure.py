@@ -14,7 +14,7 @@ import re
 import tarfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ from warehouse.intake import tombstones
 from warehouse.intake.blanking import CannotBlank, Place, blank
 from warehouse.intake.parse import Parsed, parse
 from warehouse.intake.tombstones import Tombstones
-from warehouse.ledger import Ledger, access_log
+from warehouse.ledger import Ledger, access_log, deliveries, tables
+from warehouse.ledger.deliveries import Delivery
 from warehouse.privacy.subject_lookup import Person, recognise, vault_relations
 from warehouse.release import pseudonymised, state
 from warehouse.scan import NOTHING, Values
@@ -99,7 +100,7 @@ def request(
 
 def is_pending(s: Settings, led: Ledger) -> bool:
     """Whether a tombstone's person has not been taken out of everything yet: after a kill, or a restored backup."""
-    done = {row["erasure_id"] for row in led.rows(sa.select(ledger.erasures)) if row["erased_at"]}
+    done = {row["erasure_id"] for row in led.rows(sa.select(tables.erasures)) if row["erased_at"]}
     return not set(tombstones.load(s).decisions or ()) <= done
 
 
@@ -111,10 +112,10 @@ def complete(s: Settings, led: Ledger, progress: Progress = lambda _text: None) 
 
 def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
     found = tombstones.load(s)
-    known = {row["erasure_id"]: row for row in led.rows(sa.select(ledger.erasures))}
+    known = {row["erasure_id"]: row for row in led.rows(sa.select(tables.erasures))}
     for erasure_id, decision in (found.decisions or {}).items():
         if erasure_id not in known:
-            led.insert(ledger.erasures, {name: ledger.typed(name, value) for name, value in decision.items()})
+            led.insert(tables.erasures, {name: tables.typed(name, value) for name, value in decision.items()})
         row = known.get(erasure_id, {})
         if not row.get("found_at"):
             progress("find")
@@ -131,16 +132,16 @@ def _find(s: Settings, led: Ledger, marks: Tombstones, erasure_id: str) -> None:
     pointers, person_keys = _in_vault(s, led, marks)
     with _searching(s, marks) as connection:
         for contract, row in _landed(s, led):
-            pointers |= {(row["delivery_id"], *place) for place in _places_in_landed(s, connection, contract, row)}
+            pointers |= {(row.delivery_id, *place) for place in _places_in_landed(s, connection, contract, row)}
     rows = [
         {"erasure_id": erasure_id, "delivery_id": one, "source_part": part, "source_row": row, "is_blanked": False}
         for one, part, row in sorted(pointers, key=str)
     ]
     with led.write() as connection:
         if rows:
-            connection.execute(ledger.erased_rows.insert(), rows)
+            connection.execute(tables.erased_rows.insert(), rows)
         connection.execute(
-            ledger.erasures.update().where(ledger.erasures.c.erasure_id == erasure_id),
+            tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id),
             {"found_at": s.utc_now(), "person_keys": person_keys},
         )
 
@@ -167,13 +168,13 @@ def _in_vault(s: Settings, led: Ledger, marks: Tombstones) -> tuple[set[Pointer]
     return set(pointers), [key for (key,) in person_keys]
 
 
-def _landed(s: Settings, led: Ledger) -> Iterator[tuple[Contract, dict[str, Any]]]:
+def _landed(s: Settings, led: Ledger) -> Iterator[tuple[Contract, Delivery]]:
     """Deliveries with rows about persons whose bytes are kept."""
     contracts = load_contracts(s.contracts_dir)
-    for row in led.rows(sa.select(ledger.deliveries).where(ledger.deliveries.c.destroyed_at.is_(None))):
-        contract = contracts.get(row["dataset"])
+    for delivery in deliveries.kept(led):
+        contract = contracts.get(delivery.dataset)
         if contract and tombstones.texts_sql(contract, typed=False):
-            yield contract, row
+            yield contract, delivery
 
 
 @contextmanager
@@ -185,12 +186,12 @@ def _searching(s: Settings, marks: Tombstones) -> Iterator[duckdb.DuckDBPyConnec
 
 
 def _places_in_landed(
-    s: Settings, connection: duckdb.DuckDBPyConnection, contract: Contract, row: Mapping[str, Any]
+    s: Settings, connection: duckdb.DuckDBPyConnection, contract: Contract, delivery: Delivery
 ) -> set[Place]:
     """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
-    data = landing.read(s, row)
+    data = landing.read(s, delivery)
     try:
-        return _marked_places(connection, contract, parse(contract, data, row["media"]).table)
+        return _marked_places(connection, contract, parse(contract, data, delivery.media).table)
     except UnreadableDelivery:
         return {_WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
 
@@ -220,51 +221,51 @@ def _numbers_marked(connection: duckdb.DuckDBPyConnection, pieces: Iterable[byte
 
 def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> None:
     waiting: dict[str, set[Place]] = defaultdict(set)
-    pending = sa.select(ledger.erased_rows).where(
-        ledger.erased_rows.c.erasure_id == erasure_id, ledger.erased_rows.c.is_blanked.is_(False)
+    pending = sa.select(tables.erased_rows).where(
+        tables.erased_rows.c.erasure_id == erasure_id, tables.erased_rows.c.is_blanked.is_(False)
     )
     for row in led.rows(pending):
         waiting[row["delivery_id"]].add((row["source_part"], row["source_row"]))
     for count, (delivery_id, places) in enumerate(waiting.items(), start=1):
         progress(f"deliveries {count}/{len(waiting)}")
         _blank_delivery(s, led, delivery_id, places)
-    (erasure,) = led.rows(sa.select(ledger.erasures).where(ledger.erasures.c.erasure_id == erasure_id))
+    (erasure,) = led.rows(sa.select(tables.erasures).where(tables.erasures.c.erasure_id == erasure_id))
     with state.only_releaser(s):
         for row in state.kept(led):
             pseudonymised.take_out(s, row["release_id"], erasure["person_keys"], reason=f"erasure {erasure_id}")
     with led.write() as connection:
         connection.execute(
-            ledger.erasures.update().where(ledger.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
+            tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
         )
 
 
 def _blank_delivery(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) -> None:
     """Take rows out of all copies of a delivery: files beside the old ones first, then the ledger, then the old go."""
-    row = led.delivery(delivery_id)
-    contract = load_contracts(s.contracts_dir)[row["dataset"]]
+    delivery = deliveries.one(led, delivery_id)
+    contract = load_contracts(s.contracts_dir)[delivery.dataset]
     stored = {
         old: made for old in _files_of(led, delivery_id) if (made := _without(s, old, delivery_id, places)) is not None
     }
-    landed = _blanked_landing(s, contract, row, places) if row["destroyed_at"] is None else {}
+    landed = _blanked_landing(s, contract, delivery, places) if delivery.destroyed_at is None else {}
     with led.write() as connection:
         for old, made in stored.items():
             connection.execute(
-                ledger.lake_files.update().where(ledger.lake_files.c.path == old),
+                tables.lake_files.update().where(tables.lake_files.c.path == old),
                 {"path": made.path, "rows": made.rows, "sha256": made.sha256},
             )
         if landed:
-            connection.execute(ledger.deliveries.update().where(ledger.deliveries.c.delivery_id == delivery_id), landed)
+            connection.execute(tables.deliveries.update().where(tables.deliveries.c.delivery_id == delivery_id), landed)
         connection.execute(
-            ledger.erased_rows.update().where(ledger.erased_rows.c.delivery_id == delivery_id), {"is_blanked": True}
+            tables.erased_rows.update().where(tables.erased_rows.c.delivery_id == delivery_id), {"is_blanked": True}
         )
     for old in stored:
         (s.home / old).unlink(missing_ok=True)
     if landed:
-        landing.forget(s, row["stored_path"])
+        landing.forget(s, delivery.stored_path)
 
 
 def _files_of(led: Ledger, delivery_id: str) -> list[str]:
-    chosen = sa.select(ledger.lake_files.c.path).where(ledger.lake_files.c.delivery_id == delivery_id)
+    chosen = sa.select(tables.lake_files.c.path).where(tables.lake_files.c.delivery_id == delivery_id)
     return [row["path"] for row in led.rows(chosen)]
 
 
@@ -286,15 +287,15 @@ def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> va
         return vault.put(s, connection, "identities", new)
 
 
-def _blanked_landing(s: Settings, contract: Contract, row: Mapping[str, Any], places: set[Place]) -> dict[str, Any]:
+def _blanked_landing(s: Settings, contract: Contract, delivery: Delivery, places: set[Place]) -> dict[str, Any]:
     """The landed copy's new columns in the ledger. A copy that cannot be blanked for certain is destroyed whole."""
-    data = landing.read(s, row)
+    data = landing.read(s, delivery)
     try:
-        made = _blanked(contract, data, row["media"], places)
+        made = _blanked(contract, data, delivery.media, places)
     except (CannotBlank, UnreadableDelivery):
         return {"destroyed_at": s.utc_now()}
-    tag = vault.tag(row["stored_sha256"], *sorted(map(str, places)))
-    stored = landing.rewritten(s, row, made, keys.landing_recipient(s), tag, keeps_name=False)
+    tag = vault.tag(delivery.stored_sha256, *sorted(map(str, places)))
+    stored = landing.rewritten(s, delivery, made, keys.landing_recipient(s), tag, keeps_name=False)
     return stored | {"kept_sha256": hashlib.sha256(made).hexdigest()}
 
 
@@ -347,7 +348,7 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
 # --- later deliveries ------------------------------------------------------------------------------------------------
 
 
-def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], parsed: Parsed) -> Parsed:
+def keep_out(s: Settings, led: Ledger, contract: Contract, delivery: Delivery, parsed: Parsed) -> Parsed:
     """A delivery that is about to be judged, without erased persons: blanked in landing too, and on record."""
     marks = tombstones.load(s)
     if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
@@ -365,7 +366,7 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
     erased = [
         {
             "erasure_id": erasure_id,
-            "delivery_id": row["delivery_id"],
+            "delivery_id": delivery.delivery_id,
             "source_part": part,
             "source_row": number,
             "is_blanked": False,
@@ -373,9 +374,9 @@ def keep_out(s: Settings, led: Ledger, contract: Contract, row: dict[str, Any], 
         for erasure_id, places in found.items()
         for part, number in sorted(places, key=str)
     ]
-    led.insert(ledger.erased_rows, erased)
-    _blank_delivery(s, led, row["delivery_id"], places)
-    return parse(contract, landing.read(s, led.delivery(row["delivery_id"])), row["media"])
+    led.insert(tables.erased_rows, erased)
+    _blank_delivery(s, led, delivery.delivery_id, places)
+    return parse(contract, landing.read(s, deliveries.one(led, delivery.delivery_id)), delivery.media)
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------
@@ -396,11 +397,11 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
         if count:
             hits.append(f"{place} ({count})")
 
-    pointers = led.rows(sa.select(ledger.erased_rows))
+    pointers = led.rows(sa.select(tables.erased_rows))
     gone = [vault.record_key(row["delivery_id"], row["source_part"], row["source_row"]) for row in pointers]
     with _searching(s, marks) as connection:
         for contract, row in _landed(s, led):
-            look("landing", f"landing {row['delivery_id']}", len(_places_in_landed(s, connection, contract, row)))
+            look("landing", f"landing {row.delivery_id}", len(_places_in_landed(s, connection, contract, row)))
         for contract, relation in vault_relations(s, led):
             marked = tombstones.is_marked_sql(contract, typed=True)
             (count,) = connection.execute(
@@ -419,7 +420,7 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
     for row in state.kept(led):
         path = s.releases_dir / row["release_id"] / state.MICRO_FILE
         if path.exists():
-            persons = [key for one in led.rows(sa.select(ledger.erasures)) for key in one["person_keys"] or ()]
+            persons = [key for one in led.rows(sa.select(tables.erasures)) for key in one["person_keys"] or ()]
             look("micro", f"micro {row['release_id']}", pseudonymised.rows_of(s, row["release_id"], persons))
     if s.build_file.exists() and not _is_built_since(led):
         hits.append("build: older than the erasure")
@@ -433,8 +434,8 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
         )
     with led.write() as connection:
         connection.execute(
-            ledger.erasures.update().where(
-                ledger.erasures.c.erased_at.is_not(None), ledger.erasures.c.proven_at.is_(None)
+            tables.erasures.update().where(
+                tables.erasures.c.erased_at.is_not(None), tables.erasures.c.proven_at.is_(None)
             ),
             {"proven_at": s.utc_now(), "person_keys": None},
         )
@@ -443,9 +444,9 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
 
 def _is_built_since(led: Ledger) -> bool:
     """Whether the build file was made after the last erasure: it holds facts by pseudonym."""
-    (erased,) = led.rows(sa.select(sa.func.max(ledger.erasures.c.erased_at).label("erased_at")))
+    (erased,) = led.rows(sa.select(sa.func.max(tables.erasures.c.erased_at).label("erased_at")))
     (built,) = led.rows(
-        sa.select(sa.func.max(ledger.builds.c.started_at).label("started_at")).where(ledger.builds.c.outcome == "built")
+        sa.select(sa.func.max(tables.builds.c.started_at).label("started_at")).where(tables.builds.c.outcome == "built")
     )
     if erased["erased_at"] is None:
         return True

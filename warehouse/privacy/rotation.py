@@ -22,7 +22,7 @@ from warehouse.core.duck import sql_path
 from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
-from warehouse.ledger import Ledger, access_log
+from warehouse.ledger import Ledger, access_log, deliveries, tables
 from warehouse.release import pseudonymised, state
 from warehouse.storage import keys, lake, landing, vault
 from warehouse.storage.vault import KK, NIK, StoredFile
@@ -53,14 +53,14 @@ def rotate(
     keys.confirm(s, led, *keys.USES)
     keys.landing_identity(s)
     with keys.alone(s):
-        unfinished = led.rows(sa.select(ledger.key_rotations).where(ledger.key_rotations.c.ended_at.is_(None)))
+        unfinished = led.rows(sa.select(tables.key_rotations).where(tables.key_rotations.c.ended_at.is_(None)))
         if unfinished and unfinished[0]["switched_at"]:
             return _finish(s, led, unfinished[0]["rotation_id"], progress)
         target = _target(s)
         rotation_id = unfinished[0]["rotation_id"] if unfinished else ledger.new_id()
         if not unfinished:
             decided = {"decided_by": by.strip(), "approver": approver.strip(), "reason": reason.strip()}
-            led.insert(ledger.key_rotations, decided | {"rotation_id": rotation_id, "started_at": s.utc_now()})
+            led.insert(tables.key_rotations, decided | {"rotation_id": rotation_id, "started_at": s.utc_now()})
         files = _rekey_files(s, led, target, progress)
         landed = _reencrypt_landing(s, led, target, progress)
         if (marks := tombstones.load(s)).chains:
@@ -103,7 +103,7 @@ def _target(s: Settings) -> dict[str, str]:
 def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: Progress) -> dict[str, StoredFile]:
     """Vault and lake files under the next keys, by the path of the old."""
     of_verdict: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in led.rows(sa.select(ledger.lake_files)):
+    for row in led.rows(sa.select(tables.lake_files)):
         of_verdict[row["verdict_id"]][row["kind"]] = row
     pairs = [found for found in of_verdict.values() if "vault" in found]
     made: dict[str, StoredFile] = {}
@@ -160,18 +160,18 @@ def _reencrypt_landing(
     """Landed files under the next landing key: by delivery, the old path and the ledger's new columns."""
     recipient = keys.of_generation(s, keys.LANDING_PUBLIC, "next")
     identity = keys.of_generation(s, keys.LANDING_SECRET, "next")
-    kept = led.rows(sa.select(ledger.deliveries).where(ledger.deliveries.c.destroyed_at.is_(None)))
+    kept = deliveries.kept(led)
     made = {}
-    for count, row in enumerate(kept, start=1):
+    for count, delivery in enumerate(kept, start=1):
         progress(f"landing {count}/{len(kept)}")
-        tag = vault.tag(row["stored_sha256"], target["landing"])
-        new = s.home / row["stored_path"]
-        new = new.with_name(f"{row['delivery_id']}-{tag}.age")
-        data = None if new.exists() else landing.read(s, row)
-        columns = landing.rewritten(s, row, data or b"", recipient, tag)
+        tag = vault.tag(delivery.stored_sha256, target["landing"])
+        new = s.home / delivery.stored_path
+        new = new.with_name(f"{delivery.delivery_id}-{tag}.age")
+        data = None if new.exists() else landing.read(s, delivery)
+        columns = landing.rewritten(s, delivery, data or b"", recipient, tag)
         if data is not None and pyrage.decrypt(new.read_bytes(), [identity]) != data:
-            raise _not_equal(row["delivery_id"])
-        made[row["delivery_id"]] = (row["stored_path"], columns)
+            raise _not_equal(delivery.delivery_id)
+        made[delivery.delivery_id] = (delivery.stored_path, columns)
     return made
 
 
@@ -198,28 +198,28 @@ def _switch(
     """The one transaction by which new files and new keys come into use together."""
     now = s.utc_now()
     versions = {row["key_name"]: row["version"] for row in led.rows(
-        sa.select(ledger.key_checks).order_by(ledger.key_checks.c.version)
+        sa.select(tables.key_checks).order_by(tables.key_checks.c.version)
     )}  # fmt: skip
     target = _target(s)
     with led.write() as connection:
         for old, made in files.items():
             connection.execute(
-                ledger.lake_files.update().where(ledger.lake_files.c.path == old),
+                tables.lake_files.update().where(tables.lake_files.c.path == old),
                 {"path": made.path, "sha256": made.sha256},
             )
         for delivery_id, (_, columns) in landed.items():
             connection.execute(
-                ledger.deliveries.update().where(ledger.deliveries.c.delivery_id == delivery_id), columns
+                tables.deliveries.update().where(tables.deliveries.c.delivery_id == delivery_id), columns
             )
         connection.execute(
-            ledger.key_checks.insert(),
+            tables.key_checks.insert(),
             [
                 {"key_name": use, "version": versions[use] + 1, "check_value": check, "since": now}
                 for use, check in target.items()
             ],
         )
         connection.execute(
-            ledger.key_rotations.update().where(ledger.key_rotations.c.rotation_id == rotation_id),
+            tables.key_rotations.update().where(tables.key_rotations.c.rotation_id == rotation_id),
             {"switched_at": now},
         )
 
@@ -239,7 +239,7 @@ def _finish(s: Settings, led: Ledger, rotation_id: str, progress: Progress) -> d
     is_in_place = keys.promote(s)
     with led.write() as connection:
         connection.execute(
-            ledger.key_rotations.update().where(ledger.key_rotations.c.rotation_id == rotation_id),
+            tables.key_rotations.update().where(tables.key_rotations.c.rotation_id == rotation_id),
             {"ended_at": s.utc_now()},
         )
     return {"rotation_id": rotation_id, "files_removed": removed, "keys_in_place": is_in_place}

@@ -17,12 +17,12 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import ledger, linkage
+from warehouse import linkage
 from warehouse.core.contract import Contract, load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 from warehouse.linkage import profiles
 from warehouse.scan import Values
 from warehouse.storage import vault
@@ -96,10 +96,10 @@ def _unclear() -> ConfigError:
 def vault_relations(s: Settings, led: Ledger) -> list[tuple[Contract, str]]:
     """Every file of the vault, whether or not it is in force, by the contract of its rows about persons."""
     named = led.rows(
-        sa.select(ledger.lake_files.c.path, ledger.deliveries.c.dataset)
-        .join(ledger.deliveries, ledger.deliveries.c.delivery_id == ledger.lake_files.c.delivery_id)
-        .where(ledger.lake_files.c.kind == "vault")
-        .order_by(ledger.lake_files.c.path)
+        sa.select(tables.lake_files.c.path, tables.deliveries.c.dataset)
+        .join(tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id)
+        .where(tables.lake_files.c.kind == "vault")
+        .order_by(tables.lake_files.c.path)
     )
     files: dict[str, list[Path]] = defaultdict(list)
     for row in named:

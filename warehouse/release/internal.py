@@ -16,7 +16,7 @@ from warehouse import ledger
 from warehouse.build.catalogue import manifest_path, read_catalogue
 from warehouse.core.errors import ReleaseError
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 from warehouse.release import content, state
 
 KEPT_DAYS = 30
@@ -64,13 +64,13 @@ def make_internal(s: Settings, led: Ledger, reason: str, by: str) -> Path:
             "created_at": created_at, "code_version": builds[0]["code_version"], "disclosure": "off",
             "scan_verdict": "not_run",
         }  # fmt: skip
-        led.insert(ledger.releases, row)
+        led.insert(tables.releases, row)
     return file
 
 
 def kept_internal(led: Ledger) -> list[dict[str, Any]]:
     """Ledger rows of internal releases that are kept, newest first."""
-    table = ledger.releases
+    table = tables.releases
     chosen = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "off")
     return led.rows(sa.select(table).where(chosen).order_by(table.c.created_at.desc()))
 
@@ -84,6 +84,6 @@ def retain_internal(s: Settings, led: Ledger) -> int:
             state.remove_folder(s.internal_dir / release_id)
         with led.write() as connection:
             connection.execute(
-                ledger.releases.update().where(ledger.releases.c.release_id == release_id), {"removed_at": s.utc_now()}
+                tables.releases.update().where(tables.releases.c.release_id == release_id), {"removed_at": s.utc_now()}
             )
     return len(gone)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import disclosure, ledger, scan
+from warehouse import disclosure, scan
 from warehouse.build import BuildResult
 from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue
 from warehouse.core import permissions
@@ -25,7 +25,7 @@ from warehouse.core.errors import ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 from warehouse.release import accuracy, changes, content, pseudonymised, register, revisions, state
 from warehouse.storage import keys
 
@@ -99,9 +99,9 @@ def is_published(s: Settings, led: Ledger) -> bool:
     """Whether the newest release already says what the build at hand and tonight's held and stale inputs would."""
     last = state.newest(led)
     builds = led.rows(
-        sa.select(ledger.builds)
-        .where(ledger.builds.c.outcome == "built")
-        .order_by(ledger.builds.c.started_at.desc())
+        sa.select(tables.builds)
+        .where(tables.builds.c.outcome == "built")
+        .order_by(tables.builds.c.started_at.desc())
         .limit(1)
     )
     if not last or not builds or not (s.build_file.exists() and manifest_path(s.home).exists()):
@@ -204,7 +204,7 @@ def _judge_marts(
     about = {"build_id": build.build_id, "judged_at": datetime.now(UTC)}
     with led.write() as connection:
         if outcomes:
-            connection.execute(ledger.mart_rule_results.insert(), [about | outcome for outcome in outcomes])
+            connection.execute(tables.mart_rule_results.insert(), [about | outcome for outcome in outcomes])
     stopped = sorted(
         outcome["rule_code"] for outcome in outcomes if outcome["severity"] == "stop" and outcome["outcome"] != "pass"
     )
@@ -297,7 +297,7 @@ def _hold_on_leak(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, rele
 def _ledger_row(
     led: Ledger, build: BuildResult, last: dict[str, Any] | None, release_id: str, created_at: datetime
 ) -> dict[str, Any]:
-    (built,) = led.rows(sa.select(ledger.builds).where(ledger.builds.c.build_id == build.build_id))
+    (built,) = led.rows(sa.select(tables.builds).where(tables.builds.c.build_id == build.build_id))
     return {
         "release_id": release_id,
         "build_id": build.build_id,
@@ -345,10 +345,10 @@ def _record(led: Ledger, row: dict[str, Any], made: dict[str, Any], base: int) -
     for found in made["rounding"]:
         errors[found["mart"]][f"mean_error_{found['area_level']}"] = found["mean_error"]
     with led.write() as connection:
-        connection.execute(ledger.releases.insert(), row)
+        connection.execute(tables.releases.insert(), row)
         if marts:
             connection.execute(
-                ledger.release_marts.insert(),
+                tables.release_marts.insert(),
                 [
                     {
                         "release_id": row["release_id"],

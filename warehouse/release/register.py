@@ -14,11 +14,10 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
-from warehouse import ledger
 from warehouse.build.catalogue import Mart, literal
 from warehouse.core.settings import Settings
 from warehouse.disclosure import published
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 
 _AREA_PERIOD = {
     "area_level": "VARCHAR",
@@ -82,7 +81,7 @@ def select(mart: Mart, relation: str, *more: str, given: Mapping[str, str] | Non
 
 def load(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection) -> None:
     """Make the working table ``register``: what every cell said in each release that the ledger names."""
-    known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(ledger.releases.c.release_id))]
+    known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(tables.releases.c.release_id))]
     files = [path for path in known if path.exists()]
     columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTER.items())
     con.execute(f"CREATE OR REPLACE TEMP TABLE register ({columns})")

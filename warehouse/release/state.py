@@ -19,7 +19,7 @@ from warehouse import ledger
 from warehouse.core.errors import ConfigError, ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 from warehouse.scan import refuse_identities
 
 KEPT = 14
@@ -39,7 +39,7 @@ def only_releaser(s: Settings) -> Iterator[None]:
 
 def kept(led: Ledger) -> list[dict[str, Any]]:
     """Ledger rows of the releases for readers that are kept, newest first."""
-    table = ledger.releases
+    table = tables.releases
     chosen = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "on")
     return led.rows(sa.select(table).where(chosen).order_by(table.c.created_at.desc()))
 
@@ -57,7 +57,7 @@ def newest(led: Ledger) -> dict[str, Any] | None:
 
 
 def _last_decision(led: Ledger) -> dict[str, Any] | None:
-    rows = led.rows(sa.select(ledger.pins).order_by(ledger.pins.c.decided_at.desc()).limit(1))
+    rows = led.rows(sa.select(tables.pins).order_by(tables.pins.c.decided_at.desc()).limit(1))
     return rows[0] if rows else None
 
 
@@ -103,7 +103,7 @@ def remove_folder(folder: Path) -> None:
 
 def sweep(s: Settings, led: Ledger) -> int:
     """Remove what no kept release owns: drafts, folders and register files of releases that never came to be."""
-    known = {row["release_id"]: row["removed_at"] for row in led.rows(sa.select(ledger.releases))}
+    known = {row["release_id"]: row["removed_at"] for row in led.rows(sa.select(tables.releases))}
     folders = [path for path in s.releases_dir.glob("*") if path.is_dir()]
     orphans = [path for path in folders if path.name not in known or known[path.name] is not None]
     for folder in orphans:
@@ -135,7 +135,7 @@ def retain(s: Settings, led: Ledger) -> int:
         if gone:
             with led.write() as connection:
                 connection.execute(
-                    ledger.releases.update().where(ledger.releases.c.release_id.in_(gone)),
+                    tables.releases.update().where(tables.releases.c.release_id.in_(gone)),
                     {"removed_at": s.utc_now()},
                 )
         sweep(s, led)
@@ -243,7 +243,7 @@ def _record_pin(s: Settings, led: Ledger, release_id: str | None, reason: str, b
     # Decisions are told apart by their time, also under a clock that stands still.
     earliest = last["decided_at"] + timedelta(milliseconds=1) if last else s.utc_now()
     led.insert(
-        ledger.pins,
+        tables.pins,
         {
             "pin_id": ledger.new_id(),
             "release_id": release_id,

@@ -14,7 +14,7 @@ from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 from warehouse.intake.timeliness import WORDS, PartState, State, part_states
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, deliveries
 
 Light = Literal["red", "amber", "green", "grey"]
 ROWS_SHOWN = 30
@@ -122,7 +122,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         " where d.dataset = :dataset order by d.period_start, d.part, d.received_at",
         dataset=contract.dataset,
     )
-    in_force = {row["delivery_id"] for row in led.in_force(contract.dataset, extras.delivery_mode)}
+    in_force = {one.delivery_id for one in deliveries.in_force(led, contract.dataset, extras.delivery_mode)}
     for row in history:
         row["is_in_force"] = row["delivery_id"] in in_force
     fetches = led.rows(

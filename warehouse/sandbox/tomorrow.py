@@ -23,7 +23,8 @@ from warehouse.core.contract import Contract, get_contract
 from warehouse.core.periods import JAKARTA, Period
 from warehouse.core.settings import Settings
 from warehouse.intake import timeliness
-from warehouse.ledger import Ledger, UtcDateTime
+from warehouse.ledger import Ledger, deliveries
+from warehouse.ledger.tables import UtcDateTime
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN
 from warehouse.sandbox.sent import corrected, story, story_file
 
@@ -74,8 +75,8 @@ def _came(s: Settings, month: Period) -> set[str]:
 
 
 def _in_force(s: Settings, month: Period) -> set[str]:
-    in_force = Ledger(s.ledger).in_force(REPORTS, "snapshot")
-    return {row["part"] for row in in_force if row["period_start"] == month.start}
+    in_force = deliveries.in_force(Ledger(s.ledger), REPORTS, "snapshot")
+    return {one.part for one in in_force if one.period_start == month.start}
 
 
 def moved(s: Settings, day: date) -> Settings:

@@ -27,7 +27,7 @@ import duckdb
 from warehouse import ledger
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 from warehouse.scan.accepted import load_accepted
 from warehouse.scan.files import scan_file
 from warehouse.scan.identities import vault_values
@@ -198,10 +198,10 @@ def record(led: Ledger, scan: Scan, release_id: str | None, ended_at: datetime) 
         "seconds": scan.seconds,
     }
     with led.write() as connection:
-        connection.execute(ledger.scans.insert(), row)
+        connection.execute(tables.scans.insert(), row)
         if scan.findings:
             connection.execute(
-                ledger.scan_findings.insert(),
+                tables.scan_findings.insert(),
                 [
                     {"scan_id": scan_id, "file": f.file, "place": f.place, "kind": f.kind, "found": f.count}
                     for f in scan.findings

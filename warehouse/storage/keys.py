@@ -32,10 +32,9 @@ from pydantic import SecretStr
 from pyrage.x25519 import Identity, Recipient
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from warehouse import ledger
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import SANDBOX_MARK, Settings
-from warehouse.ledger import Ledger
+from warehouse.ledger import Ledger, tables
 
 LANDING_PUBLIC = "landing.pub"
 LANDING_SECRET = "landing.key"
@@ -92,7 +91,7 @@ def confirm(s: Settings, led: Ledger, *uses: Use) -> None:
         if _registered(s, use) is None:
             row = {"key_name": use, "version": 1, "check_value": check_value(key), "since": s.utc_now()}
             try:
-                led.insert(ledger.key_checks, row)
+                led.insert(tables.key_checks, row)
             except IntegrityError:
                 # Another process was first: its key is the one in use.
                 _in_use(s, _file_of(use))
@@ -186,7 +185,7 @@ def _registered(s: Settings, use: Use) -> str | None:
     """Check value of the key in use, as the ledger has it; None before the first write."""
     if s.ledger.startswith("sqlite:///") and not Path(s.ledger.removeprefix("sqlite:///")).exists():
         return None
-    checks = ledger.key_checks
+    checks = tables.key_checks
     newest = sa.select(checks.c.check_value).where(checks.c.key_name == use).order_by(checks.c.version.desc()).limit(1)
     led = Ledger(s.ledger)
     try:

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from warehouse.core.contract import Contract
 from warehouse.core.duck import sql_path
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger, lake_files
+from warehouse.ledger import Ledger, deliveries
+from warehouse.ledger.tables import lake_files
 from warehouse.storage.vault import LINEAGE, StoredFile, new_file, stored_file
 
 _SQL_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
@@ -51,10 +52,10 @@ def relation_sql(s: Settings, led: Ledger, contract: Contract) -> str:
 
 def files_in_force(s: Settings, led: Ledger, contract: Contract, kind: str) -> list[Path]:
     """The lake's or the vault's files of the deliveries in force, oldest period first."""
-    verdicts = [row["verdict_id"] for row in led.in_force(contract.dataset, contract.extras.delivery_mode)]
+    in_force = deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
     named = led.rows(sa.select(lake_files.c.verdict_id, lake_files.c.path).where(lake_files.c.kind == kind))
     paths = {row["verdict_id"]: s.home / row["path"] for row in named}
-    return [paths[verdict] for verdict in verdicts if verdict in paths]
+    return [paths[one.verdict_id] for one in in_force if one.verdict_id in paths]
 
 
 def sweep(s: Settings, led: Ledger, older_than: float = _SWEPT_AFTER_SECONDS) -> int:

@@ -16,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +32,8 @@ from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger, deliveries, delivery_id
+from warehouse.ledger import Ledger, deliveries, tables
+from warehouse.ledger.deliveries import Delivery, Origin
 from warehouse.storage import keys
 
 __all__ = [
@@ -53,7 +54,7 @@ class Landed:
 
 
 def land(
-    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: str
+    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: Origin
 ) -> Landed:
     """Keep the file at ``path`` as a delivery; the file itself is left alone.
 
@@ -67,12 +68,12 @@ def land(
 
 
 def _land(
-    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: str
+    s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: Origin
 ) -> Landed:
     recipient = keys.landing_recipient(s)
     content_sha256, size = _hash_file(path)
-    name = delivery_id(contract.dataset, part, period, content_sha256)
-    if led.delivery(name):
+    name = deliveries.delivery_id(contract.dataset, part, period, content_sha256)
+    if deliveries.is_known(led, name):
         return Landed(name, is_new=False)
     s.home.mkdir(parents=True, exist_ok=True)
     incoming = _private_folder(s.landing_dir / _INCOMING)
@@ -83,21 +84,21 @@ def _land(
             folder = _private_folder(s.landing_dir / contract.agency / contract.name / period.label)
             # Never 16 digits of a hash in a name: they may look like a NIK to the leak scan.
             stored = folder / f"{name}-{stored_sha256[:20]}.age"
-            row = {
-                "delivery_id": name,
-                "dataset": contract.dataset,
-                "part": part,
-                "period_kind": period.kind,
-                "period_start": period.start,
-                "received_at": s.utc_now(),
-                "content_sha256": content_sha256,
-                "bytes": size,
-                "media": media,
-                "origin": origin,
-                "stored_path": str(stored.relative_to(s.home)),
-                "stored_sha256": stored_sha256,
-            }
-            _encrypt_manifest(row | {"original_name": path.name}, _draft_manifest(draft), recipient)
+            delivery = Delivery(
+                delivery_id=name,
+                dataset=contract.dataset,
+                part=part,
+                period_kind=period.kind,
+                period_start=period.start,
+                received_at=s.utc_now(),
+                content_sha256=content_sha256,
+                bytes=size,
+                media=media,
+                origin=origin,
+                stored_path=str(stored.relative_to(s.home)),
+                stored_sha256=stored_sha256,
+            )
+            _encrypt_manifest(asdict(delivery) | {"original_name": path.name}, _draft_manifest(draft), recipient)
             os.replace(_draft_manifest(draft), _manifest_of(stored))
             os.replace(draft, stored)
             _sync_folder(folder)
@@ -113,7 +114,7 @@ def _land(
             draft.unlink(missing_ok=True)
             _draft_manifest(draft).unlink(missing_ok=True)
         try:
-            led.insert(deliveries, row)
+            deliveries.record_delivery(led, delivery)
         except IntegrityError:
             # Another process landed the same bytes in the meantime: its row stands, our files are nobody's.
             _remove(stored)
@@ -121,15 +122,15 @@ def _land(
     return Landed(name, is_new=True)
 
 
-def read(s: Settings, delivery: Mapping[str, Any]) -> bytes:
+def read(s: Settings, delivery: Delivery) -> bytes:
     """The bytes as sent, decrypted in memory and checked against the ledger's hash.
 
-    ``delivery`` is a row of ``deliveries``. Raises UnreadableDelivery LANDING_DESTROYED, LANDING_MISSING or
-    LANDING_CORRUPT, and ConfigError KEYS_WRONG when the landing key is not the one the file was encrypted to.
+    Raises UnreadableDelivery LANDING_DESTROYED, LANDING_MISSING or LANDING_CORRUPT, and ConfigError
+    KEYS_WRONG when the landing key is not the one the file was encrypted to.
     """
     identity = keys.landing_identity(s)
-    name = delivery["delivery_id"]
-    if delivery["destroyed_at"] is not None:
+    name = delivery.delivery_id
+    if delivery.destroyed_at is not None:
         raise UnreadableDelivery(
             "LANDING_DESTROYED",
             f"Berkas kiriman {name} sudah dimusnahkan menurut masa simpannya.",
@@ -138,7 +139,7 @@ def read(s: Settings, delivery: Mapping[str, Any]) -> bytes:
             "Ask the sender to send it again if it is still needed and allowed.",
         )
     try:
-        data = pyrage.decrypt((s.home / delivery["stored_path"]).read_bytes(), [identity])
+        data = pyrage.decrypt((s.home / delivery.stored_path).read_bytes(), [identity])
     except FileNotFoundError:
         raise UnreadableDelivery(
             "LANDING_MISSING",
@@ -157,22 +158,22 @@ def read(s: Settings, delivery: Mapping[str, Any]) -> bytes:
                 "Install the landing.key that belongs to the landing.pub of the day it was received.",
             ) from None
         raise _corrupt(name) from None
-    if hashlib.sha256(data).hexdigest() != (delivery["kept_sha256"] or delivery["content_sha256"]):
+    if hashlib.sha256(data).hexdigest() != (delivery.kept_sha256 or delivery.content_sha256):
         raise _corrupt(name)
     return data
 
 
 def rewritten(
-    s: Settings, delivery: Mapping[str, Any], data: bytes, recipient: Recipient, tag: str, *, keeps_name: bool = True
+    s: Settings, delivery: Delivery, data: bytes, recipient: Recipient, tag: str, *, keeps_name: bool = True
 ) -> dict[str, str]:
     """Keep ``data`` as a delivery's bytes under a file of its own, beside the one in use; returns the ledger's columns.
 
     ``tag`` names what made it: the same one again finds the file whole and leaves it. The ledger decides which counts.
     """
-    old = s.home / delivery["stored_path"]
-    stored = old.with_name(f"{delivery['delivery_id']}-{tag}.age")
+    old = s.home / delivery.stored_path
+    stored = old.with_name(f"{delivery.delivery_id}-{tag}.age")
     if not stored.exists():
-        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery['delivery_id']}.{secrets.token_hex(10)}"
+        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery.delivery_id}.{secrets.token_hex(10)}"
         with _new_file(draft) as file:
             file.write(pyrage.encrypt(data, [recipient]))
             file.flush()
@@ -199,14 +200,11 @@ def destroy_expired(s: Settings, led: Ledger, contracts: Mapping[str, Contract])
     """
     now = s.utc_now()
     destroyed = 0
-    for row in led.rows(sa.select(deliveries).where(deliveries.c.destroyed_at.is_(None))):
-        contract = contracts.get(row["dataset"])
-        if contract and row["received_at"] + timedelta(days=contract.extras.retention_days) <= now:
-            _remove(s.home / row["stored_path"])
-            with led.write() as connection:
-                connection.execute(
-                    deliveries.update().where(deliveries.c.delivery_id == row["delivery_id"]).values(destroyed_at=now)
-                )
+    for delivery in deliveries.kept(led):
+        contract = contracts.get(delivery.dataset)
+        if contract and delivery.received_at + timedelta(days=contract.extras.retention_days) <= now:
+            _remove(s.home / delivery.stored_path)
+            deliveries.record_destruction(led, delivery.delivery_id, now)
             destroyed += 1
     return destroyed
 
@@ -220,7 +218,7 @@ def sweep(s: Settings, led: Ledger) -> int:
     if not s.landing_dir.is_dir():
         return swept
     with _locked_folder(s.landing_dir, fcntl.LOCK_EX):
-        named = {s.home / row["stored_path"] for row in led.rows(sa.select(deliveries.c.stored_path))}
+        named = {s.home / row["stored_path"] for row in led.rows(sa.select(tables.deliveries.c.stored_path))}
         named |= {_manifest_of(path) for path in named}
         orphans = [path for path in s.landing_dir.rglob("*.age") if path not in named]
         orphans += [path for path in (s.landing_dir / _INCOMING).glob("*") if path.is_file()]

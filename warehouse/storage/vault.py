@@ -12,11 +12,10 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +24,7 @@ from warehouse.core import duck
 from warehouse.core.contract import Column, Contract
 from warehouse.core.duck import sql_path
 from warehouse.core.settings import Settings
+from warehouse.ledger.deliveries import Delivery
 from warehouse.storage import keys
 
 NIK, KK = "nik", "no_kk"
@@ -125,7 +125,7 @@ def splitting(s: Settings, contract: Contract) -> Iterator[duckdb.DuckDBPyConnec
 
 
 def pseudonymise(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, delivery: Mapping[str, Any], admitted: pa.Table
+    connection: duckdb.DuckDBPyConnection, contract: Contract, delivery: Delivery, admitted: pa.Table
 ) -> tuple[pa.Table, pa.Table | None]:
     """Split admitted rows into the lake's table and the vault's; the second is None where nobody is identified.
 
@@ -141,7 +141,7 @@ def pseudonymise(
         " $delivery_id AS delivery_id, $part AS part,"
         " CAST($period_start AS DATE) AS period_start, CAST($received_at AS TIMESTAMPTZ) AS received_at"
         " FROM admitted",
-        {name: delivery[name] for name in ("delivery_id", "part", "period_start", "received_at")},
+        {name: getattr(delivery, name) for name in ("delivery_id", "part", "period_start", "received_at")},
     ).to_arrow_table()
     connection.unregister("admitted")
     rows = keyed.select([*(column.name for column in contract.lake_columns), *LINEAGE])

@@ -8,15 +8,13 @@ Great Expectations takes seconds to import, so nothing here imports it before a 
 
 from warehouse.intake.gate.expectations import confirm
 from warehouse.intake.gate.marts import judge_mart, mart_rules
-from warehouse.intake.gate.model import DeliveryContext, Judgement, Pointer, RuleOutcome
+from warehouse.intake.gate.model import DeliveryContext, Judgement
 from warehouse.intake.gate.rules import all_rules
 from warehouse.intake.gate.verdict import judge
 
 __all__ = [
     "DeliveryContext",
     "Judgement",
-    "Pointer",
-    "RuleOutcome",
     "all_rules",
     "confirm",
     "judge",

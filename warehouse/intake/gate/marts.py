@@ -21,8 +21,8 @@ from warehouse.core.contract.kinds import OF_A_MART, Kinds, load_kinds, resolve
 from warehouse.core.duck import sql_path
 from warehouse.core.settings import Settings
 from warehouse.intake.gate import expectations
-from warehouse.intake.gate.model import RuleOutcome
 from warehouse.intake.gate.rules import invalid_rule
+from warehouse.ledger.deliveries import RuleOutcome
 from warehouse.storage import sample
 
 

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
 
 import pyarrow as pa
 
 from warehouse.core.periods import JAKARTA, Period
-
-Verdict = Literal["accepted", "accepted_with_quarantine", "held"]
+from warehouse.ledger.deliveries import Pointer, RuleOutcome, VerdictKind
 
 
 @dataclass(frozen=True)
@@ -25,34 +23,10 @@ class DeliveryContext:
 
 
 @dataclass(frozen=True)
-class RuleOutcome:
-    """One rule on one delivery or mart; the fields are the ledger's ``rule_results``."""
-
-    rule_code: str
-    column_name: str | None
-    severity: str
-    category: str
-    outcome: Literal["pass", "fail", "not_run"]
-    checked: int | None
-    failed: int | None
-    observed: float | None = None
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """One row of the sender's file that a rule took out; the fields are the ledger's ``quarantined_rows``."""
-
-    rule_code: str
-    column_name: str | None
-    source_part: str | None
-    source_row: int
-
-
-@dataclass(frozen=True)
 class Judgement:
     """The verdict on one delivery. ``rows_read == rows_admitted + rows_quarantined + rows_refused``, always."""
 
-    verdict: Verdict
+    verdict: VerdictKind
     reason_code: str | None
     message_id: str | None
     message_en: str | None

@@ -14,9 +14,10 @@ from warehouse.core.contract import Contract, Rule
 from warehouse.core.settings import Settings
 from warehouse.intake.gate import expectations, regions, staging
 from warehouse.intake.gate.expectations import Finding
-from warehouse.intake.gate.model import DeliveryContext, Judgement, Pointer, RuleOutcome
+from warehouse.intake.gate.model import DeliveryContext, Judgement
 from warehouse.intake.gate.rules import UNCAST, UNCODED, all_rules, judged_column
 from warehouse.intake.parse import Parsed
+from warehouse.ledger.deliveries import Pointer, RuleOutcome, VerdictKind
 
 # A stop rule refuses every row of its delivery anyway: enough pointers to find the fault, not one for each of millions.
 _POINTERS_OF_A_STOP_RULE = 1000
@@ -129,6 +130,12 @@ def _count(
     return _Group(connection, contract, rules, findings, rows, present, failed, dict(quarantined))
 
 
+def _verdict(*, is_held: bool, is_whole: bool) -> VerdictKind:
+    if is_held:
+        return VerdictKind.HELD
+    return VerdictKind.ACCEPTED if is_whole else VerdictKind.ACCEPTED_WITH_QUARANTINE
+
+
 def _outcome(group: _Group, rule: Rule, key: str, profile: Mapping[str, float | None]) -> RuleOutcome:
     has_run = group.findings[rule.code].has_run
     checked = group.checked(rule, key)
@@ -164,7 +171,7 @@ def _judgement(
     reason = _reason_to_hold(group, results, left, context, profile)
     held = reason is not None and not is_overridden
     return Judgement(
-        verdict="held" if held else "accepted_with_quarantine" if quarantined or refused else "accepted",
+        verdict=_verdict(is_held=held, is_whole=not (quarantined or refused)),
         reason_code=reason.code if held else None,
         message_id=reason.message_id if held else None,
         message_en=reason.message_en if held else None,

@@ -1,4 +1,4 @@
-"""Writes the next revision from the tables in ``ledger.py``: ``python -m warehouse.ledger.migrations "why"``."""
+"""Writes the next revision from ``tables.py``: ``python -m warehouse.ledger.migrations "why"``."""
 
 import sys
 import tempfile

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from warehouse.ledger import UtcDateTime, metadata
+from warehouse.ledger.tables import UtcDateTime, metadata
 
 
 def _render(kind: str, item: object, _context) -> str | bool:

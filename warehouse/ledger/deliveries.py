@@ -1,0 +1,381 @@
+"""What becomes of a delivery, as the ledger has it: attempts to fetch it, its arrival, verdicts, decisions, its files.
+
+Here: the records and every query about them that rooms share. Not here: how a verdict is reached (intake), what a
+delivery's rows say.
+
+A delivery *counts* when its newest verdict is not ``held`` and nobody rejected it; it is *in force* when it counts and,
+where a delivery replaces the last one (``snapshot``), is the newest of its part and period.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from warehouse.core.errors import WarehouseError
+from warehouse.core.periods import Period, PeriodKind
+from warehouse.ledger import tables
+from warehouse.ledger.store import Ledger, new_id
+
+Origin = Literal["agency", "hand"]
+
+
+class FetchOutcome(StrEnum):
+    """How an attempt to obtain one (dataset, part, period) ended."""
+
+    LANDED = "landed"
+    UNCHANGED = "unchanged"
+    NOT_AVAILABLE = "not_available"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class VerdictKind(StrEnum):
+    ACCEPTED = "accepted"
+    ACCEPTED_WITH_QUARANTINE = "accepted_with_quarantine"
+    HELD = "held"
+
+
+class DecisionKind(StrEnum):
+    """``superseded``: a newer delivery was accepted, so that nobody need decide."""
+
+    ADMIT = "admit"
+    REJECT = "reject"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file or paged answer of one sender for one (dataset, part, period)."""
+
+    delivery_id: str
+    dataset: str
+    part: str
+    period_kind: PeriodKind
+    period_start: date
+    received_at: datetime
+    content_sha256: str
+    bytes: int
+    media: str
+    origin: Origin
+    stored_path: str
+    stored_sha256: str
+    kept_sha256: str | None = None
+    destroyed_at: datetime | None = None
+
+    @property
+    def period(self) -> Period:
+        return Period(self.period_start, self.period_kind)
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A delivery that counts, with the verdict by which it does."""
+
+    delivery_id: str
+    dataset: str
+    part: str
+    period_kind: PeriodKind
+    period_start: date
+    received_at: datetime
+    verdict_id: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to obtain one (dataset, part, period); ``error`` says why it came to nothing, else is None."""
+
+    dataset: str
+    part: str
+    period: Period
+    origin: Origin
+    started_at: datetime
+    ended_at: datetime
+    outcome: FetchOutcome
+    attempts: int = 1
+    bytes: int | None = None
+    delivery_id: str | None = None
+    error: WarehouseError | None = None
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """One rule on one delivery or mart; the fields are the ledger's ``rule_results``."""
+
+    rule_code: str
+    column_name: str | None
+    severity: str
+    category: str
+    outcome: Literal["pass", "fail", "not_run"]
+    checked: int | None
+    failed: int | None
+    observed: float | None = None
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """One row of the sender's file that a rule took out; the fields are the ledger's ``quarantined_rows``."""
+
+    rule_code: str
+    column_name: str | None
+    source_part: str | None
+    source_row: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One judgement of a delivery; the newest counts. ``seconds`` and ``profile`` are None for what cannot be read."""
+
+    verdict_id: str
+    delivery_id: str
+    contract_version: str
+    judged_at: datetime
+    verdict: VerdictKind
+    reason_code: str | None
+    message_id: str | None
+    message_en: str | None
+    checks_run: int = 0
+    rows_read: int = 0
+    rows_admitted: int = 0
+    rows_quarantined: int = 0
+    rows_refused: int = 0
+    seconds: float | None = None
+    profile: dict[str, float | None] | None = None
+
+
+@dataclass(frozen=True)
+class LakeFile:
+    """A Parquet file of admitted rows (``lake``) or of their identities (``vault``); ``path`` below WAREHOUSE_HOME."""
+
+    kind: Literal["lake", "vault"]
+    path: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """A delivery that waits for a person, and what holds it."""
+
+    delivery_id: str
+    dataset: str
+    part: str
+    period_kind: PeriodKind
+    period_start: date
+    received_at: datetime
+    verdict_id: str
+    reason_code: str
+    message_id: str
+    message_en: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person, or the rule that a newer delivery closes a held one, decided on a delivery; the newest counts."""
+
+    decision_id: str
+    kind: DecisionKind
+    delivery_id: str
+    verdict_id: str
+    reason: str
+    reason_code: str
+    decided_by: str
+    decided_by_role: str
+    decided_at: datetime
+
+
+# --- arrival
+
+
+def delivery_id(dataset: str, part: str, period: Period, content_sha256: str) -> str:
+    """32 hex digits that name a delivery: the same bytes for the same (dataset, part, period) are one delivery."""
+    text = "\n".join((dataset, part, period.kind, period.start.isoformat(), content_sha256))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def record_attempt(led: Ledger, attempt: Attempt) -> None:
+    error = attempt.error
+    texts = ("message_id", "message_en", "action_id", "action_en")
+    led.insert(
+        tables.fetches,
+        {
+            "fetch_id": new_id(),
+            "dataset": attempt.dataset,
+            "part": attempt.part,
+            "period_kind": attempt.period.kind,
+            "period_start": attempt.period.start,
+            "origin": attempt.origin,
+            "started_at": attempt.started_at,
+            "ended_at": attempt.ended_at,
+            "outcome": attempt.outcome,
+            "attempts": attempt.attempts,
+            "bytes": attempt.bytes,
+            "delivery_id": attempt.delivery_id,
+            "error_code": error.code if error else None,
+            **{name: getattr(error, name) if error else None for name in texts},
+        },
+    )
+
+
+def record_delivery(led: Ledger, delivery: Delivery) -> None:
+    """Raises sqlalchemy.exc.IntegrityError when another process has recorded the same delivery."""
+    led.insert(tables.deliveries, asdict(delivery))
+
+
+def is_known(led: Ledger, identifier: str) -> bool:
+    return bool(_chosen(led, tables.deliveries.c.delivery_id == identifier))
+
+
+def one(led: Ledger, identifier: str) -> Delivery:
+    """A delivery by id; raises ValueError when the ledger has none of that name."""
+    (delivery,) = _chosen(led, tables.deliveries.c.delivery_id == identifier)
+    return delivery
+
+
+def kept(led: Ledger) -> list[Delivery]:
+    """Deliveries whose bytes have not been destroyed."""
+    return _chosen(led, tables.deliveries.c.destroyed_at.is_(None))
+
+
+def kept_of(led: Ledger, dataset: str, period: Period | None = None) -> list[Delivery]:
+    """A dataset's deliveries whose bytes have not been destroyed; ``period``: only its own."""
+    columns = tables.deliveries.c
+    of_period = [columns.period_kind == period.kind, columns.period_start == period.start] if period else []
+    return _chosen(led, columns.dataset == dataset, columns.destroyed_at.is_(None), *of_period)
+
+
+def unjudged(led: Ledger, dataset: str) -> list[Delivery]:
+    """A dataset's deliveries that have no verdict yet, oldest first."""
+    columns = tables.deliveries.c
+    judged = sa.select(tables.verdicts.c.verdict_id).where(tables.verdicts.c.delivery_id == columns.delivery_id)
+    found = _chosen(led, columns.dataset == dataset, ~judged.exists())
+    return sorted(found, key=lambda delivery: delivery.received_at)
+
+
+def _chosen(led: Ledger, *conditions: sa.ColumnElement[bool]) -> list[Delivery]:
+    return [Delivery(**row) for row in led.rows(sa.select(tables.deliveries).where(*conditions))]
+
+
+def record_destruction(led: Ledger, identifier: str, at: datetime) -> None:
+    table = tables.deliveries
+    with led.write() as connection:
+        connection.execute(table.update().where(table.c.delivery_id == identifier).values(destroyed_at=at))
+
+
+# --- verdicts
+
+
+def record_verdict(
+    led: Ledger,
+    delivery: Delivery,
+    verdict: Verdict,
+    results: Sequence[RuleOutcome] = (),
+    pointers: Sequence[Pointer] = (),
+    files: Sequence[LakeFile] = (),
+) -> None:
+    """Record a verdict with all that follows from it, in one transaction.
+
+    A delivery that is not held closes those of the same (dataset, part, period) that came before it and still are.
+    """
+    about = {"verdict_id": verdict.verdict_id, "delivery_id": delivery.delivery_id}
+    with led.write() as connection:
+        # Without the fields that are None: a JSON column would keep one as the text null.
+        connection.execute(tables.verdicts.insert(), {k: v for k, v in asdict(verdict).items() if v is not None})
+        if results:
+            connection.execute(tables.rule_results.insert(), [about | asdict(result) for result in results])
+        if pointers:
+            connection.execute(tables.quarantined_rows.insert(), [about | asdict(pointer) for pointer in pointers])
+        for file in files:
+            connection.execute(tables.lake_files.insert(), about | asdict(file) | {"written_at": verdict.judged_at})
+        if verdict.verdict != VerdictKind.HELD:
+            _close_superseded(connection, delivery, verdict.judged_at)
+
+
+def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime) -> None:
+    held = connection.execute(
+        sa.text(
+            "select delivery_id, verdict_id from held_deliveries where dataset = :dataset and part = :part"
+            " and period_kind = :kind and period_start = :start and delivery_id <> :id and received_at <= :received"
+        ).bindparams(sa.bindparam("start", type_=sa.Date), sa.bindparam("received", type_=tables.UtcDateTime)),
+        {
+            "dataset": newer.dataset,
+            "part": newer.part,
+            "kind": newer.period_kind,
+            "start": newer.period_start,
+            "id": newer.delivery_id,
+            "received": newer.received_at,
+        },
+    ).all()
+    for identifier, verdict_id in held:
+        decision = Decision(
+            decision_id=new_id(),
+            kind=DecisionKind.SUPERSEDED,
+            delivery_id=identifier,
+            verdict_id=verdict_id,
+            reason=f"Kiriman yang lebih baru diterima / a newer delivery was accepted: {newer.delivery_id}",
+            reason_code="NEWER_DELIVERY",
+            decided_by="warehouse",
+            decided_by_role="rule",
+            decided_at=now,
+        )
+        connection.execute(tables.decisions.insert(), asdict(decision))
+
+
+def profiles_before(led: Ledger, dataset: str, start: date) -> list[dict[str, Any]]:
+    """``part``, ``period_start`` and ``profile`` of deliveries of earlier periods that count, oldest first."""
+    found = led.rows(
+        sa.select(tables.deliveries.c.part, tables.deliveries.c.period_start, tables.verdicts.c.profile)
+        .join_from(tables.deliveries, tables.verdicts)
+        .where(
+            tables.deliveries.c.dataset == dataset,
+            tables.deliveries.c.period_start < start,
+            tables.verdicts.c.verdict_id.in_(sa.select(tables.admissible_deliveries.c.verdict_id)),
+        )
+        .order_by(tables.deliveries.c.period_start, tables.verdicts.c.judged_at)
+    )
+    return [row for row in found if row["profile"]]
+
+
+def in_force(led: Ledger, dataset: str, delivery_mode: str) -> list[InForce]:
+    """Deliveries that count for a dataset, oldest period first: the only door to the lake.
+
+    snapshot: the newest of each (part, period) that counts; events and vintage: all that count (which row wins is
+    decided by natural key in staging).
+    """
+    view = tables.admissible_deliveries
+    rows = led.rows(
+        sa.select(view).where(view.c.dataset == dataset).order_by(view.c.period_start, view.c.part, view.c.received_at)
+    )
+    counting = [InForce(**row) for row in rows]
+    if delivery_mode != "snapshot":
+        return counting
+    newest = {(one.part, one.period_kind, one.period_start): one for one in counting}
+    return list(newest.values())
+
+
+# --- decisions
+
+
+def held(led: Ledger) -> list[Held]:
+    """Deliveries that wait for a person, oldest first."""
+    return [Held(**row) for row in led.rows("select * from held_deliveries order by received_at")]
+
+
+def record_decision(led: Ledger, decision: Decision) -> None:
+    led.insert(tables.decisions, asdict(decision))
+
+
+def decided_since(led: Ledger, moment: datetime) -> list[str]:
+    """Ids of deliveries on which a person or a newer delivery has decided after ``moment``."""
+    recent = sa.select(tables.decisions.c.delivery_id).where(tables.decisions.c.decided_at > moment)
+    return sorted({row["delivery_id"] for row in led.rows(recent)})
+
+
+def admitted_by_hand(led: Ledger) -> frozenset[str]:
+    """Ids of deliveries that a person has ever admitted."""
+    admitted = sa.select(tables.decisions.c.delivery_id).where(tables.decisions.c.kind == DecisionKind.ADMIT)
+    return frozenset(row["delivery_id"] for row in led.rows(admitted))

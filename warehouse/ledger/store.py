@@ -1,0 +1,140 @@
+"""A handle on the ledger: its engine, its schema brought up to date, one transaction a write.
+
+Here: connections and upgrades. Not here: what a row holds (tables), what is asked of deliveries (deliveries).
+"""
+
+import hashlib
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from warehouse.core import permissions
+from warehouse.core.settings import Settings
+from warehouse.ledger.tables import VIEWS, schema_views, typed
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# How long a process waits for another that writes.
+_PATIENCE_SECONDS = 60
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@lru_cache
+def engine(url: str) -> sa.Engine:
+    """The engine for a ledger URL; SQLite runs in WAL mode and waits for other writers."""
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        made = sa.create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS})
+
+        @sa.event.listens_for(made, "connect")
+        def _configure(connection: sqlite3.Connection, _record: object) -> None:
+            _turn_to_wal(connection)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+        return made
+    return sa.create_engine(url, pool_pre_ping=True)
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Set WAL mode. SQLite refuses one of two that turn a new file at once, without waiting: ask again."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+def alembic_config() -> "Config":
+    """Alembic's configuration of our revisions, without an ini file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
+def _is_current(connection: sa.Connection, head: str | None, views: dict[str, str]) -> bool:
+    if not {"alembic_version", "schema_views"} <= set(sa.inspect(connection).get_table_names()):
+        return False
+    at = connection.exec_driver_sql("select version_num from alembic_version").scalars().all()
+    made = {row.name: row.sha256 for row in connection.execute(sa.select(schema_views))}
+    return at == [head] and made == views
+
+
+def upgrade(url: str) -> None:
+    """Create the ledger's schema at ``url`` or bring it up to date. Safe when many processes start at once."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = alembic_config()
+    head = ScriptDirectory.from_config(config).get_current_head()
+    views = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in VIEWS.items()}
+    ledger = engine(url)
+    with ledger.connect() as connection:
+        if _is_current(connection, head, views):
+            return
+        connection.rollback()
+        lock = "BEGIN IMMEDIATE" if ledger.dialect.name == "sqlite" else "SELECT pg_advisory_xact_lock(3671)"
+        connection.exec_driver_sql(lock)
+        if _is_current(connection, head, views):
+            return
+        for name in reversed(VIEWS):
+            connection.exec_driver_sql(f"drop view if exists {name}")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        for name, text in VIEWS.items():
+            connection.exec_driver_sql(f"create view {name} as {text}")
+        connection.execute(schema_views.delete())
+        connection.execute(schema_views.insert(), [{"name": name, "sha256": sha} for name, sha in views.items()])
+        connection.commit()
+
+
+class Ledger:
+    """A handle on the ledger at ``url``. Every write is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = engine(url)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        with self.engine.begin() as connection:
+            yield connection
+
+    def insert(self, table: sa.Table, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> None:
+        rows = [rows] if isinstance(rows, Mapping) else list(rows)
+        if rows:
+            with self.write() as connection:
+                connection.execute(table.insert(), rows)
+
+    def rows(self, statement: sa.Select[Any] | str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows as dictionaries; dates and times are typed by column name also where SQLite's raw SQL gives text."""
+        query = sa.text(statement) if isinstance(statement, str) else statement
+        with self.engine.connect() as connection:
+            return [
+                {name: typed(name, value) for name, value in row.items()}
+                for row in connection.execute(query, parameters).mappings()
+            ]
+
+
+def open_ledger(s: Settings) -> Ledger:
+    """The ledger at its newest schema, in a home whose folders are closed to whom they are not for."""
+    permissions.prepare(s)
+    upgrade(s.ledger)
+    return Ledger(s.ledger)
