@@ -63,6 +63,22 @@ def typed(s: Settings, column_, texts) -> list:
         ("number", {"decimal": "comma"}, {"10,5": 10.5, "1.234,5": 1234.5, "10.5": None, "-2,1": -2.1}),
         ("number", {"decimal": "either"}, {"10,5": 10.5, "10.5": 10.5, "10": 10.0, "1.234,5": None}),
         (
+            "number",
+            {"decimal": "any"},
+            {
+                "736.000": None,
+                "736,000": None,
+                "1.234": None,
+                "10,5": 10.5,
+                "0.125": 0.125,
+                "1234.567": 1234.567,
+                "1.234.567": 1234567.0,
+                "1,234,567": 1234567.0,
+                "1.234,5": 1234.5,
+                "1,234.5": 1234.5,
+            },
+        ),
+        (
             "date",
             {},
             {
@@ -70,12 +86,16 @@ def typed(s: Settings, column_, texts) -> list:
                 "2026-10-03 00:00:00": date(2026, 10, 3),
                 "2026-13-01": None,
                 "03/10/2026": None,
+                "26-10-03": None,
+                "0026-10-03": None,
+                "3026-10-03": None,
+                "infinity": None,
             },
         ),
         (
             "date",
             {"formats": ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y")},
-            {"03/10/2026": date(2026, 10, 3), "10/23/2026": date(2026, 10, 23)},
+            {"03/10/2026": date(2026, 10, 3), "10/23/2026": date(2026, 10, 23), "03/10/26": None, "05/10/1": None},
         ),
         ("boolean", {}, {"Ya": True, "tidak": False, "1": True, "0": False, "mungkin": None}),
         ("string", {}, {" a ": "a", "3671051001": "3671051001"}),
@@ -101,6 +121,16 @@ def test_no_text_breaks_the_staging(s, texts):
     for kind in staging.SQL_TYPES:
         found = typed(s, column("x", kind, decimal="either"), texts)
         assert kind != "number" or all(value is None or math.isfinite(value) for value in found)
+
+
+def test_a_code_that_passed_through_a_column_of_numbers_is_the_code(settings):
+    region = column("x", code_system="bps_code")
+    assert typed(settings, region, ["3671010001.0", "3671010001", "3671", "36.71"]) == [
+        "3671010001",
+        "3671010001",
+        "3671",
+        "36.71",
+    ]
 
 
 def test_codes_are_known_by_every_spelling(settings):

@@ -81,7 +81,9 @@ class ColumnExtras(Strict):
     code_system: Literal["kemendagri_code", "bps_code", "kemendagri_code_undotted", "region_name"] | None = None
     null_tokens: tuple[str, ...] = Field(NULL_TOKENS, description="Read as missing; else the dataset's")
     formats: tuple[str, ...] = Field(("%Y-%m-%d",), description="Date formats, tried in order")
-    decimal: Literal["point", "comma", "either"] = "point"
+    decimal: Literal["point", "comma", "either", "any"] = Field(
+        "point", description="Decimal mark; either: of numbers below 1,000; any: where thousands may be grouped too"
+    )
     optional: bool = Field(False, description="A file may lack this header; else its absence holds the delivery")
     since: str | None = None
     until: str | None = None

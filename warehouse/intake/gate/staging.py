@@ -25,6 +25,9 @@ _DOT_GROUPS = r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?"
 _COMMA_GROUPS = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _COMMA = r"[+-]?[0-9]+(,[0-9]+)?"
 _EITHER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
+_THOUSAND_OR_DECIMAL = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
+# What strptime calls a year of four digits may have two (26 is then the year 26), and it reads "infinity" as a day.
+_YEARS = (1900, 2100)
 
 
 def literal(text: str) -> str:
@@ -46,6 +49,13 @@ def _number_text(text: str, decimal: str) -> str:
         "point": [when(_PLAIN, text), when(_COMMA_GROUPS, f"replace({text}, ',', '')")],
         "comma": [when(_COMMA, f"replace({text}, ',', '.')"), when(_DOT_GROUPS, without_dots)],
         "either": [when(_EITHER, f"replace({text}, ',', '.')")],
+        # One mark before exactly three digits may be either: 736.000 workers are no 736.
+        "any": [
+            when(_THOUSAND_OR_DECIMAL, "NULL"),
+            when(_EITHER, f"replace({text}, ',', '.')"),
+            when(_COMMA_GROUPS, f"replace({text}, ',', '')"),
+            when(_DOT_GROUPS, without_dots),
+        ],
     }
     return f"CASE {' '.join(cases[decimal])} END"
 
@@ -57,7 +67,9 @@ def cast_sql(text: str, column: Column) -> str:
     if column.logical_type == "date":
         formats = ", ".join(literal(item) for item in column.extras.formats)
         day = f"regexp_replace({text}, '[T ]00:00(:00(\\.0+)?)?Z?$', '')"
-        return f"CAST(try_strptime({day}, [{formats}]) AS DATE)"
+        parsed = f"CAST(try_strptime({day}, [{formats}]) AS DATE)"
+        is_day = f"regexp_matches({day}, '[0-9]') AND year({parsed}) BETWEEN {_YEARS[0]} AND {_YEARS[1]}"
+        return f"CASE WHEN {is_day} THEN {parsed} END"
     if column.logical_type == "boolean":
         return (
             f"CASE WHEN lower({text}) IN ('true', 'ya', 'y', 'yes', '1') THEN true"
@@ -73,6 +85,9 @@ def cast_sql(text: str, column: Column) -> str:
 
 def _typed(column: Column) -> str:
     text = f"trim({quoted(RAW + column.name)})"
+    if column.extras.code_system not in {None, "region_name"}:
+        # A code that passed through a column of numbers: 3671.0.
+        text = f"regexp_replace({text}, '^([0-9]+)[.]0+$', '\\1')"
     if not column.extras.codes:
         return cast_sql(text, column)
     spellings = {

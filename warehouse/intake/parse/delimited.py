@@ -122,7 +122,9 @@ def _records(
     _refuse_open_quote(data, table, rows, bad, refused_at)
     broken = np.zeros(table.num_rows, dtype=bool)
     if _lines(data) != lines_above + total:
-        every = table if len(wanted) == len(labels) else _arrow(data, encoding, delimiter, labels, labels, lines_above)[0]
+        every = (
+            table if len(wanted) == len(labels) else _arrow(data, encoding, delimiter, labels, labels, lines_above)[0]
+        )
         broken = _over_several_lines(every, bad, rows, refused_at, delimiter) & (not shape.line_breaks)
     blank = _is_blank(table)
     if blank.any() and len(wanted) < len(labels):
@@ -215,9 +217,7 @@ def _lines(data: bytes) -> int:
     return ends + (not data.endswith((b"\n", b"\r")))
 
 
-def _refuse_cut_off(
-    data: bytes, delimiter: str, split: int, bad: list[tuple[int, str]], lines_above: int
-) -> None:
+def _refuse_cut_off(data: bytes, delimiter: str, split: int, bad: list[tuple[int, str]], lines_above: int) -> None:
     """A last record that is too short and has no line end: the file was cut off within it."""
     if not bad or data.endswith((b"\n", b"\r")):
         return
@@ -236,7 +236,9 @@ def _over_several_lines(
     Two stray quotation marks make one cell of all between them. Where the record still has the right number of fields,
     both stand in the same column, and the cell holds as many delimiters as a whole record or more.
     """
-    swallowed = [int(at) for at, (_, text) in zip(refused_at, sorted(bad), strict=True) if _LINE_END.search(text.strip())]
+    swallowed = [
+        int(at) for at, (_, text) in zip(refused_at, sorted(bad), strict=True) if _LINE_END.search(text.strip())
+    ]
     found = np.zeros(table.num_rows, dtype=bool)
     for column in table.columns:
         has_break = pc.match_substring_regex(column, "[\r\n]").to_numpy()

@@ -27,7 +27,8 @@ class Parsed:
     ``table`` has every file column of the contract as TEXT (NULL where absent, empty or a null token), ``source_part``
     TEXT (a workbook's sheet, else NULL) and ``source_row`` BIGINT: the 1-based record in the sender's file, title and
     header rows counted; in JSON the record's ordinal over all pages.
-    ``missing_headers`` are optional columns that the file lacks; ``unknown_headers`` were not read (digits hidden).
+    ``missing_headers`` are optional columns that the file lacks; ``unknown_headers`` were not read (digits hidden), nor
+    were hidden sheets, which stand among them.
     """
 
     table: pa.Table
@@ -61,6 +62,8 @@ class Record:
 
 FIELD_COUNT = "PARSE_FIELD_COUNT"
 LINE_BREAK = "PARSE_LINE_BREAK"
+ERROR_CELL = "PARSE_ERROR_CELL"
+NO_RESULT = "PARSE_NO_RESULT"
 NOT_A_RECORD = "PARSE_NOT_A_RECORD"
 UNKNOWN_KEY = "PARSE_UNKNOWN_KEY"
 
@@ -100,6 +103,18 @@ _TEXTS = {
         "Unpacked, the file is larger than {detail}.",
         "Bagi berkas menjadi beberapa bagian, atau buang lembar dan baris kosong yang berformat.",
         "Split the file, or remove formatted empty rows and sheets.",
+    ),
+    "PARSE_HIDDEN_ROWS": (
+        "Lembar memuat baris data yang tersembunyi atau tersaring ({detail} baris).",
+        "A sheet has rows of data that are hidden or filtered out ({detail} rows).",
+        "Tampilkan semua baris atau hapus yang tidak dimaksud, lalu kirim ulang.",
+        "Show all rows, or delete those not meant, then send again.",
+    ),
+    "PARSE_DATES_EXCHANGED": (
+        "Hari dan bulan tertukar pada sebagian baris kolom {detail}: lembar kerja memakai format bulan/hari.",
+        "Day and month are exchanged in part of the rows of column {detail}: the spreadsheet reads month/day.",
+        "Buka ekspor asli dengan format tanggal Indonesia (hari/bulan), atau kirim ekspor asli tanpa membukanya.",
+        "Open the original export with day/month dates, or send the original export without opening it.",
     ),
     "PARSE_ENCODING": (
         "Huruf di dalam berkas tidak dapat dibaca; yang disepakati: {detail}.",

@@ -1,40 +1,63 @@
 """XLSX workbooks: the sheets that hold the contract's columns, cell by cell as text.
 
 A number comes out as its digits while a spreadsheet still knows them all (15); longer ones stay in scientific notation,
-so that a NIK that lost its last digits is seen by the gate and not repaired here. Formulas give their stored result.
-A sheet is named by its place in the workbook, never by its title: people write names there.
+so that a NIK that lost its last digits is seen by the gate and not repaired here. Formulas give their stored result; a
+record with an error or a formula without a result in a column of ours is refused, as an empty cell would be a lie.
+What a person does not see is no part of a delivery: hidden sheets are passed over and named, records in hidden or
+filtered rows hold the workbook. A sheet is named by its place in the workbook, never by its title: people write names
+there.
 """
 
 import io
+import re
+import struct
 import zipfile
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 from warehouse.core.contract import Contract, FileShape
 from warehouse.core.errors import UnreadableDelivery
-from warehouse.intake.parse import headers
-from warehouse.intake.parse.model import Content, unreadable
+from warehouse.intake.parse import headers, sheet_marks
+from warehouse.intake.parse.model import ERROR_CELL, NO_RESULT, Content, RefusedRow, unreadable
+from warehouse.intake.parse.sheet_marks import SheetMarks
 
 # A year of the city's registry is 60 MB unpacked; more than this is a bomb or a sheet formatted to its last row.
 LARGEST_UNPACKED = 2_000_000_000
 _LARGEST_CELLS = 200_000_000
 _EXACT_DIGITS = 10**15
+# What zipfile also raises where bytes are missing.
+_DAMAGED = (ValueError, OverflowError, struct.error)
+_DAY_FIRST = re.compile(r"\s*(\d{1,2})\s*[-/. ]\s*\d{1,2}\s*[-/. ]\s*\d{4}")
+_MONTHS, _CHANCE = 12, 0.01
 
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     _check_archive(data)
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(data)) as book:
-            sheets = [
-                (f"sheet {number}", book.get_sheet_by_index(number - 1))
-                for number, about in enumerate(book.sheets_metadata, start=1)
-                if about.typ == SheetTypeEnum.WorkSheet and shape.sheet in (None, about.name)
-            ]
-            return _join([_Sheet(contract, shape, name, sheet) for name, sheet in sheets])
+            sheets, hidden = [], []
+            for number, about in enumerate(book.sheets_metadata, start=1):
+                if about.typ != SheetTypeEnum.WorkSheet or shape.sheet not in (None, about.name):
+                    continue
+                if about.visible != SheetVisibleEnum.Visible:
+                    hidden.append(f"lembar {number} tersembunyi / hidden sheet {number}")
+                    continue
+                marks = sheet_marks.of_sheet(data, number)
+                if marks.rows * marks.columns > _LARGEST_CELLS:
+                    raise unreadable("PARSE_TOO_LARGE", f"{_LARGEST_CELLS:,}")
+                sheets.append(_Sheet(contract, shape, f"sheet {number}", book.get_sheet_by_index(number - 1), marks))
+            return _join(sheets, hidden)
     except PasswordError:
         raise unreadable("PARSE_NOT_XLSX") from None
     except CalamineError:
@@ -54,16 +77,14 @@ def _check_archive(data: bytes) -> None:
             # Reads every member to its end: sizes that lie, and members cut short, show here.
             if archive.testzip() is not None:
                 raise unreadable("PARSE_TRUNCATED")
-    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError, RuntimeError, *_DAMAGED):
         raise unreadable("PARSE_TRUNCATED") from None
 
 
 class _Sheet:
     """One sheet: its header found, its records below. ``error`` says why it does not hold the contract's columns."""
 
-    def __init__(self, contract: Contract, shape: FileShape, name: str, sheet: CalamineSheet):
-        if sheet.total_height * sheet.total_width > _LARGEST_CELLS:
-            raise unreadable("PARSE_TOO_LARGE", f"{_LARGEST_CELLS:,}")
+    def __init__(self, contract: Contract, shape: FileShape, name: str, sheet: CalamineSheet, marks: SheetMarks):
         rows = sheet.to_python(skip_empty_area=False)
         self.name = name
         self.is_empty = not any(any(cell != "" for cell in row) for row in rows)
@@ -81,11 +102,41 @@ class _Sheet:
             self.error = error
             return
         totals = {word.casefold() for word in shape.total_words}
-        self.records = [
+        refused = self._valueless(marks)
+        records = [
             (number, row)
             for number, row in enumerate(rows[position + 1 :], start=position + 2)
-            if (first := _first_filled(row)) and first.casefold() not in totals
+            if number in refused or ((first := _first_filled(row)) and first.casefold() not in totals)
         ]
+        if unseen := sum(number in marks.hidden for number, _ in records):
+            raise unreadable("PARSE_HIDDEN_ROWS", f"{name}: {unseen}")
+        self.records = [(number, row) for number, row in records if number not in refused]
+        self.refused = [RefusedRow(name, number, code) for number, code in sorted(refused.items())]
+        self._demand_days_before_months(contract)
+
+    def _valueless(self, marks: SheetMarks) -> dict[int, str]:
+        """Rows with a cell of ours that has no value of its own, and why."""
+        ours = {position + 1 for position in self.found.positions.values()}
+        return {row: ERROR_CELL for row, column in marks.errors if column in ours} | {
+            row: NO_RESULT for row, column in marks.without_result if column in ours
+        }
+
+    def _demand_days_before_months(self, contract: Contract) -> None:
+        """Raise PARSE_DATES_EXCHANGED where a spreadsheet read days as months and left as text what it could not.
+
+        Then every true date has a day up to 12, and of every text the first number is above 12. By chance n true dates
+        and m texts come so with (12/31)^n (19/31)^m.
+        """
+        for column in contract.file_columns:
+            if column.logical_type != "date" or (position := self.found.positions.get(column.name)) is None:
+                continue
+            cells = [row[position] for _, row in self.records]
+            days = [cell.day for cell in cells if isinstance(cell, date)]
+            texts = [int(found[1]) for cell in cells if isinstance(cell, str) and (found := _DAY_FIRST.match(cell))]
+            if not days or not texts or max(days) > _MONTHS or min(texts) <= _MONTHS:
+                continue
+            if (12 / 31) ** len(days) * (19 / 31) ** len(texts) < _CHANCE:
+                raise unreadable("PARSE_DATES_EXCHANGED", column.header or column.name)
 
     def column(self, name: str) -> list[str | None]:
         position = self.found.positions.get(name)
@@ -98,7 +149,7 @@ def _first_filled(row: Sequence[Any]) -> str:
     return next((text for cell in row if (text := cell_text(cell).strip())), "")
 
 
-def _join(sheets: list[_Sheet]) -> Content:
+def _join(sheets: list[_Sheet], hidden: list[str]) -> Content:
     """All sheets that hold the contract's columns, as one. A refused column on any sheet refuses the workbook."""
     for sheet in sheets:
         if sheet.error and sheet.error.code == "PARSE_REFUSED_COLUMN":
@@ -112,7 +163,8 @@ def _join(sheets: list[_Sheet]) -> Content:
         cells={name: pa.array([cell for sheet in used for cell in sheet.column(name)], pa.string()) for name in names},
         source_part=pa.array([sheet.name for sheet in used for _ in sheet.records], pa.string()),
         source_row=pa.array([number for sheet in used for number, _ in sheet.records], pa.int64()),
-        unknown_headers=list(dict.fromkeys(header for sheet in used for header in sheet.found.unknown)),
+        unknown_headers=[*dict.fromkeys(header for sheet in used for header in sheet.found.unknown), *hidden],
+        refused=[row for sheet in used for row in sheet.refused],
     )
 
 

@@ -1,0 +1,88 @@
+"""What a worksheet's XML says of its cells and the reader of values does not: how far they reach, what is hidden.
+
+Here: places of cells without a value of their own (errors, formulas whose result was never stored), hidden and filtered
+rows, the sheet's extent. Not here: values (workbook). Told from the XML's text alone, before anything is allocated.
+"""
+
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from warehouse.intake.parse.model import unreadable
+
+_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
+_CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*?)(?:/>|>(.*?)</(?:\w+:)?c>)", re.DOTALL)
+_REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
+_NUMBER = re.compile(rb"\br\s*=\s*[\"']([0-9]{1,7})[\"']")
+_HIDDEN = re.compile(rb"\bhidden\s*=\s*[\"'](?:1|true)[\"']")
+_ERROR = re.compile(rb"\bt\s*=\s*[\"']e[\"']")
+_FORMULA, _VALUE = re.compile(rb"<(?:\w+:)?f\b"), re.compile(rb"<(?:\w+:)?(?:v\b[^>]*>[^<]|is\b)")
+
+
+@dataclass(frozen=True)
+class SheetMarks:
+    """Rows and columns are numbered from 1, as a spreadsheet shows them.
+
+    ``rows``, ``columns``: the extent of the cells. ``hidden``: rows that are hidden or filtered out. ``errors`` and
+    ``without_result``: (row, column) of cells that show an error, and of formulas without a stored result.
+    """
+
+    rows: int
+    columns: int
+    hidden: frozenset[int]
+    errors: frozenset[tuple[int, int]]
+    without_result: frozenset[tuple[int, int]]
+
+
+def of_sheet(workbook: bytes, number: int) -> SheetMarks:
+    """Marks of the sheet at a place in the workbook, from 1; raises UnreadableDelivery PARSE_TRUNCATED."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
+            xml = archive.read(_member(archive, number))
+    except (KeyError, IndexError, ElementTree.ParseError):
+        raise unreadable("PARSE_TRUNCATED") from None
+    references = set(_REFERENCE.findall(xml))
+    hidden = frozenset(
+        int(found[1])
+        for attributes in _ROW.findall(xml)
+        if _HIDDEN.search(attributes) and (found := _NUMBER.search(attributes))
+    )
+    errors, without_result = set(), set()
+    if _ERROR.search(xml) or _FORMULA.search(xml):
+        for attributes, inside in _CELL.findall(xml):
+            place = _REFERENCE.search(attributes)
+            if place is None:
+                continue
+            at = int(place[2]), column_number(place[1])
+            if _ERROR.search(attributes):
+                errors.add(at)
+            elif _FORMULA.search(inside) and not _VALUE.search(inside):
+                without_result.add(at)
+    return SheetMarks(
+        rows=max((int(row) for _, row in references), default=0),
+        columns=max((column_number(letters) for letters, _ in references), default=0),
+        hidden=hidden,
+        errors=frozenset(errors),
+        without_result=frozenset(without_result),
+    )
+
+
+def _member(archive: zipfile.ZipFile, number: int) -> str:
+    """The file of a sheet: workbook.xml lists sheets in order, its relationships say where each lies."""
+    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
+    sheets = [element for element in book.iter() if element.tag.endswith("}sheet")]
+    links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    targets = {link.get("Id"): link.get("Target", "") for link in links}
+    key = next(value for name, value in sheets[number - 1].attrib.items() if name.endswith("}id"))
+    target = targets[key]
+    return target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+
+
+def column_number(letters: bytes) -> int:
+    """1 for A, 27 for AA."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - 64
+    return number
