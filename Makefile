@@ -16,13 +16,17 @@ help: ## Show this help
 
 setup: $(VENV)/.ready ## Make .venv with the locked dependencies
 
-$(VENV)/.ready: requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it or run make PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/.ready: requirements.lock pyproject.toml $(VENV)/.uv
 	@echo "Installing locked dependencies (about 1 GB) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-uv.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The installer alone: it resolves a lock anew where the one at hand cannot be installed any more.
+$(VENV)/.uv: requirements-uv.lock
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it or run make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@touch $@
 
 run: setup ## Sandbox city, its history and tonight through Airflow; ends with a table
@@ -69,9 +73,14 @@ $(VENV)/.sql-linted: $(VENV)/.ready $(SQL_LINTING) $(SQL)
 lint: setup $(VENV)/.sql-linted ## Style, SQL and import layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-lock: ## Resolve dependencies anew (needs uv in .venv)
-	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
-	@$(BIN)/uv pip compile --group pyproject.toml:spark --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements-spark.lock
+# Without UPGRADE uv keeps every pin that still fits. UPGRADE=1 takes the newest of all, UPGRADE="certifi grpcio" of these.
+UPGRADES := $(if $(filter 1,$(UPGRADE)),--upgrade,$(addprefix --upgrade-package ,$(UPGRADE)))
+COMPILE := pip compile --quiet --generate-hashes --no-annotate --no-header $(UPGRADES)
+
+lock: $(VENV)/.uv ## Resolve dependencies anew; UPGRADE=1 or UPGRADE="a b" takes newer ones (docs/guides/upgrade.md)
+	@$(BIN)/uv $(COMPILE) --python $(BIN)/python --group dev -o requirements.lock pyproject.toml
+	@$(BIN)/uv $(COMPILE) --python-version 3.11 --group pyproject.toml:spark -o requirements-spark.lock
+	@git diff --stat -- requirements.lock requirements-spark.lock || true
 
 system-packages:
 	@command -v chromium >/dev/null && command -v docker-compose >/dev/null && exit 0; \

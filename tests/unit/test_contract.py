@@ -206,23 +206,10 @@ def test_unknown_dataset_names_the_known_ones() -> None:
         get_contract(SOURCES, "kemenkes/epgbm")
 
 
-def test_every_dataset_of_the_design_has_a_contract() -> None:
-    assert {contract.dataset for contract in CONTRACTS} == {
-        "bpjstk/participants",
-        "bps/indicators",
-        "bps/social_registry_families",
-        "bps/social_registry_individuals",
-        "dukcapil/population",
-        "kemenkes/eppgbm",
-        "kemenkes/under_five_targets",
-        "kemensos/assistance",
-        "polri/outreach",
-        "portal/digital_services",
-        "portal/domestic_products",
-        "portal/investment",
-        "portal/poverty_indicators",
-        "published/official_figures",
-    }
+def test_every_file_of_the_folder_is_a_contract_and_has_samples() -> None:
+    found = {f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}" for path in SOURCES.glob("*/*.odcs.yaml")}
+    assert {contract.dataset for contract in CONTRACTS} == found
+    assert [dataset for dataset in sorted(found) if not samples.good_rows(dataset)] == []
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.dataset)

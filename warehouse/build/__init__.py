@@ -319,17 +319,17 @@ def _in_force(led: Ledger, contracts: dict[str, Contract]) -> list[InForce]:
     ]
 
 
-def _fill(s: Settings, led: Ledger, contracts: dict[str, Contract], file: Path) -> None:
-    """Create the build file with all that dbt reads; dbt itself adds the rest."""
-    with duck.connect(s, file) as con:
-        file.chmod(0o600)
-        con.execute("CREATE SCHEMA lake")
-        for contract in contracts.values():
-            con.execute(f"CREATE VIEW lake.{contract.table} AS {lake.relation_sql(s, led, contract)}")
-        export_ledger(s, led, contracts, con)
-        con.execute("CREATE SCHEMA linkage")
-        for name in (linkage.LINKS, linkage.CANDIDATES):
-            con.execute(f"CREATE TABLE linkage.{name} AS {linkage.relation_sql(s, name)}")
+def fill(s: Settings, led: Ledger, contracts: dict[str, Contract], con: duckdb.DuckDBPyConnection) -> None:
+    """Write all that dbt reads into a build file, in place of what was there; dbt itself adds the rest."""
+    for schema in ("lake", "ledger", "linkage"):
+        con.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    con.execute("CREATE SCHEMA lake")
+    for contract in contracts.values():
+        con.execute(f"CREATE VIEW lake.{contract.table} AS {lake.relation_sql(s, led, contract)}")
+    export_ledger(s, led, contracts, con)
+    con.execute("CREATE SCHEMA linkage")
+    for name in (linkage.LINKS, linkage.CANDIDATES):
+        con.execute(f"CREATE TABLE linkage.{name} AS {linkage.relation_sql(s, name)}")
 
 
 # --- the subprocess -----------------------------------------------------------------------------------------
@@ -367,6 +367,15 @@ def dbt_command(as_of: date, *arguments: str, **more: int) -> list[str]:
     return [str(Path(sys.executable).with_name("dbt")), *arguments, "--vars", variables]
 
 
+def rounding(s: Settings) -> dict[str, int]:
+    """What models have to know of small counts, as dbt's variables."""
+    return {
+        "disclosure_threshold": s.disclosure_threshold,
+        "small_base": s.disclosure_small_base,
+        "statistic_minimum": 2 * s.disclosure_threshold,
+    }
+
+
 def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int) -> list[str]:
     """Build every seed, model and data test; returns the names of the nodes that failed.
 
@@ -374,13 +383,8 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
     """
     results = dbt_target(s) / "run_results.json"
     results.unlink(missing_ok=True)
-    rounding = {
-        "disclosure_threshold": s.disclosure_threshold,
-        "small_base": s.disclosure_small_base,
-        "statistic_minimum": 2 * s.disclosure_threshold,
-    }
     arguments = ("--log-format", "json", "build", "--exclude-resource-type", "unit_test")
-    command = dbt_command(as_of, *arguments, **rounding)
+    command = dbt_command(as_of, *arguments, **rounding(s))
     progress("dbt reads the project")
     said_at = time.monotonic()
     with subprocess.Popen(
@@ -426,10 +430,10 @@ def _node_done(line: str) -> tuple[int, int, str] | None:
 
 
 @cache
-def code_version(project_dir: Path) -> str:
+def code_version(project_dir: Path, folders: tuple[str, ...] = ("dbt_project", "expectations")) -> str:
     """Hash over everything that decides how data become marts: models, seeds, contracts, mart rules."""
     digest = hashlib.sha256()
-    for folder in ("dbt_project", "expectations"):
+    for folder in folders:
         for path in sorted((project_dir / folder).rglob("*")):
             if path.suffix in {".sql", ".yml", ".yaml", ".csv", ".md"} and "target" not in path.parts:
                 digest.update(str(path.relative_to(project_dir)).encode() + b"\0" + path.read_bytes())
@@ -438,17 +442,26 @@ def code_version(project_dir: Path) -> str:
 
 def inputs_hash(s: Settings, led: Ledger, as_of: date) -> str:
     """Hash over all a build depends on: deliveries and verdicts in force, code, linkage, and the day it looks from."""
-    # The files' own hashes too: an erasure or a change of keys writes them anew under the same verdicts.
+    text = json.dumps([_deliveries(s, led), code_version(s.project_dir), linkage.inputs(s, led), as_of.isoformat()])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fed_hash(s: Settings, led: Ledger) -> str:
+    """Hash over what ``fill`` writes of deliveries, contracts, mart rules and linkage; models and seeds stay out."""
+    text = json.dumps([_deliveries(s, led), code_version(s.project_dir, ("expectations",)), linkage.inputs(s, led)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _deliveries(s: Settings, led: Ledger) -> list[tuple[str, str, str]]:
+    """Deliveries and verdicts in force, with their files' hashes: an erasure or a change of keys writes them anew."""
     files = {
         row["verdict_id"]: row["sha256"]
         for row in led.rows(sa.select(tables.lake_files).where(tables.lake_files.c.kind == "lake"))
     }
-    in_force = sorted(
+    return sorted(
         (one.delivery_id, one.verdict_id, files.get(one.verdict_id, ""))
         for one in _in_force(led, load_contracts(s.contracts_dir))
     )
-    text = json.dumps([in_force, code_version(s.project_dir), linkage.inputs(s, led), as_of.isoformat()])
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content_hash(con: duckdb.DuckDBPyConnection) -> str:
@@ -547,7 +560,9 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
         outcome, content, failures = "failed", None, []
         try:
             progress("inputs")
-            _fill(s, led, contracts, file)
+            with duck.connect(s, file) as con:
+                file.chmod(0o600)
+                fill(s, led, contracts, con)
             failures = _run_dbt(s, file, as_of, progress, lock)
             if not failures:
                 with duck.connect(s, file) as con:

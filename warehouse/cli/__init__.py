@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from warehouse.cli import analysts, data_protection, linkage, looking, nights, releases, setup
+from warehouse.cli import analysts, data_protection, dev, linkage, looking, nights, releases, setup
 from warehouse.cli.options import ANALYSTS, DATA_PROTECTION, ENGINEERS, SANDBOX
 from warehouse.core.console import complain
 from warehouse.core.errors import WarehouseError
@@ -28,6 +28,7 @@ app.add_typer(releases.app, name="releases", rich_help_panel=ANALYSTS)
 app.add_typer(looking.app)
 app.add_typer(nights.app)
 app.add_typer(setup.app)
+app.add_typer(dev.app, name="dev", rich_help_panel=ENGINEERS)
 app.add_typer(linkage.linkage_app, name="linkage", rich_help_panel=ENGINEERS)
 app.add_typer(linkage.review_app, name="review", rich_help_panel=DATA_PROTECTION)
 app.add_typer(data_protection.app)

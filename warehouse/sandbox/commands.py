@@ -85,6 +85,7 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
                 watch(f"further months until {newest.label}")
                 render.extend_holdings(folder, newest, progress=watch)
             _note(s, newest_month=newest.label)
+        _bring_by_hand(s)
         return json.loads(_city_file(s).read_text())
     with watch.step("city"):
         watch(f"drawing ({scale})")
@@ -93,9 +94,18 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
         months = HISTORY_MONTHS + 1 + MONTHS_AHEAD
         city.build_city(folder, scale=share, tonight=last.end, months=months, progress=watch)
         render.render_holdings(folder, until=newest, progress=watch)
-        # Published figures come by hand: the sandbox plays the hand that puts them where a person would.
-        shutil.copytree(folder / "holdings" / "by_hand", s.home / "inbox", dirs_exist_ok=True)
+    _bring_by_hand(s)
     return _note(s, scale=scale, newest_month=newest.label, last_month=last.label)
+
+
+def _bring_by_hand(s: Settings) -> None:
+    """Play the hand that puts what comes by hand where a person would; what lies there already stays."""
+    holdings = s.home / "sandbox" / "holdings" / "by_hand"
+    for held in [path for path in holdings.rglob("*") if path.is_file()]:
+        target = s.home / "inbox" / held.relative_to(holdings)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(held, target)
 
 
 def _note(s: Settings, **told: Any) -> dict[str, Any]:
@@ -280,15 +290,55 @@ def tomorrow_command(airflow: Airflow = True) -> None:
         out.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
+@sandbox_app.command("fault")
+def fault_command(
+    agency: Annotated[str | None, typer.Argument(help="Who has it; none: list what each can have.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="Which.")] = None,
+    times: Annotated[int | None, typer.Option(help="For so many requests; default until it is removed.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long a slow agency takes.")] = 1.0,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the agency's fault, without an agency all.")] = False,
+) -> None:
+    """Plant a fault at an agency, or remove it; agencies that run already have it from their next request on."""
+    from warehouse.core.contract import load_contracts
+    from warehouse.sandbox import faults, servers
+
+    s = get_settings()
+    if clear:
+        servers.planted(s).clear(agency)
+    elif agency and kind:
+        servers.plant(s, agency, kind, times, seconds)
+    else:
+        speaking = servers.speaking(load_contracts(s.contracts_dir).values())
+        rows = [
+            {"agency": name, "fault": one, "": faults.KINDS[one]}
+            for name, protocol in speaking.items()
+            if agency in (None, name)
+            for one in faults.KINDS_OF[protocol]
+        ]
+        show(rows, False, "Gangguan yang dapat dipasang / faults to plant")
+    show(_planted(s), False, "Terpasang / planted")
+
+
+def _planted(s: Settings) -> list[dict[str, Any]]:
+    from warehouse.sandbox import servers
+
+    return [fault.model_dump() for fault in servers.planted(s).all()]
+
+
 @sandbox_app.command("story")
 def story_command(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:
-    """Tell what `tomorrow` planted, day by day. The pipeline never reads it."""
+    """Tell what `tomorrow` planted, day by day, and the faults in force. The pipeline never reads it."""
     from warehouse.sandbox import tomorrow
 
-    days = tomorrow.story(get_settings())
-    rows = days if as_json else [{"day": day["day"], **event} for day in days for event in day["planted"]]
+    s = get_settings()
+    days, planted = tomorrow.story(s), _planted(s)
+    if as_json:
+        show({"days": days, "faults": planted}, True)
+        return
     columns = ("day", "kind", "dataset", "period", "part", "rule", "returns_on")
-    show(rows if as_json else [{name: row.get(name) for name in columns} for row in rows], as_json, "Cerita / story")
+    rows = [{"day": day["day"], **event} for day in days for event in day["planted"]]
+    show([{name: row.get(name) for name in columns} for row in rows], False, "Cerita / story")
+    show(planted, False, "Gangguan / faults")
 
 
 def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, list[dict[str, Any]], dict[str, Any]]:

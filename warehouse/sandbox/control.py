@@ -14,7 +14,8 @@ import httpx
 
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.sandbox.faults import Agency, Fault, Kind
+from warehouse.sandbox.faults import Fault, Faults, Kind
+from warehouse.sandbox.servers import planted
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -23,7 +24,10 @@ _STOP_SECONDS = 10.0
 class Running:
     """The agencies' process. A context manager that stops it."""
 
-    def __init__(self, process: subprocess.Popen, lock: IO[str], url: str, endpoints: dict[str, dict[str, Any]]):
+    def __init__(
+        self, process: subprocess.Popen, lock: IO[str], url: str, endpoints: dict[str, dict[str, Any]], faults: Faults
+    ):
+        self._faults = faults
         self._process = process
         self._lock = lock
         self.url = url
@@ -35,13 +39,12 @@ class Running:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def fault(self, agency: Agency, kind: Kind, *, times: int | None = None, seconds: float = 1.0) -> None:
+    def fault(self, agency: str, kind: Kind, *, times: int | None = None, seconds: float = 1.0) -> None:
         """Give an agency a fault, for so many requests or until ``clear_faults``."""
-        fault = Fault(agency=agency, kind=kind, times=times, seconds=seconds)
-        httpx.put(f"{self.url}/faults", content=fault.model_dump_json(), timeout=10).raise_for_status()
+        self._faults.set(Fault(agency=agency, kind=kind, times=times, seconds=seconds))
 
     def clear_faults(self) -> None:
-        httpx.delete(f"{self.url}/faults", timeout=10).raise_for_status()
+        self._faults.clear()
 
     def stop(self) -> None:
         _end(self._process)
@@ -86,7 +89,7 @@ def start(s: Settings) -> Running:
         _end(process)
         lock.close()
         raise _failed(s, f"exit {process.returncode}") from None
-    return Running(process, lock, said["url"], said["endpoints"])
+    return Running(process, lock, said["url"], said["endpoints"], planted(s))
 
 
 def _end(process: subprocess.Popen) -> None:

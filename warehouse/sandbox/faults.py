@@ -1,59 +1,115 @@
-"""Faults an agency of the sandbox can be given, and for how many requests: what tests and demonstrations switch on."""
+"""Faults an agency of the sandbox can be given, and for how many requests: what tests and demonstrations switch on.
 
-import threading
-from typing import Literal, get_args
+Here: the kinds, and the file in which they stand until they wear off or are removed; servers ask it before each
+request, so that a fault can be planted before they start or while they run. Not here: what each looks like on the wire.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Kind = Literal[
-    "down",  # drops the connection without an answer
-    "error",  # fails with an error of its own
-    "html",  # an HTML page with status 200
-    "refused",  # our credentials are no longer accepted
-    "throttled",  # asks us to come back in a second
-    "slow",  # answers after `seconds`
-    "truncated",  # only the first half of each answer or file
-    "short",  # fewer rows than the total it states
-    "host_key",  # shows another host key
-    "growing",  # the file is still being written
-    "dropped",  # the connection breaks in the middle of a file
+    "down",
+    "error",
+    "html",
+    "refused",
+    "throttled",
+    "slow",
+    "truncated",
+    "short",
+    "host_key",
+    "growing",
+    "dropped",
 ]
-Agency = Literal["bps", "dukcapil", "bpjstk", "portal", "dinkes", "dinsos", "polres"]
-AGENCIES: tuple[Agency, ...] = get_args(Agency)
+# What a kind does.
+KINDS: dict[Kind, str] = {
+    "down": "drops the connection without an answer",
+    "error": "fails with an error of its own",
+    "html": "answers with an HTML page and status 200",
+    "refused": "no longer accepts our credentials",
+    "throttled": "asks us to come back in a second",
+    "slow": "answers after some seconds",
+    "truncated": "sends only the first half of each answer or file",
+    "short": "sends fewer rows than the total it states",
+    "host_key": "shows another host key",
+    "growing": "is still writing the file",
+    "dropped": "breaks the connection in the middle of a file",
+}
+_OVER_HTTP: tuple[Kind, ...] = ("down", "error", "html", "refused", "throttled", "slow", "truncated")
+# Which kinds an agency can have, by the protocol it speaks; by hand nothing can go wrong on the way.
+KINDS_OF: dict[str, tuple[Kind, ...]] = {
+    "sftp": ("down", "slow", "refused", "host_key", "truncated", "growing", "dropped"),
+    "bps_webapi": _OVER_HTTP,
+    "arcgis": _OVER_HTTP,
+    "ckan": _OVER_HTTP,
+    "splp": (*_OVER_HTTP, "short"),
+}
 
 
 class Fault(BaseModel):
+    """``times`` None: until it is removed; ``seconds`` is how long a slow agency takes."""
+
     model_config = ConfigDict(extra="forbid")
 
-    agency: Agency
+    agency: str
     kind: Kind
     times: int | None = None
     seconds: float = 1.0
 
 
 class Faults:
-    """The faults in force. Servers ask before each request; a fault with ``times`` wears off."""
+    """The faults in force, one an agency, in a file that several processes read and write."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._active: dict[str, Fault] = {}
+    def __init__(self, file: Path) -> None:
+        self._file = file
 
     def set(self, fault: Fault) -> None:
-        with self._lock:
-            self._active[fault.agency] = fault
+        with self._changed() as active:
+            active[fault.agency] = fault
 
-    def clear(self) -> None:
-        with self._lock:
-            self._active.clear()
+    def clear(self, agency: str | None = None) -> None:
+        """Remove an agency's fault, or all."""
+        with self._changed() as active:
+            for name in [agency] if agency else list(active):
+                active.pop(name, None)
+
+    def all(self) -> list[Fault]:
+        return list(self._read().values())
 
     def take(self, agency: str, *kinds: Kind) -> Fault | None:
         """The agency's fault if it is one of ``kinds``, counted as used once."""
-        with self._lock:
-            fault = self._active.get(agency)
-            if fault is None or fault.kind not in kinds:
+        fault = self._read().get(agency)
+        if fault is None or fault.kind not in kinds or fault.times is None:
+            return fault if fault and fault.kind in kinds else None
+        with self._changed() as active:
+            fault = active.get(agency)
+            if fault is None or fault.kind not in kinds or fault.times is None:
                 return None
-            if fault.times is not None:
-                fault.times -= 1
-                if fault.times <= 0:
-                    del self._active[agency]
+            fault.times -= 1
+            if fault.times <= 0:
+                del active[agency]
             return fault
+
+    def _read(self) -> dict[str, Fault]:
+        try:
+            text = self._file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        return {agency: Fault.model_validate(given) for agency, given in json.loads(text).items()}
+
+    @contextmanager
+    def _changed(self) -> Iterator[dict[str, Fault]]:
+        """The faults to be changed, written back whole when the block ends; one change at a time."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.with_name(f".{self._file.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            active = self._read()
+            yield active
+            draft = self._file.with_name(f".{self._file.name}")
+            draft.write_text(json.dumps({name: fault.model_dump() for name, fault in active.items()}), encoding="utf-8")
+            draft.replace(self._file)

@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +21,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from warehouse.sandbox.faults import AGENCIES, Fault, Faults
+from warehouse.sandbox.faults import Fault, Faults
 from warehouse.sandbox.sent import AsSent
 
 _BPS_KEY_REFUSED = "You are not Allowed to take this action. Please re-check your key"
@@ -66,53 +66,47 @@ class Credentials:
     bpjstk_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
 
-def create_app(holdings: Path, credentials: Credentials, faults: Faults, habits: Habits, as_sent: AsSent) -> Starlette:
-    """One ASGI app with all HTTP agencies and the switch for their faults."""
-    bps = _Bps(holdings / "bps", credentials.bps_key, habits)
-    dukcapil = _Dukcapil(holdings / "dukcapil", habits)
-    bpjstk = _Bpjstk(holdings / "bpjstk", credentials, habits, faults, as_sent)
-    portal = _Portal(holdings / "portal")
-    services = "/dukcapil/arcgis/rest/services/{service}/MapServer"
-    return Starlette(
-        routes=[
-            Route("/health", lambda _request: JSONResponse({"status": "up"})),
-            Route("/faults", _fault_switch(faults), methods=["PUT", "DELETE"]),
-            Route("/bps/v1/api/list", bps.list),
-            Route("/bps/v1/api/list/{steps:path}", bps.list),
-            Route(services, dukcapil.service),
-            Route(services + "/{layer:int}/query", dukcapil.query),
-            Route("/bpjstk/token", bpjstk.token, methods=["POST"]),
-            Route("/bpjstk/v1/participants", bpjstk.participants),
-            Route("/portal/api/3/action/{action}", portal.action),
-            Route("/portal/files/{name}", portal.file),
-        ],
-        middleware=[Middleware(_FaultMiddleware, faults=faults)],
-    )
+def create_app(
+    protocols: Mapping[str, str],
+    holdings: Path,
+    credentials: Credentials,
+    faults: Faults,
+    habits: Habits,
+    as_sent: AsSent,
+) -> Starlette:
+    """One ASGI app with all HTTP agencies, each under its name and with the habits of the protocol it speaks.
 
-
-def _fault_switch(faults: Faults) -> Callable[[Request], Awaitable[Response]]:
-    async def switch(request: Request) -> Response:
-        if request.method == "DELETE":
-            faults.clear()
-        else:
-            faults.set(Fault.model_validate_json(await request.body()))
-        return JSONResponse({})
-
-    return switch
+    protocols: agency -> protocol; what an agency holds lies in the folder of its name.
+    """
+    routes = [Route("/health", lambda _request: JSONResponse({"status": "up"}))]
+    for agency, protocol in protocols.items():
+        folder = holdings / agency
+        match protocol:
+            case "bps_webapi":
+                served = _Bps(folder, credentials.bps_key, habits).routes()
+            case "arcgis":
+                served = _ArcGis(folder, habits).routes()
+            case "splp":
+                served = _Splp(agency, folder, credentials, habits, faults, as_sent).routes()
+            case _:
+                served = _Portal(agency, folder).routes()
+        routes.append(Mount(f"/{agency}", routes=served))
+    return Starlette(routes=routes, middleware=[Middleware(_FaultMiddleware, faults=faults, protocols=protocols)])
 
 
 class _FaultMiddleware:
     """Plays the faults that look the same for every HTTP agency."""
 
-    def __init__(self, app: ASGIApp, faults: Faults):
+    def __init__(self, app: ASGIApp, faults: Faults, protocols: Mapping[str, str]):
         self._app = app
         self._faults = faults
+        self._protocols = protocols
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         agency = scope.get("path", "").split("/")[1] if scope["type"] == "http" else ""
         fault = self._faults.take(
             agency, "down", "error", "html", "refused", "throttled", "slow", "truncated"
-        ) if agency in AGENCIES else None  # fmt: skip
+        ) if agency in self._protocols else None  # fmt: skip
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.kind == "down":
@@ -124,7 +118,7 @@ class _FaultMiddleware:
         elif fault.kind == "truncated":
             await self._app(scope, receive, _Halving(send))
         else:
-            await _faulty_response(agency, fault)(scope, receive, send)
+            await _faulty_response(self._protocols[agency], fault)(scope, receive, send)
 
 
 class _Halving:
@@ -147,14 +141,14 @@ class _Halving:
             await self._send({"type": "http.response.body", "body": half})
 
 
-def _faulty_response(agency: str, fault: Fault) -> Response:
+def _faulty_response(protocol: str, fault: Fault) -> Response:
     if fault.kind == "error":
         return Response("Internal Server Error", 500)
     if fault.kind == "html":
         return HTMLResponse(_ERROR_PAGE)
     if fault.kind == "throttled":
         return JSONResponse({"error": "too_many_requests"}, 429, {"Retry-After": "1"})
-    if agency == "bps":
+    if protocol == "bps_webapi":
         return JSONResponse({"status": "Error", "message": _BPS_KEY_REFUSED})
     return JSONResponse({"error": "access_denied"}, 401)
 
@@ -177,6 +171,10 @@ class _Bps:
         self._folder = folder
         self._key = key
         self._habits = habits
+
+    def routes(self) -> list[Route]:
+        path = "/v1/api/list"
+        return [Route(path, self.list), Route(path + "/{steps:path}", self.list)]
 
     def list(self, request: Request) -> Response:
         if "Mozilla" not in request.headers.get("user-agent", ""):
@@ -266,17 +264,26 @@ def _bps_page(items: list[dict[str, Any]], query: dict[str, str]) -> Response:
 # --- Dukcapil ArcGIS --------------------------------------------------------------------------------------------------
 
 
-class _Dukcapil:
+class _ArcGis:
+    """A map service a level. Dukcapil's have layers and files of their own, any other has ``<service>.json``."""
+
     def __init__(self, folder: Path, habits: Habits):
         self._folder = folder
         self._habits = habits
 
+    def routes(self) -> list[Route]:
+        path = "/arcgis/rest/services/{service}/MapServer"
+        return [Route(path, self.service), Route(path + "/{layer:int}/query", self.query)]
+
+    def _file(self, service: str) -> Path:
+        return self._folder / _LEVEL_FILES.get(service, f"{service}.json")
+
     def service(self, request: Request) -> Response:
         service = request.path_params["service"]
-        if service not in _LAYERS:
+        if service not in _LAYERS and not self._file(service).is_file():
             return _arcgis_error(404, "Service not found")
         layer = {
-            "id": _LAYERS[service],
+            "id": _LAYERS.get(service, 0),
             "name": service.removesuffix("_FIX"),
             "parentLayerId": -1,
             "subLayerIds": None,
@@ -287,9 +294,9 @@ class _Dukcapil:
     def query(self, request: Request) -> Response:
         service, query = request.path_params["service"], request.query_params
         wanted = _equalities(query.get("where", ""))
-        if request.path_params["layer"] != _LAYERS.get(service) or query.get("f") != "json" or wanted is None:
+        if request.path_params["layer"] != _LAYERS.get(service, 0) or query.get("f") != "json" or wanted is None:
             return _arcgis_error(400, "Invalid or missing input parameters.")
-        rows = _read_json(self._folder / _LEVEL_FILES.get(service, "none")) or []
+        rows = _read_json(self._file(service)) or []
         rows = [row for row in rows if all(str(row.get(key)) == value for key, value in wanted.items())]
         if query.get("returnCountOnly") == "true":
             return JSONResponse({"count": len(rows)})
@@ -324,10 +331,16 @@ def _arcgis_error(code: int, message: str) -> Response:
 # --- BPJS Ketenagakerjaan behind the service bus ----------------------------------------------------------------------
 
 
-class _Bpjstk:
-    """Tokens end after so many uses, whatever they promised; every so often the answer is 429."""
+class _Splp:
+    """Resources ``/v1/<name>`` by period and branch.
 
-    def __init__(self, folder: Path, credentials: Credentials, habits: Habits, faults: Faults, as_sent: AsSent):
+    Tokens end after so many uses, whatever they promised; every so often the answer is 429.
+    """
+
+    def __init__(
+        self, agency: str, folder: Path, credentials: Credentials, habits: Habits, faults: Faults, as_sent: AsSent
+    ):
+        self._agency = agency
         self._folder = folder
         self._habits = habits
         self._faults = faults
@@ -336,6 +349,9 @@ class _Bpjstk:
         self._basic = "Basic " + base64.b64encode(pair.encode()).decode()
         self._tokens: dict[str, tuple[float, int]] = {}
         self._asked = 0
+
+    def routes(self) -> list[Route]:
+        return [Route("/token", self.token, methods=["POST"]), Route("/v1/{resource}", self.resource)]
 
     async def token(self, request: Request) -> Response:
         form = dict(part.split("=", 1) for part in (await request.body()).decode().split("&") if "=" in part)
@@ -346,7 +362,7 @@ class _Bpjstk:
         self._tokens[token] = (time.monotonic() + seconds, self._habits.token_uses)
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": "default"})
 
-    async def participants(self, request: Request) -> Response:
+    async def resource(self, request: Request) -> Response:
         if not self._use_token(request.headers.get("authorization", "").removeprefix("Bearer ")):
             return JSONResponse({"error": "invalid_token"}, 401, {"WWW-Authenticate": "Bearer"})
         self._asked += 1
@@ -355,12 +371,12 @@ class _Bpjstk:
         query = request.query_params
         page, size = int(query.get("page", 1)), int(query.get("page_size", 1000))
         size = min(size, self._habits.bpjstk_largest_page)
-        period, branch = query.get("period", ""), query.get("branch", "")
-        if not re.fullmatch(r"\d{4}-\d{2}", period) or not re.fullmatch(r"[a-z-]+", branch):
+        resource, period, branch = request.path_params["resource"], query.get("period", ""), query.get("branch", "all")
+        if not re.fullmatch(r"\d{4}[-QH\d]*", period) or not re.fullmatch(r"[a-z_-]+/[a-z-]+", f"{resource}/{branch}"):
             return JSONResponse({"error": "invalid_request"}, 400)
-        path = self._as_sent(self._folder / "participants" / period / f"{branch}.parquet")
-        body = await asyncio.to_thread(_participants_page, path, page, size)
-        if self._faults.take("bpjstk", "short"):
+        path = self._as_sent(self._folder / resource / period / f"{branch}.parquet")
+        body = await asyncio.to_thread(_page, path, page, size)
+        if self._faults.take(self._agency, "short"):
             answer = json.loads(body)
             body = json.dumps(answer | {"data": answer["data"][1:]}).encode()
         return Response(body, media_type="application/json")
@@ -378,7 +394,7 @@ def _table(path: Path, _modified_ns: int):
     return pq.read_table(path)
 
 
-def _participants_page(path: Path | None, page: int, size: int) -> bytes:
+def _page(path: Path | None, page: int, size: int) -> bytes:
     table = _table(path, path.stat().st_mtime_ns) if path and path.is_file() else None
     rows = table.slice((page - 1) * size, size).to_pylist() if table is not None else []
     total = table.num_rows if table is not None else 0
@@ -391,8 +407,12 @@ def _participants_page(path: Path | None, page: int, size: int) -> bytes:
 class _Portal:
     """data.go.id's envelope: a string for a status, a misspelt message, and Spring's 404 for what it does not know."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, agency: str, folder: Path):
+        self._agency = agency
         self._folder = folder
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/3/action/{action}", self.action), Route("/files/{name}", self.file)]
 
     def action(self, request: Request) -> Response:
         action = request.path_params["action"]
@@ -401,7 +421,9 @@ class _Portal:
             return _portal_answer(packages)
         if action == "package_show" and (name := request.query_params.get("id")) in packages:
             text = json.dumps(_read_json(self._folder / f"{name}.json"))
-            return _portal_answer(json.loads(text.replace("{base}", str(request.base_url).rstrip("/") + "/portal")))
+            return _portal_answer(
+                json.loads(text.replace("{base}", str(request.base_url).rstrip("/") + f"/{self._agency}"))
+            )
         return _spring_404(request.url.path)
 
     def file(self, request: Request) -> Response:

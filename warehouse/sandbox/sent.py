@@ -14,9 +14,8 @@ from warehouse.core.contract import Contract
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 
-# Who plays each agency; the registry of BPS is handed on by the social service.
-SENDER_OF = {"kemenkes": "dinkes", "kemensos": "dinsos", "polri": "polres", "bps": "dinsos"}
-_FEEDS = {"bpjstk/participants": "http/bpjstk/participants/{period}/{part}.parquet"}
+# Who sends an agency's files where that is another; the registry of BPS is handed on by the social service.
+_SENDER_OF = {"kemenkes": "dinkes", "kemensos": "dinsos", "polri": "polres", "bps": "dinsos"}
 
 AsSent = Callable[[Path], Path | None]
 
@@ -29,6 +28,11 @@ def story(s: Settings) -> list[dict[str, Any]]:
     """The days played so far, and on each what was planted."""
     file = story_file(s)
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+
+def sender_of(contract: Contract) -> str:
+    """Which SFTP server holds a dataset's files: that of whoever hands them on, else the agency's own."""
+    return _SENDER_OF.get(contract.agency, contract.agency)
 
 
 def corrected(s: Settings, holding: Path) -> Path:
@@ -58,9 +62,12 @@ def as_sent(s: Settings, contracts: Iterable[Contract]) -> AsSent:
 def _patterns(contract: Contract) -> list[re.Pattern[str]]:
     """Names of a dataset's holdings that say their period."""
     server = contract.server.extras
-    templates = [_FEEDS[contract.dataset]] if contract.dataset in _FEEDS else []
-    if server.protocol == "sftp":
-        folder = f"sftp/{SENDER_OF[contract.agency]}"
+    templates = []
+    if server.protocol == "splp":
+        resource = (server.path or "").rpartition("/")[2]
+        templates = [f"http/{contract.agency}/{resource}/{{period}}/{{part}}.parquet"]
+    elif server.protocol == "sftp":
+        folder = f"sftp/{sender_of(contract)}"
         templates = [f"{folder}{path}" for path in (server.path, *server.parameters.get("alternatives", ()))]
     fields = {r"\{period\}": r"(?P<period>\d{4}[-QH\d]*)", r"\{part\}": r"(?P<part>[^/]+)"}
     found = []

@@ -18,14 +18,12 @@ from typing import Any
 import uvicorn
 
 from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.sandbox.faults import Faults
+from warehouse.sandbox.faults import KINDS_OF, Fault, Faults
 from warehouse.sandbox.http_agencies import Credentials, Habits, create_app
-from warehouse.sandbox.sent import SENDER_OF, as_sent
+from warehouse.sandbox.sent import as_sent, sender_of
 from warehouse.sandbox.sftp_agency import SftpAgency, new_key
-
-SENDERS = ("dinkes", "dinsos", "polres")
-_HTTP_AGENCIES = ("bps", "dukcapil", "bpjstk", "portal")
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,13 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
     holdings = (s.home / "sandbox" / "holdings").resolve()
     contracts = list(load_contracts(s.contracts_dir).values() if contracts is None else contracts)
     sent = as_sent(s, contracts)
-    faults, credentials = Faults(), Credentials()
+    faults, credentials = planted(s), Credentials()
     client_key_text, client_key = new_key()
-    http = _HttpServer(create_app(holdings / "http", credentials, faults, habits or Habits(), sent))
-    senders = {name: SftpAgency(name, holdings / "sftp" / name, client_key, faults, sent) for name in SENDERS}
+    protocols = {name: protocol for name, protocol in speaking(contracts).items() if protocol != "sftp"}
+    app = create_app(protocols, holdings / "http", credentials, faults, habits or Habits(), sent)
+    http = _HttpServer(app)
+    names = sorted(speaking(contracts).keys() - protocols.keys())
+    senders = {name: SftpAgency(name, holdings / "sftp" / name, client_key, faults, sent) for name in names}
     try:
         http.start()
         values = {
@@ -55,12 +56,12 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
             "client_secret": credentials.bpjstk_secret,
             "private_key": client_key_text,
         }
-        endpoints = {agency: {"location": f"{http.url}/{agency}"} for agency in _HTTP_AGENCIES}
+        endpoints = {agency: {"location": f"{http.url}/{agency}"} for agency in protocols}
         for contract in contracts:
             extras = contract.server.extras
             known = values
             if extras.protocol == "sftp":
-                sender = senders[SENDER_OF[contract.agency]]
+                sender = senders[sender_of(contract)]
                 endpoints[contract.dataset] = {"location": sender.location}
                 known = values | {"known_hosts": sender.known_hosts}
             for credential, name in extras.secrets.items():
@@ -71,6 +72,46 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
         http.stop()
         for sender in senders.values():
             sender.stop()
+
+
+def speaking(contracts: Iterable[Contract]) -> dict[str, str]:
+    """Agency that a server plays -> the protocol it speaks, from the contracts; what comes by hand has no server."""
+    found = {}
+    for contract in contracts:
+        protocol = contract.server.extras.protocol
+        if protocol in KINDS_OF:
+            found[sender_of(contract) if protocol == "sftp" else contract.agency] = protocol
+    return found
+
+
+def planted(s: Settings) -> Faults:
+    """The faults of this home's agencies."""
+    return Faults(s.home / "sandbox" / "faults.json")
+
+
+def plant(s: Settings, agency: str, kind: str, times: int | None = None, seconds: float = 1.0) -> None:
+    """Give an agency a fault, for so many requests or until it is removed; it works on servers that run already.
+
+    Raises ConfigError AGENCY_UNKNOWN and FAULT_UNKNOWN.
+    """
+    protocols = speaking(load_contracts(s.contracts_dir).values())
+    if agency not in protocols:
+        raise _unknown("AGENCY_UNKNOWN", "Instansi", "Agency", agency, protocols)
+    kinds = KINDS_OF[protocols[agency]]
+    if kind not in kinds:
+        raise _unknown("FAULT_UNKNOWN", f"Gangguan pada {agency}", f"A fault of {agency}", kind, kinds)
+    planted(s).set(Fault(agency=agency, kind=kind, times=times, seconds=seconds))
+
+
+def _unknown(code: str, what_id: str, what_en: str, typed: str, known: Iterable[str]) -> ConfigError:
+    listed = ", ".join(sorted(known))
+    return ConfigError(
+        code,
+        f"{what_id} {typed!r} tidak dikenal.",
+        f"{what_en} {typed!r} is not known.",
+        f"Pilih salah satu: {listed}.",
+        f"Choose one of: {listed}.",
+    )
 
 
 class _HttpServer:

@@ -1,0 +1,46 @@
+"""The engineers' inner loop: a scratch build, the models one works on, and what moved."""
+
+from typing import Annotated
+
+import typer
+
+from warehouse.cli.options import EXIT_BUILD, Json
+from warehouse.core.console import say, show
+from warehouse.core.settings import get_settings
+
+app = typer.Typer(help="Try models on a scratch copy of the build; nothing in force is touched.")
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(help="dbt selector, again and again; default all that changed since the build in force."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="Copy the build in force anew, without the models tried so far.")] = False,
+) -> None:
+    """Refresh the scratch from the lake, and build the selected models with their tests."""
+    if context.invoked_subcommand:
+        return
+    from warehouse.build import dev
+    from warehouse.ledger import Ledger
+
+    s = get_settings()
+    passed = dev.refresh(s, Ledger(s.ledger), select or [dev.CHANGED], fresh=fresh)
+    say("Selanjutnya / next: warehouse dev diff")
+    if not passed:
+        raise typer.Exit(EXIT_BUILD)
+
+
+@app.command("diff")
+def diff_command(as_json: Json = False) -> None:
+    """What the models tried so far would change: rows by model, the largest move by measure and level; all rounded."""
+    from warehouse.build import dev
+
+    models, moves = (dev.as_rows(found) for found in dev.diff(get_settings()))
+    if as_json:
+        show({"models": models, "moves": moves}, True)
+        return
+    show(models, False, "Baris / rows")
+    show(moves, False, "Perubahan terbesar / largest moves")
