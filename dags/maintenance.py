@@ -32,10 +32,10 @@ def retention() -> dict:
 @task(retries=1, execution_timeout=timedelta(minutes=15))
 def logs() -> dict:
     """Log files and leftovers of killed tasks."""
+    from warehouse.core import retention
     from warehouse.core.settings import get_settings
-    from warehouse.sandbox import local_airflow
 
-    return local_airflow.prune(get_settings(), keep_days=KEEP_DAYS)
+    return retention.prune(get_settings(), keep_days=KEEP_DAYS)
 
 
 with DAG(

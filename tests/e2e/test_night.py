@@ -47,7 +47,7 @@ def test_a_night_under_a_real_scheduler(new_home: Settings, agencies_home: tuple
 
     known = identity_numbers(agencies_home[0])
     assert known
-    for folder in (local_airflow.airflow_home(s), local_airflow.logs_dir(s)):
+    for folder in (local_airflow.airflow_home(s), s.logs_dir):
         for path in folder.rglob("*"):
             if path.is_file():
                 found = set(re.findall(rb"(?<!\d)\d{16}(?!\d)", path.read_bytes()))

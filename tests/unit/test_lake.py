@@ -10,6 +10,7 @@ import pytest
 
 from tests.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
+from warehouse.core import files
 from warehouse.ledger import deliveries, tables
 from warehouse.storage import lake, vault
 
@@ -115,7 +116,7 @@ def test_a_failed_write_leaves_no_file(settings):
     path = settings.lake_dir / "t" / "x.parquet"
 
     def fail():
-        with vault.new_file(path) as draft:
+        with files.whole_file(path) as draft:
             draft.write_bytes(b"half")
             raise RuntimeError("killed")
 

@@ -1,9 +1,8 @@
-"""What ``serve`` promises before any Airflow runs: one at a time, private files, a clean environment, bounded logs."""
+"""What ``serve`` promises before any Airflow runs: one at a time, private files, a clean environment."""
 
 import json
 import os
 import stat
-import time
 from configparser import ConfigParser
 from contextlib import closing
 from importlib import import_module
@@ -54,20 +53,6 @@ def test_a_second_airflow_on_the_same_home_is_refused(configured: Settings) -> N
     finally:
         os.close(lock)
     os.close(local_airflow.claim(configured))
-
-
-def test_old_logs_and_leftovers_go_and_new_ones_stay(settings: Settings) -> None:
-    old = time.time() - 30 * 86400
-    for folder in (local_airflow.logs_dir(settings) / "tasks" / "run", settings.tmp_dir):
-        folder.mkdir(parents=True)
-        for name, changed in (("old.log", old), ("new.log", None)):
-            (folder / name).write_text("x")
-            if changed:
-                os.utime(folder / name, (changed, changed))
-    assert local_airflow.prune(settings, keep_days=20) == {"logs": 1, "spool": 1}
-    left = sorted(path.name for path in settings.home.rglob("*") if path.is_file())
-    assert left == ["new.log", "new.log"]
-    assert local_airflow.prune(settings, keep_days=20) == {"logs": 0, "spool": 0}
 
 
 def test_airflow_s_commands_wait_for_each_other_s_writes(configured: Settings) -> None:

@@ -6,7 +6,6 @@ the ``builds`` row. Not here: SQL of models (``dbt_project``), judging marts (ga
 ``python -m warehouse.build sources`` writes dbt's description of what it reads, from contracts and ledger.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cache
@@ -29,7 +28,7 @@ import yaml
 
 from warehouse import ledger, linkage
 from warehouse.build.catalogue import manifest_path
-from warehouse.core import duck
+from warehouse.core import duck, files
 from warehouse.core.contract import Contract, Rule, load_contracts
 from warehouse.core.errors import BuildError, ConfigError
 from warehouse.core.settings import KEY_VARIABLES, Settings, get_settings
@@ -403,7 +402,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
                 progress(f"dbt {done[0]}/{done[1]} {done[2]}")
     if process.returncode == 0:
         manifest = shutil.copy(dbt_target(s) / "manifest.json", file.parent)
-        os.replace(manifest, manifest_path(s.home))
+        files.put_in_place((Path(manifest), manifest_path(s.home)))
         return []
     if not results.exists():
         return ["dbt could not read the project"]
@@ -498,9 +497,9 @@ def _only_writer(s: Settings) -> Iterator[int]:
     """
     folder = s.build_file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = stack.enter_context(files.exclusive_lock(folder / ".lock", wait=False))
         except BlockingIOError as error:
             raise BuildError(
                 "BUILD_RUNNING",
@@ -509,7 +508,7 @@ def _only_writer(s: Settings) -> Iterator[int]:
                 "Tunggu sampai selesai, lalu ulangi.",
                 "Wait until it has ended, then try again.",
             ) from error
-        yield handle.fileno()
+        yield lock
 
 
 def _close_killed(s: Settings, led: Ledger) -> None:
@@ -567,7 +566,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             if not failures:
                 with duck.connect(s, file) as con:
                     content = content_hash(con)
-                os.replace(file, s.build_file)
+                files.put_in_place((file, s.build_file))
                 outcome = "built"
         finally:
             shutil.rmtree(folder, ignore_errors=True)

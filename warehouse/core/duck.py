@@ -1,6 +1,5 @@
 """The one place that opens DuckDB connections from Python, so that limits and hardening are the same everywhere."""
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.core import files
 from warehouse.core.settings import Settings
 
 
@@ -71,20 +71,13 @@ def _own_spills(folder: Path, _process: int) -> Path:
     """This process's folder of spills, held as long as it lives; what killed processes left is removed."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for left in folder.glob("of-*"):
-        with suppress(OSError):
-            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left)
-            finally:
-                os.close(handle)
+        with suppress(OSError), files.exclusive_lock(left, wait=False):
+            shutil.rmtree(left)
     while True:
         own = folder / f"of-{secrets.token_hex(8)}"
         own.mkdir(mode=0o700)
         with suppress(FileNotFoundError):
-            # Never closed: the system lets go of the lock when the process ends, however it ends.
-            handle = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            files.lock_for_life(own)
             if own.is_dir():
                 return own
 

@@ -145,6 +145,10 @@ class Settings(BaseSettings):
         return self.home / "register"
 
     @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
     def tmp_dir(self) -> Path:
         return self.home / "tmp"
 

@@ -25,6 +25,7 @@ import duckdb
 import pyrage
 from pyrage.x25519 import Identity, Recipient
 
+from warehouse.core import files
 from warehouse.core.contract import Column, Contract
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
@@ -106,7 +107,7 @@ def save(s: Settings, found: Tombstones, recipient: Recipient) -> Path:
     chains = [{"keys": chain.keys, "marks": [asdict(mark) for mark in chain.marks]} for chain in found.chains]
     text = json.dumps({"decisions": found.decisions, "chains": chains}, default=str, sort_keys=True)
     path = _file(s, recipient)
-    with vault.new_file(path) as draft:
+    with files.whole_file(path) as draft:
         draft.write_bytes(pyrage.encrypt(text.encode(), [recipient]))
     return path
 

@@ -25,6 +25,7 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
+from warehouse.core import files
 from warehouse.core.contract import load_contracts
 from warehouse.core.duck import sql_path
 from warehouse.core.redaction import discreet
@@ -65,7 +66,7 @@ def refresh(s: Settings, led: Ledger) -> None:
     if is_there(s) and note.is_file() and note.read_text(encoding="utf-8") == _note(s, made_of):
         return
     link(s, led)
-    with vault.new_file(note) as draft:
+    with files.whole_file(note) as draft:
         draft.write_text(_note(s, made_of), encoding="utf-8")
 
 
@@ -104,7 +105,7 @@ def link(s: Settings, led: Ledger) -> int:
         clusters.resolve_clusters(connection)
         clusters.write_links(connection, version)
         for name, columns in COLUMNS.items():
-            with vault.new_file(_file(s, name)) as draft:
+            with files.whole_file(_file(s, name)) as draft:
                 connection.table(name).select(*columns).write_parquet(str(draft), compression="zstd")
         (count,) = connection.table(LINKS).count("*").fetchone()
     return count

@@ -20,10 +20,9 @@ from typing import Any
 import duckdb
 import yaml
 
-from warehouse.core import sql
+from warehouse.core import files, sql
 from warehouse.core.errors import BuildError
 from warehouse.core.settings import Settings
-from warehouse.storage import vault
 
 BUNDLED = Path(__file__).with_name("model.json")
 _UNTRAINED = Path(__file__).with_name("model_settings.yaml")
@@ -142,7 +141,7 @@ def store(s: Settings, trained: dict[str, Any]) -> Path:
     _, *trained_here = all_versions(s)
     number = int(trained_here[-1].stem) + 1 if trained_here else 1
     path = s.vault_dir / _FOLDER / f"{number:04}.json"
-    with vault.new_file(path) as draft:
+    with files.whole_file(path) as draft:
         draft.write_text(json.dumps(trained, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path
 

@@ -4,14 +4,13 @@ The ``ops_*`` models read the ledger and little else, so their compiled SQL runs
 Not here: the SQL itself (dbt_project/models/marts/ops).
 """
 
-import os
 from pathlib import Path
 
 import duckdb
 
 from warehouse.build import export_ledger
 from warehouse.build.catalogue import Catalogue, Mart, Query, literal, manifest_path, read_catalogue
-from warehouse.core import duck, permissions
+from warehouse.core import duck, files, permissions
 from warehouse.core.contract import load_contracts
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
@@ -29,10 +28,8 @@ def refresh_ops(s: Settings, led: Ledger) -> Path | None:
     if not (manifest_path(s.home).exists() and s.build_file.exists()):
         return None
     catalogue = read_catalogue(manifest_path(s.home))
-    for left in s.home.glob(".ops-*"):
-        left.unlink()
-    draft = s.home / f".ops-{os.getpid()}.duckdb"
-    with duck.connect(s) as con:
+    # The draft gets its readers' bits below.
+    with files.whole_file(s.ops_file, mode=None) as draft, duck.connect(s) as con:
         con.execute(f"ATTACH ':memory:' AS {BUILD}")
         con.execute(f"USE {BUILD}")
         export_ledger(s, led, load_contracts(s.contracts_dir), con)
@@ -48,9 +45,7 @@ def refresh_ops(s: Settings, led: Ledger) -> Path | None:
             for comment in mart.comments(table):
                 con.execute(comment)
         con.execute("DETACH made")
-    permissions.share(draft, s.readers_group, 0o444)
-    os.replace(draft, s.ops_file)
-    state.sync_folder(s.home)
+        permissions.share(draft, s.readers_group, 0o444)
     return s.ops_file
 
 

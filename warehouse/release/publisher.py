@@ -6,7 +6,6 @@ one rename of ``current``. Not here: what the files hold (content), which are ke
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 from warehouse import disclosure, scan
 from warehouse.build import BuildResult
 from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue
-from warehouse.core import permissions
+from warehouse.core import files, permissions
 from warehouse.core.errors import ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
@@ -315,23 +314,21 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) -> None:
     """Write the manifest, make everything durable and read-only, and give the folder its name."""
-    files = sorted(path for path in draft.rglob("*") if path.is_file())
+    made = sorted(path for path in draft.rglob("*") if path.is_file())
     hashes = [
-        {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files
+        {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in made
     ]
     _write_json(draft / state.MANIFEST_FILE, about | {"files": hashes})
-    for path in (*files, draft / state.MANIFEST_FILE):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in (*made, draft / state.MANIFEST_FILE):
+        files.sync(path)
         if path.name == state.MICRO_FILE:
             permissions.share(path, s.micro_group, 0o440 if s.micro_group else 0o400)
         else:
             permissions.share(path, s.readers_group, 0o444)
+    files.sync(draft / "parquet")
     for folder in (draft / "parquet", draft):
-        state.sync_folder(folder)
         permissions.share(folder, s.readers_group, 0o555)
-    draft.rename(s.releases_dir / release_id)
-    state.sync_folder(s.releases_dir)
+    files.put_in_place((draft, s.releases_dir / release_id))
 
 
 def _sha256(path: Path) -> str:

@@ -15,6 +15,7 @@ import duckdb
 import sqlalchemy as sa
 
 from warehouse.build.catalogue import Mart, literal
+from warehouse.core import files
 from warehouse.core.settings import Settings
 from warehouse.disclosure import published
 from warehouse.ledger import Ledger, tables
@@ -82,10 +83,9 @@ def select(mart: Mart, relation: str, *more: str, given: Mapping[str, str] | Non
 def load(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection) -> None:
     """Make the working table ``register``: what every cell said in each release that the ledger names."""
     known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(tables.releases.c.release_id))]
-    files = [path for path in known if path.exists()]
     columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTER.items())
     con.execute(f"CREATE OR REPLACE TEMP TABLE register ({columns})")
-    for file in files:
+    for file in filter(Path.exists, known):
         source = f"read_parquet({literal(str(file))})"
         names = {name for name, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
         hidden = "suppression_reason IS NOT NULL" if "suppression_reason" in names else "false"
@@ -100,7 +100,6 @@ def extend(
 
     The file counts once the ledger names the release; a file without one is overwritten or swept.
     """
-    s.register_dir.mkdir(parents=True, exist_ok=True)
     selects = [select for mart in marts for select in _selects(mart)]
     empty = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in (KEY | _VALUE).items())
     con.execute(
@@ -129,9 +128,7 @@ def extend(
         FROM said_last AS said ANTI JOIN cells_now AS now ON {same}
         """
     )
-    file = register_file(s, release_id)
-    draft = file.with_suffix(".draft")
-    con.execute(f"COPY changed TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)")
-    draft.replace(file)
+    with files.whole_file(register_file(s, release_id)) as draft:
+        con.execute(f"COPY changed TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)")
     con.execute("INSERT INTO register BY NAME FROM changed")
     return "register"

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from warehouse import disclosure
 from warehouse.build.catalogue import Cells, literal
+from warehouse.core import files
 from warehouse.disclosure import MARK
 
 PENDING = "revision_pending"
@@ -115,15 +116,12 @@ def memory(last: Mapping[str, str], tables: Sequence[Cells]) -> Memory:
 
 def write_cells(con: duckdb.DuckDBPyConnection, tables: Iterable[Cells], folder: Path, day: date) -> None:
     """Keep the cells of periods that are published, exact and rounded, for the next release."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
     for cells in tables:
-        file = folder / f"{cells.name}.parquet"
-        con.execute(
-            f"COPY (SELECT {saved_columns(cells)} FROM {disclosure.rounded(cells.name)}"
-            f" WHERE {is_over(cells, day)}) TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd)"
-        )
-        file.chmod(0o600)
+        with files.whole_file(folder / f"{cells.name}.parquet") as draft:
+            con.execute(
+                f"COPY (SELECT {saved_columns(cells)} FROM {disclosure.rounded(cells.name)}"
+                f" WHERE {is_over(cells, day)}) TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
+            )
 
 
 def saved_columns(cells: Cells) -> str:

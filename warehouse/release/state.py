@@ -3,9 +3,7 @@
 Here: folders, the ``current`` link and the ledger's rows on them. Not here: what a release holds (content).
 """
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse import ledger
+from warehouse.core import files
 from warehouse.core.errors import ConfigError, ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
@@ -32,8 +31,7 @@ _REASON_LENGTH = 10
 def only_releaser(s: Settings) -> Iterator[None]:
     """Hold the lock under which releases are made, switched and removed; waits for another holder."""
     s.releases_dir.mkdir(parents=True, exist_ok=True)
-    with (s.releases_dir / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with files.exclusive_lock(s.releases_dir / ".lock"):
         yield
 
 
@@ -78,20 +76,7 @@ def point_current(s: Settings, led: Ledger) -> None:
     wanted = pinned["release_id"] if pinned else last and last["release_id"]
     if wanted is None or wanted == current_id(s):
         return
-    link = s.home / f".current-{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(Path(s.releases_dir.name) / wanted)
-    os.replace(link, s.current)
-    sync_folder(s.home)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames within a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    files.point(s.current, Path(s.releases_dir.name) / wanted)
 
 
 def remove_folder(folder: Path) -> None:

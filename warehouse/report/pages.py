@@ -3,7 +3,6 @@
 Charts are inline SVG; nothing is loaded from elsewhere.
 """
 
-import os
 import re
 import shutil
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from warehouse import release
-from warehouse.core import permissions
+from warehouse.core import files, permissions
 from warehouse.core.contract import Contract
 from warehouse.core.csv_export import write_csv
 from warehouse.core.periods import JAKARTA
@@ -186,9 +185,6 @@ def render(s: Settings, led: Ledger) -> Path:
 
 
 def _make_current(reports: Path, folder: Path) -> None:
-    link = reports / f".current-{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name)
-    link.replace(reports / "current")
+    files.point(reports / "current", Path(folder.name))
     for old in sorted(path for path in reports.iterdir() if path.is_dir() and not path.is_symlink())[:-KEPT]:
         shutil.rmtree(old)

@@ -89,7 +89,7 @@ class Running:
         """Raises ServeError when a process has ended by itself."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                log = logs_dir(self.s) / f"{name}.log"
+                log = self.s.logs_dir / f"{name}.log"
                 raise ServeError(
                     "AIRFLOW_ENDED",
                     f"Proses {name} berhenti dengan kode {process.returncode}.",
@@ -124,10 +124,6 @@ def _signal(group: int, number: int) -> None:
 
 def airflow_home(s: Settings) -> Path:
     return s.home / "airflow"
-
-
-def logs_dir(s: Settings) -> Path:
-    return s.home / "logs"
 
 
 def passwords_file(s: Settings) -> Path:
@@ -184,8 +180,8 @@ def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) 
             "sql_alchemy_connect_args_async": "warehouse.sandbox.airflow_sqlite.CONNECT_ARGS",
         },
         "logging": {
-            "base_log_folder": str(logs_dir(s) / "tasks"),
-            "dag_processor_child_process_log_directory": str(logs_dir(s) / "dag_processor"),
+            "base_log_folder": str(s.logs_dir / "tasks"),
+            "dag_processor_child_process_log_directory": str(s.logs_dir / "dag_processor"),
             "colored_console_log": "False",
         },
         "api": {
@@ -251,7 +247,7 @@ def start(
     time. retry_seconds: wait before a fetch is tried again.
     """
     say = progress or (lambda _text: None)
-    for folder in (airflow_home(s) / "plugins", logs_dir(s)):
+    for folder in (airflow_home(s) / "plugins", s.logs_dir):
         folder.mkdir(parents=True, exist_ok=True)
     airflow_home(s).chmod(0o700)
     running = Running(s, f"http://{HOST}:{_free_port(port or 0)}", lock=claim(s))
@@ -315,7 +311,7 @@ def _migrate(s: Settings, say: Progress) -> None:
     if stamp.is_file() and stamp.read_text() == wanted and (airflow_home(s) / "airflow.db").is_file():
         return
     say("Airflow: preparing its database")
-    log = logs_dir(s) / "migrate.log"
+    log = s.logs_dir / "migrate.log"
     with log.open("ab") as out:
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
@@ -335,7 +331,7 @@ def _migrate(s: Settings, say: Progress) -> None:
 
 
 def _spawn(running: Running, name: str, command: list[str]) -> None:
-    with (logs_dir(running.s) / f"{name}.log").open("ab") as out:
+    with (running.s.logs_dir / f"{name}.log").open("ab") as out:
         running.processes[name] = subprocess.Popen(
             command,
             env=environment(running.s),
@@ -395,8 +391,8 @@ def _wait_until_ready(running: Running, components: set[str]) -> None:
                     "DAG_BROKEN",
                     f"Berkas DAG tidak dapat dibaca: {errors[0]['filename']}.",
                     f"A DAG file cannot be read: {errors[0]['filename']}.",
-                    f"Baca {logs_dir(running.s) / 'dag_processor'}.",
-                    f"Read {logs_dir(running.s) / 'dag_processor'}.",
+                    f"Baca {running.s.logs_dir / 'dag_processor'}.",
+                    f"Read {running.s.logs_dir / 'dag_processor'}.",
                 )
             _pause(deadline, f"DAGs missing: {', '.join(sorted(missing))}")
 
@@ -538,8 +534,8 @@ def _watch(running: Running, deadline: float) -> None:
             "NIGHT_TOO_LONG",
             f"Malam ini belum selesai setelah {NIGHT_SECONDS // 3600} jam.",
             f"The night has not ended after {NIGHT_SECONDS // 3600} hours.",
-            f"Baca log di {logs_dir(running.s)}.",
-            f"Read the logs in {logs_dir(running.s)}.",
+            f"Baca log di {running.s.logs_dir}.",
+            f"Read the logs in {running.s.logs_dir}.",
         )
     time.sleep(1)
 
@@ -569,25 +565,3 @@ def _xcom(client: httpx.Client, run: dict[str, Any], task_id: str, key: str) -> 
         return None
     answer.raise_for_status()
     return answer.json()["value"]
-
-
-# --- keeping the disk ------------------------------------------------------------------------------------------------
-
-
-def prune(s: Settings, keep_days: int, keep_spool_days: int = 7) -> dict[str, int]:
-    """Delete log files older than ``keep_days`` and leftovers of killed tasks; returns how many of each."""
-    return {
-        "logs": _delete_older(logs_dir(s), keep_days),
-        "spool": _delete_older(s.tmp_dir, keep_spool_days),
-    }
-
-
-def _delete_older(folder: Path, days: int) -> int:
-    oldest = time.time() - days * 86400
-    files = [path for path in folder.rglob("*") if path.is_file() and path.lstat().st_mtime < oldest]
-    for path in files:
-        path.unlink(missing_ok=True)
-    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        with suppress(OSError):
-            path.rmdir()
-    return len(files)

@@ -6,7 +6,6 @@ Here: which files are looked at, and which were looked at before. Not here: look
 A file needs no second look while its size, times, inode, the values and the scanner's own code are what they were.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -26,6 +25,7 @@ import duckdb
 
 from warehouse import ledger
 from warehouse.core.errors import ConfigError
+from warehouse.core.files import shared_lock, whole_file
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, tables
 from warehouse.scan.accepted import load_accepted
@@ -225,14 +225,11 @@ def _is_in_use(folder: Path) -> bool:
     """Whether a process has locked the folder (a spool of clear bytes) or is building in it."""
     if folder.name.startswith(".building-"):
         return True
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with shared_lock(folder, wait=False):
+            return False
     except BlockingIOError:
         return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _mark(path: Path) -> list[int]:
@@ -257,7 +254,6 @@ def _read_state(s: Settings, version: str) -> dict[str, list[int]]:
 
 
 def _write_state(s: Settings, version: str, clean: dict[str, list[int]]) -> None:
-    draft = s.home / f".{_STATE}.{os.getpid()}"
-    draft.write_text(json.dumps({"version": version, "clean": clean}), encoding="utf-8")
-    draft.chmod(0o600)
-    draft.replace(s.home / _STATE)
+    # Not durable: without it, or with one cut short, everything is read once more.
+    with whole_file(s.home / _STATE, durable=False) as draft:
+        draft.write_text(json.dumps({"version": version, "clean": clean}), encoding="utf-8")

@@ -13,7 +13,6 @@ Whatever is wrong is a ConfigError. Not here: using the keys (landing, vault), w
 (rotation).
 """
 
-import fcntl
 import hashlib
 import hmac
 import os
@@ -32,6 +31,7 @@ from pydantic import SecretStr
 from pyrage.x25519 import Identity, Recipient
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from warehouse.core import files
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import SANDBOX_MARK, Settings
 from warehouse.ledger import Ledger, tables
@@ -120,26 +120,20 @@ def is_sandbox(s: Settings) -> bool:
 @contextmanager
 def held(s: Settings) -> Iterator[None]:
     """Hold the keys as they are: no change of keys and no erasure begins while data are written under them."""
-    with _lock(s, fcntl.LOCK_SH):
+    with files.shared_lock(_lock_file(s)):
         yield
 
 
 @contextmanager
 def alone(s: Settings) -> Iterator[None]:
     """Wait until nobody writes under the keys, and keep others waiting."""
-    with _lock(s, fcntl.LOCK_EX):
+    with files.exclusive_lock(_lock_file(s)):
         yield
 
 
-@contextmanager
-def _lock(s: Settings, kind: int) -> Iterator[None]:
+def _lock_file(s: Settings) -> Path:
     s.home.mkdir(parents=True, exist_ok=True)
-    handle = os.open(s.home / ".keys.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, kind)
-        yield
-    finally:
-        os.close(handle)
+    return s.home / ".keys.lock"
 
 
 def _file_of(use: Use) -> str:
@@ -217,7 +211,7 @@ def make_sandbox_keys(s: Settings) -> None:
             "Point WAREHOUSE_KEYS_DIR elsewhere, or leave it unset for the sandbox.",
         )
     _private(folder)
-    _create(folder / SANDBOX_MARK, _MARK_TEXT)
+    files.write_once(folder / SANDBOX_MARK, _MARK_TEXT.encode())
     _make_set(folder, version=1)
 
 
@@ -279,42 +273,24 @@ def promote(s: Settings) -> bool:
         kept = s.keys / PREVIOUS / f"{name}.{check_value(_parsed(current.read_text('ascii'), name))[:8]}"
         if not kept.exists():
             os.link(current, kept)
-        os.replace(successor, current)
+            files.sync(kept.parent)
+        files.put_in_place((successor, current))
     if folder.is_dir():
         shutil.rmtree(folder)
     return True
 
 
 def _make_set(folder: Path, version: int) -> None:
-    _create(folder / LANDING_SECRET, f"{Identity.generate()}\n")
+    files.write_once(folder / LANDING_SECRET, f"{Identity.generate()}\n".encode())
     secret = _parsed((folder / LANDING_SECRET).read_text("ascii"), LANDING_SECRET)
-    _create(folder / LANDING_PUBLIC, f"{secret.to_public()}\n")
+    files.write_once(folder / LANDING_PUBLIC, f"{secret.to_public()}\n".encode())
     for name in (PSEUDONYM, VAULT):
-        _create(folder / name, f"warehouse-key {version}\n{secrets.token_bytes(32).hex()}\n")
+        files.write_once(folder / name, f"warehouse-key {version}\n{secrets.token_bytes(32).hex()}\n".encode())
 
 
 def _private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-
-
-def _create(path: Path, text: str) -> None:
-    """Write ``path`` whole and 0600, or leave the one that is there."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-    finally:
-        draft.unlink()
 
 
 # --- where they stand ------------------------------------------------------------------------------------------------

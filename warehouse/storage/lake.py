@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from warehouse.core import files
 from warehouse.core.contract import Contract
 from warehouse.core.duck import sql_path
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries
 from warehouse.ledger.tables import lake_files
-from warehouse.storage.vault import LINEAGE, StoredFile, new_file, stored_file
+from warehouse.storage.vault import LINEAGE, StoredFile, stored_file
 
 _SQL_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 _LINEAGE_TYPES = {"source_row": "BIGINT", "period_start": "DATE", "received_at": "TIMESTAMPTZ"}
@@ -31,7 +32,7 @@ def write(s: Settings, contract: Contract, delivery_id: str, verdict_id: str, ta
 
 def put(s: Settings, path: Path, table: pa.Table) -> StoredFile:
     """Write a table as one of the lake's files, whole and on disk before its name exists."""
-    with new_file(path) as draft:
+    with files.whole_file(path) as draft:
         pq.write_table(table.replace_schema_metadata(None), draft, compression="zstd")
     return stored_file(s, path, table.num_rows)
 

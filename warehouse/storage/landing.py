@@ -8,7 +8,6 @@ is shredded when its fetch ends or, after a kill, when the next one starts.
 Never here: repairing, unpacking or reading what was sent (parse), or judging it (gate).
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -28,6 +27,7 @@ import sqlalchemy as sa
 from pyrage.x25519 import Recipient
 from sqlalchemy.exc import IntegrityError
 
+from warehouse.core import files
 from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.core.periods import Period
@@ -76,12 +76,13 @@ def _land(
     if deliveries.is_known(led, name):
         return Landed(name, is_new=False)
     s.home.mkdir(parents=True, exist_ok=True)
-    incoming = _private_folder(s.landing_dir / _INCOMING)
-    with _locked_folder(s.landing_dir, fcntl.LOCK_SH):
+    incoming = files.private_folder(s.landing_dir / _INCOMING)
+    # Sweeping holds it alone: a file whose row is still to come is no orphan.
+    with files.shared_lock(s.landing_dir):
         draft = incoming / f"{name}.{secrets.token_hex(10)}"
         try:
             stored_sha256 = _encrypt_file(path, draft, recipient, content_sha256)
-            folder = _private_folder(s.landing_dir / contract.agency / contract.name / period.label)
+            folder = files.private_folder(s.landing_dir / contract.agency / contract.name / period.label)
             # Never 16 digits of a hash in a name: they may look like a NIK to the leak scan.
             stored = folder / f"{name}-{stored_sha256[:20]}.age"
             delivery = Delivery(
@@ -99,9 +100,7 @@ def _land(
                 stored_sha256=stored_sha256,
             )
             _encrypt_manifest(asdict(delivery) | {"original_name": path.name}, _draft_manifest(draft), recipient)
-            os.replace(_draft_manifest(draft), _manifest_of(stored))
-            os.replace(draft, stored)
-            _sync_folder(folder)
+            _put_in_place(draft, stored)
         except OSError as error:
             raise WarehouseError(
                 "LANDING_NOT_WRITTEN",
@@ -173,18 +172,14 @@ def rewritten(
     old = s.home / delivery.stored_path
     stored = old.with_name(f"{delivery.delivery_id}-{tag}.age")
     if not stored.exists():
-        draft = _private_folder(s.landing_dir / _INCOMING) / f"{delivery.delivery_id}.{secrets.token_hex(10)}"
-        with _new_file(draft) as file:
+        draft = files.private_folder(s.landing_dir / _INCOMING) / f"{delivery.delivery_id}.{secrets.token_hex(10)}"
+        with files.new_file(draft) as file:
             file.write(pyrage.encrypt(data, [recipient]))
-            file.flush()
-            os.fsync(file.fileno())
         manifest = json.loads(pyrage.decrypt(_manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
         manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
         manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(draft)[0]}
         _encrypt_manifest(manifest, _draft_manifest(draft), recipient)
-        os.replace(_draft_manifest(draft), _manifest_of(stored))
-        os.replace(draft, stored)
-        _sync_folder(stored.parent)
+        _put_in_place(draft, stored)
     return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(stored)[0]}
 
 
@@ -213,11 +208,11 @@ def sweep(s: Settings, led: Ledger) -> int:
     """Remove what killed processes left: landed files no ledger row names, spools nobody holds. Returns how many."""
     swept = 0
     if s.tmp_dir.is_dir():
-        with _locked_folder(s.tmp_dir, fcntl.LOCK_EX):
+        with files.exclusive_lock(s.tmp_dir):
             swept = _shred_abandoned_spools(s)
     if not s.landing_dir.is_dir():
         return swept
-    with _locked_folder(s.landing_dir, fcntl.LOCK_EX):
+    with files.exclusive_lock(s.landing_dir):
         named = {s.home / row["stored_path"] for row in led.rows(sa.select(tables.deliveries.c.stored_path))}
         named |= {_manifest_of(path) for path in named}
         orphans = [path for path in s.landing_dir.rglob("*.age") if path not in named]
@@ -232,17 +227,16 @@ def spool(s: Settings) -> Iterator[Path]:
     """A private folder for what is being fetched: the one place where clear bytes may lie, shredded on the way out."""
     s.tmp_dir.mkdir(parents=True, exist_ok=True)
     folder = s.tmp_dir / f"{_SPOOL_PREFIX}{secrets.token_hex(10)}"
-    with _locked_folder(s.tmp_dir, fcntl.LOCK_EX):
+    with files.exclusive_lock(s.tmp_dir):
         _shred_abandoned_spools(s)
         folder.mkdir(mode=0o700)
         # Held until the folder is gone: a spool whose lock is free belongs to a process that was killed.
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(held, fcntl.LOCK_EX)
+        lock = files.lock_for_life(folder)
     try:
         yield folder
     finally:
         _shred_folder(folder)
-        os.close(held)
+        os.close(lock)
 
 
 def shred(path: Path) -> None:
@@ -288,12 +282,10 @@ def _hash_file(path: Path) -> tuple[str, int]:
 
 
 def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha256: str) -> str:
-    """Encrypt ``source`` to ``target``, on disk when this returns; gives the hash of the encrypted bytes."""
-    with source.open("rb") as clear, _new_file(target) as sealed:
+    """Encrypt ``source`` to ``target``; gives the hash of the encrypted bytes."""
+    with source.open("rb") as clear, files.new_file(target) as sealed:
         reader, writer = _Hashing(clear), _Hashing(sealed)
         pyrage.encrypt_io(reader, writer, [recipient])
-        sealed.flush()
-        os.fsync(sealed.fileno())
     if reader.hexdigest() != expected_sha256:
         raise WarehouseError(
             "LANDING_CHANGED",
@@ -307,14 +299,13 @@ def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha
 
 def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Recipient) -> None:
     text = json.dumps(manifest, default=str, ensure_ascii=False, sort_keys=True)
-    with _new_file(target) as file:
+    with files.new_file(target) as file:
         file.write(pyrage.encrypt(text.encode(), [recipient]))
-        file.flush()
-        os.fsync(file.fileno())
 
 
-def _new_file(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+def _put_in_place(draft: Path, stored: Path) -> None:
+    """The manifest first: a delivery's bytes never lie there without it."""
+    files.put_in_place((_draft_manifest(draft), _manifest_of(stored)), (draft, stored))
 
 
 def _draft_manifest(draft: Path) -> Path:
@@ -330,40 +321,13 @@ def _remove(stored: Path) -> None:
     stored.unlink(missing_ok=True)
     _manifest_of(stored).unlink(missing_ok=True)
     if stored.parent.is_dir():
-        _sync_folder(stored.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _private_folder(folder: Path) -> Path:
-    """Make ``folder``, itself and missing parents 0700; a rename into it survives a crash only if it does."""
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(missing.parent)
-    return folder
-
-
-@contextmanager
-def _locked_folder(folder: Path, kind: int) -> Iterator[None]:
-    """Hold a folder's lock. Landing takes it shared, sweeping alone: a file with its row to come is no orphan."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, kind)
-        yield
-    finally:
-        os.close(handle)
+        files.sync(stored.parent)
 
 
 def _shred_abandoned_spools(s: Settings) -> int:
     shredded = 0
     for folder in s.tmp_dir.glob(f"{_SPOOL_PREFIX}*"):
-        with suppress(BlockingIOError, FileNotFoundError), _locked_folder(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with suppress(BlockingIOError, FileNotFoundError), files.exclusive_lock(folder, wait=False):
             _shred_folder(folder)
             shredded += 1
     return shredded

@@ -10,17 +10,15 @@ A pseudonym is HMAC-SHA256 under the pseudonym key, cut to 128 bits, behind the 
 import base64
 import hashlib
 import hmac
-import os
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from warehouse.core import duck
+from warehouse.core import duck, files
 from warehouse.core.contract import Column, Contract
 from warehouse.core.duck import sql_path
 from warehouse.core.settings import Settings
@@ -175,7 +173,7 @@ def put(
 ) -> StoredFile:
     """Write a relation of the connection as an encrypted file, whole and on disk before its name exists."""
     options = f"FORMAT parquet, COMPRESSION zstd, ENCRYPTION_CONFIG {_encryption(key_name)}"
-    with new_file(path) as draft:
+    with files.whole_file(path) as draft:
         (rows,) = connection.execute(f"COPY {relation} TO '{sql_path(draft)}' ({options})").fetchone()
     return stored_file(s, path, rows)
 
@@ -209,32 +207,6 @@ def _encryption(key_name: str) -> str:
 
 
 # --- files: the lake's and the vault's alike --------------------------------------------------------------------------
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A draft beside ``path`` that takes its place once it is whole and on disk; a failure leaves nothing behind."""
-    # ``parents=True`` alone would make the outer folder with everyone's mode.
-    for folder in (path.parent.parent, path.parent):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        yield draft
-        draft.chmod(0o600)
-        _sync(draft)
-        os.replace(draft, path)
-        _sync(path.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def stored_file(s: Settings, path: Path, rows: int) -> StoredFile:

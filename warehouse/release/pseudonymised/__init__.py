@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from warehouse.build.catalogue import Catalogue, Mart, band_name, literal
-from warehouse.core import duck
+from warehouse.core import duck, files
 from warehouse.core.errors import ReleaseError
 from warehouse.core.settings import Settings
 from warehouse.disclosure import published
@@ -145,9 +145,7 @@ def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, with
         new_manifest.write_text(json.dumps(about, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
         shutil.copystat(manifest, new_manifest)
         os.chown(new_manifest, -1, manifest.stat().st_gid)
-        os.replace(new_manifest, manifest)
-        os.replace(draft, path)
-    state.sync_folder(folder)
+        files.put_in_place((new_manifest, manifest), (draft, path))
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, bool]]:
