@@ -1,9 +1,12 @@
-"""Connections that see identifiers: each spills into a folder of its own, encrypted, whatever others do beside it."""
+"""Connections that see identifiers spill apart and encrypted; a SELECT is told to read other tables, and only these."""
 
 import multiprocessing
 import os
 import signal
 from pathlib import Path
+
+import duckdb
+import pytest
 
 from warehouse.core import duck
 from warehouse.core.settings import Settings
@@ -46,3 +49,40 @@ def test_what_a_killed_process_spilled_is_removed_and_hinders_nobody(settings):
     assert spilled(settings)
     with duck.connect(settings, sees_identifiers=True):
         assert spilled(settings) == []
+
+
+@pytest.fixture
+def tables():
+    with duckdb.connect() as con:
+        con.execute("CREATE SCHEMA marts")
+        for table, n in (("marts.cells", 3), ("marts.cells_more", 7), ("rounded", 5)):
+            con.execute(f"CREATE TABLE {table} AS SELECT {n} AS n")
+        yield con
+
+
+CELLS, MORE = '"memory"."marts"."cells"', '"memory"."marts"."cells_more"'
+
+
+@pytest.mark.parametrize(
+    ("select", "rows"),
+    [
+        (f"SELECT n FROM {CELLS}", [(5,)]),
+        (f"SELECT cells.n FROM {CELLS}", [(5,)]),
+        (f"SELECT c.n, m.n FROM {CELLS} AS c CROSS JOIN {MORE} m", [(5, 7)]),
+        (f"-- of {CELLS}, é\nSELECT 'é of {CELLS}' AS said, n /* {CELLS} */ FROM {CELLS}", [(f"é of {CELLS}", 5)]),
+        (
+            f"WITH a AS (FROM {CELLS}) SELECT (SELECT max(n) FROM {CELLS}) FROM a WHERE n IN (SELECT n FROM {CELLS})",
+            [(5,)],
+        ),
+        (f"SELECT n FROM {CELLS} UNION ALL SELECT n FROM {MORE} ORDER BY n", [(5,), (7,)]),
+        (f"WITH cells AS (SELECT n + 1 AS n FROM {CELLS}) SELECT n FROM cells", [(6,)]),
+    ],
+)
+def test_a_select_reads_the_other_table_wherever_it_names_it_as_one(tables, select, rows):
+    assert tables.execute(duck.reading_from(tables, select, {CELLS: "memory.main.rounded"})).fetchall() == rows
+
+
+@pytest.mark.parametrize("select", ["SELECT n FROM memory.marts.cells", f"SELEC n FROM {CELLS}", f"DROP TABLE {CELLS}"])
+def test_a_select_whose_tables_cannot_be_told_is_refused(tables, select):
+    with pytest.raises(ValueError, match=r"another way|not a SELECT"):
+        duck.reading_from(tables, select, {CELLS: "memory.main.rounded"})

@@ -1,12 +1,15 @@
 """The one place that opens DuckDB connections from Python, so that limits and hardening are the same everywhere."""
 
+import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -80,6 +83,42 @@ def _own_spills(folder: Path, _process: int) -> Path:
             files.lock_for_life(own)
             if own.is_dir():
                 return own
+
+
+def reading_from(con: duckdb.DuckDBPyConnection, select: str, tables: Mapping[str, str]) -> str:
+    """A SELECT that reads other tables instead of those it names.
+
+    ``tables``: relation as dbt writes it, each part quoted -> relation to read. The engine's own parser says where a
+    table stands, so that the same words in a text or a comment are left alone, and so is all else of the SQL. Columns
+    that are qualified with a table's name still find it. Raises ValueError where the engine cannot tell the tables.
+    """
+    parsed = json.loads(con.execute("SELECT json_serialize_sql(?)", [select]).fetchone()[0])
+    if parsed["error"]:
+        raise ValueError(f"not a SELECT that DuckDB reads: {parsed['error_message']}")
+    text, parts, end = select.encode(), [], 0
+    for start, relation, name, has_alias in sorted(_tables_named(parsed)):
+        if relation not in tables:
+            continue
+        if not text.startswith(relation.encode(), start):
+            raise ValueError(f"{relation} is written in another way at byte {start}")
+        other = tables[relation] if has_alias else f'{tables[relation]} AS "{name}"'
+        parts += [text[end:start], other.encode()]
+        end = start + len(relation.encode())
+    return b"".join([*parts, text[end:]]).decode()
+
+
+def _tables_named(node: Any) -> Iterator[tuple[int, str, str, bool]]:
+    """Of each table in a parsed SELECT: the byte where it stands, relation, name, whether it has an alias."""
+    if isinstance(node, list):
+        for inner in node:
+            yield from _tables_named(inner)
+    elif isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            names = [node["catalog_name"], node["schema_name"], node["table_name"]]
+            relation = ".".join(f'"{name}"' for name in names if name)
+            yield node["query_location"], relation, names[-1], bool(node["alias"])
+        for inner in node.values():
+            yield from _tables_named(inner)
 
 
 def sql_path(path: Path) -> str:

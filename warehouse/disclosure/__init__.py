@@ -8,11 +8,12 @@ them, and every sum holds. What was written is read back and judged (``audit``).
 Not here: which columns exist (mart), which periods may change between releases (release.revisions), files (release).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from warehouse.build.catalogue import Catalogue, Mart, Query, literal
+from warehouse.build.catalogue import Catalogue, Mart, literal
+from warehouse.core import duck
 from warehouse.core.errors import ReleaseError
 from warehouse.disclosure.cells import MARK, Sources, in_order, round_table
 
@@ -69,15 +70,9 @@ def run_again(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, is_over: Map
     made = {cells.name for cells in catalogue.cells} | {query.name for query in catalogue.downstream}
     for query in catalogue.downstream:
         for table in (_again, _marks):
-            con.execute(f"CREATE OR REPLACE TABLE {table(query.name)} AS {_over(query, made, table)}")
-
-
-def _over(query: Query, made: Iterable[str], table: Callable[[str], str]) -> str:
-    sql = query.sql
-    for relation, name in query.relations.items():
-        if name in made:
-            sql = sql.replace(relation, table(name))
-    return sql
+            again = {relation: table(name) for relation, name in query.relations.items() if name in made}
+            select = duck.reading_from(con, query.sql, again)
+            con.execute(f"CREATE OR REPLACE TABLE {table(query.name)} AS {select}")
 
 
 def mark_rounded(

@@ -250,10 +250,8 @@ def _create_wide(con: duckdb.DuckDBPyConnection, wide: Iterable[Query], marts: M
         mart = next((marts[name] for name in view.relations.values() if name in marts), None)
         if mart is None:
             continue
-        sql = view.sql
-        for relation, name in view.relations.items():
-            sql = sql.replace(relation, f'"{name}"')
-        con.execute(f'CREATE VIEW "{view.name}" AS {sql}')
+        here = {relation: f'"{name}"' for relation, name in view.relations.items()}
+        con.execute(f'CREATE VIEW "{view.name}" AS {duck.reading_from(con, view.sql, here)}')
         con.execute(f'COMMENT ON VIEW "{view.name}" IS {literal(view.description)}')
         described = _wide_descriptions(con, mart)
         for name in _columns(con, f'"{view.name}"'):
