@@ -23,7 +23,7 @@ import numpy as np
 # How far the keyed draw moves a decision, in steps: above 0.6 none of 1 … 4 is ruled out by what was made of it.
 _DRAW = 0.65
 # What the deviation of each scope of ``_Owed`` weighs.
-_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 8.0)
+_WEIGHTS = (1.0, 4.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
