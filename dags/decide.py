@@ -66,7 +66,7 @@ def still_held(*, dag_run) -> bool:
     """False once it has been decided elsewhere or a newer delivery was accepted: then nobody is asked."""
     from warehouse import night
 
-    return any(row["delivery_id"] == dag_run.conf["delivery_id"] for row in night.held())
+    return any(one.delivery_id == dag_run.conf["delivery_id"] for one in night.held())
 
 
 @task(outlets=[AssetAlias("decided")], execution_timeout=timedelta(hours=1))

@@ -4,11 +4,15 @@ It also asks for a person's decision on what is held. Not here: any of those ste
 """
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, AssetAlias, AssetAll, AssetOrTimeSchedule, task
 from airflow.sdk.exceptions import AirflowFailException
 from shared import DAY_PARAM, OWNER, REFRESH, dataset_asset, dataset_names, newest_night, night_of, nightly
+
+if TYPE_CHECKING:
+    from warehouse.ledger.deliveries import Held
 
 DEADLINE = nightly(5, 30)
 
@@ -52,16 +56,20 @@ def waiting(*, ti) -> list[dict]:
     def is_asked(run_id: str) -> bool:
         return ti.get_dr_count("decide", run_ids=[run_id], states=["queued", "running"]) > 0
 
-    held = [row | {"run_id": f"held__{row['delivery_id']}"} for row in night.held()]
-    closed = [{"delivery_id": key, "run_id": f"held__{key}"} for key in night.lately_decided()]
-    starts = [row for row in held if not is_asked(row["run_id"])] + [row for row in closed if is_asked(row["run_id"])]
-    return [{"trigger_run_id": row["run_id"], "conf": conf_of(row)} for row in starts]
+    held = [conf_of(delivery) for delivery in night.held()]
+    closed = [{"delivery_id": key} for key in night.lately_decided()]
+    starts = [conf for conf in held if not is_asked(run_of(conf))] + [conf for conf in closed if is_asked(run_of(conf))]
+    return [{"trigger_run_id": run_of(conf), "conf": conf} for conf in starts]
 
 
-def conf_of(row: dict) -> dict:
+def run_of(conf: dict[str, str]) -> str:
+    return f"held__{conf['delivery_id']}"
+
+
+def conf_of(delivery: "Held") -> dict[str, str]:
     """What the question shows: names, codes and messages; no value of a delivery stands in any of them."""
     names = ("delivery_id", "dataset", "part", "period_start", "reason_code", "message_id", "message_en")
-    return {name: str(row[name]) for name in names if row.get(name) is not None}
+    return {name: str(getattr(delivery, name)) for name in names if getattr(delivery, name) is not None}
 
 
 with DAG(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from warehouse.core.errors import ConfigError, FetchError
 from warehouse.core.settings import get_settings
+from warehouse.ledger.deliveries import Held
 
 
 @dataclass
@@ -58,7 +59,7 @@ def marts(logical_date, *, s=None, progress=None):
 def held(*, s=None):
     lines = _file("calls.jsonl").read_text().splitlines() if _file("calls.jsonl").exists() else []
     decided = {call["id"] for call in map(json.loads, lines) if call["step"] == "decide"}
-    return [row for row in _read("held.json", []) if row["delivery_id"] not in decided]
+    return [Held(**row) for row in _read("held.json", []) if row["delivery_id"] not in decided]
 
 
 def lately_decided(days=30, *, s=None):

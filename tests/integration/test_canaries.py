@@ -211,7 +211,7 @@ def test_what_a_person_types_may_not_tell_who(lived: Settings, canaries: Canarie
     typed = text.format(nik=min(canaries.nik - {""}))
     held = night.held(s=lived)[0]
     for refused in (
-        lambda: night.decide(held["delivery_id"], "reject", typed, "OTHER", "Tester", "walidata", s=lived),
+        lambda: night.decide(held.delivery_id, "reject", typed, "OTHER", "Tester", "walidata", s=lived),
         lambda: release.rollback(lived, led, release.current_state(lived, led)["release_id"], typed, "Tester"),
         lambda: record_views.query(lived, led, "Tester", typed, 1, "SELECT 1"),
     ):

@@ -97,8 +97,7 @@ def _late(s: Settings) -> set[tuple[str, str]]:
 
 
 def _held(s: Settings) -> set[tuple[str, str, str]]:
-    rows = night.held(s=s)
-    return {(row["part"], f"{row['period_start']:%Y-%m}", row["reason_code"]) for row in rows}
+    return {(one.part, f"{one.period_start:%Y-%m}", one.reason_code) for one in night.held(s=s)}
 
 
 def _versions(s: Settings, event: dict) -> list[bool]:

@@ -1,5 +1,6 @@
 """What is current, what waits and what came: status, deliveries, quarantined rows, held deliveries and decisions."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -82,13 +83,14 @@ def held(context: typer.Context, as_json: Json = False) -> None:
             "message_id",
             "message_en",
         )
-        show(words.shortened([{key: row[key] for key in keys} for row in rows], as_json), as_json, "held")
+        show(words.shortened([{key: getattr(row, key) for key in keys} for row in rows], as_json), as_json, "held")
 
 
 def _decide(delivery_id: str, kind: str, reason: str, by: str, as_json: bool) -> None:
     from warehouse import night as steps
 
-    show(steps.decide(words.delivery(delivery_id), kind, reason, "COMMAND_LINE", by, "engineer"), as_json)
+    decision = steps.decide(words.delivery(delivery_id), kind, reason, "COMMAND_LINE", by, "engineer")
+    show(asdict(decision), as_json)
 
 
 @held_app.command()

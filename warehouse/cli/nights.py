@@ -120,6 +120,5 @@ def replay(
         "rows_admitted",
         "rows_quarantined",
     )
-    show(
-        words.shortened([{key: verdict.get(key) for key in keys} for verdict in verdicts], as_json), as_json, "verdicts"
-    )
+    rows = [{key: getattr(verdict, key) for key in keys} for verdict in verdicts]
+    show(words.shortened(rows, as_json), as_json, "verdicts")

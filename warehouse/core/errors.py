@@ -22,6 +22,16 @@ class WarehouseError(Exception):
         self.action_id = action_id
         self.action_en = action_en
 
+    def as_dict(self) -> dict[str, str]:
+        """The texts under the names of the ledger's columns."""
+        return {
+            "error_code": self.code,
+            "message_id": self.message_id,
+            "message_en": self.message_en,
+            "action_id": self.action_id,
+            "action_en": self.action_en,
+        }
+
     def __reduce__(self):
         return (type(self), (self.code, self.message_id, self.message_en, self.action_id, self.action_en))
 

@@ -5,7 +5,7 @@ agency's protocol does (agencies).
 """
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,8 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warehouse.core.clock import Clock
 from warehouse.core.errors import ConfigError
-from warehouse.core.periods import JAKARTA
 
 # Variables that hold keys: never handed on to a process that has no use for them.
 KEY_VARIABLES = frozenset(
@@ -168,13 +168,13 @@ class Settings(BaseSettings):
     def seeds_dir(self) -> Path:
         return self.dbt_dir / "seeds"
 
-    def utc_now(self) -> datetime:
-        """The one clock, always in UTC and never naive."""
-        return (self.now or datetime.now(UTC)).astimezone(UTC) + self.ahead
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.now, self.ahead)
 
-    def wall_clock(self) -> datetime:
-        """The time that goes on also where ``now`` fixes the day."""
-        return datetime.now(UTC) + self.ahead
+    def utc_now(self) -> datetime:
+        """The clock's time, always in UTC and never naive."""
+        return self.clock.now()
 
     @property
     def ahead(self) -> timedelta:
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
 
     def today(self) -> date:
         """Today's date in Asia/Jakarta."""
-        return self.utc_now().astimezone(JAKARTA).date()
+        return self.clock.today()
 
 
 def _days_ahead(file: Path) -> timedelta:

@@ -1,7 +1,7 @@
 """Which parts of a dataset came, are late, or are not yet due today, each by its own due day.
 
 Here: the judgement that pages and prints share. The mart ``ops_freshness`` makes the same one in SQL, as of the newest
-night. Not here: what a night asks for (periods, night), nor how old a figure may be (the models).
+night. Not here: what a night asks for (periods, extract), nor how old a figure may be (the models).
 """
 
 from dataclasses import dataclass

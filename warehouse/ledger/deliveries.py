@@ -101,6 +101,11 @@ class Attempt:
     delivery_id: str | None = None
     error: WarehouseError | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it came to nothing for another reason than that nothing has been published yet."""
+        return self.outcome in {FetchOutcome.FAILED, FetchOutcome.REFUSED}
+
 
 @dataclass(frozen=True)
 class RuleOutcome:
@@ -198,8 +203,6 @@ def delivery_id(dataset: str, part: str, period: Period, content_sha256: str) ->
 
 
 def record_attempt(led: Ledger, attempt: Attempt) -> None:
-    error = attempt.error
-    texts = ("message_id", "message_en", "action_id", "action_en")
     led.insert(
         tables.fetches,
         {
@@ -215,8 +218,7 @@ def record_attempt(led: Ledger, attempt: Attempt) -> None:
             "attempts": attempt.attempts,
             "bytes": attempt.bytes,
             "delivery_id": attempt.delivery_id,
-            "error_code": error.code if error else None,
-            **{name: getattr(error, name) if error else None for name in texts},
+            **(attempt.error.as_dict() if attempt.error else {}),
         },
     )
 
@@ -310,12 +312,12 @@ def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime)
             "received": newer.received_at,
         },
     ).all()
-    for identifier, verdict_id in held:
+    for waiting in held:
         decision = Decision(
             decision_id=new_id(),
             kind=DecisionKind.SUPERSEDED,
-            delivery_id=identifier,
-            verdict_id=verdict_id,
+            delivery_id=waiting.delivery_id,
+            verdict_id=waiting.verdict_id,
             reason=f"Kiriman yang lebih baru diterima / a newer delivery was accepted: {newer.delivery_id}",
             reason_code="NEWER_DELIVERY",
             decided_by="warehouse",

@@ -73,7 +73,7 @@ def alembic_config() -> "Config":
 def _is_current(connection: sa.Connection, head: str | None, views: dict[str, str]) -> bool:
     if not {"alembic_version", "schema_views"} <= set(sa.inspect(connection).get_table_names()):
         return False
-    at = connection.exec_driver_sql("select version_num from alembic_version").scalars().all()
+    at = list(connection.exec_driver_sql("select version_num from alembic_version").scalars())
     made = {row.name: row.sha256 for row in connection.execute(sa.select(schema_views))}
     return at == [head] and made == views
 

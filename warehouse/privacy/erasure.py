@@ -1,28 +1,20 @@
 """Erasing a person on a decided request: from landed copies, vault, lake and pseudonymised files, and for the future.
 
-Here: finding the marked rows, taking them out, keeping them out of later deliveries, proving it. Not here: whom a
-request means (recognition), marks (tombstones), blanking bytes (parse), the next build and release (night).
+Here: finding every copy, and proving that none is left. Not here: whom a request means (subject_lookup), marks
+(tombstones), taking rows out of a delivery (intake.erased), the next build and release (night).
 
 The first thing written is the tombstone, with the decision: whatever is killed after that is completed by the next run
 or night, which knows the person by the marks alone; a backup restored from before the erasure is completed in the same
 way. Every later step is repeatable: what is blanked is no longer found.
 """
 
-import hashlib
-import io
 import re
-import tarfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from warehouse import ledger, linkage, scan
@@ -31,15 +23,16 @@ from warehouse.core.duck import sql_path
 from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
-from warehouse.intake.blanking import CannotBlank, Place, blank
-from warehouse.intake.parse import Parsed, parse
+from warehouse.intake.blanking import Place
+from warehouse.intake.erased import WHOLE_FILE, marked_places, redact_rows, searching
+from warehouse.intake.parse import parse
 from warehouse.intake.tombstones import Tombstones
 from warehouse.ledger import Ledger, access_log, deliveries, tables
 from warehouse.ledger.deliveries import Delivery
 from warehouse.privacy.subject_lookup import Person, recognise, vault_relations
 from warehouse.release import pseudonymised, state
 from warehouse.scan import NOTHING, Values
-from warehouse.storage import keys, lake, landing, vault
+from warehouse.storage import keys, landing, vault
 
 Progress = Callable[[str], None]
 Pointer = tuple[str, str | None, int]
@@ -47,8 +40,6 @@ Pointer = tuple[str, str | None, int]
 _SIXTEEN = re.compile(rb"(?<![0-9])[0-9]{16}(?![0-9])")
 _SHORTEST_REASON = 10
 _SHORTEST_GROUND = 5
-# A place in no sheet and row 0: the whole file.
-_WHOLE_FILE: Place = (None, 0)
 # Where a person may stand in clear; searched by their own readers.
 _NOT_SEARCHED = {"landing", "vault", "keys", "sandbox"}
 
@@ -130,7 +121,7 @@ def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
 def _find(s: Settings, led: Ledger, marks: Tombstones, erasure_id: str) -> None:
     """Record every landed row of the person, and the pseudonyms it has in kept releases, in one transaction."""
     pointers, person_keys = _in_vault(s, led, marks)
-    with _searching(s, marks) as connection:
+    with searching(s, marks) as connection:
         for contract, row in _landed(s, led):
             pointers |= {(row.delivery_id, *place) for place in _places_in_landed(s, connection, contract, row)}
     rows = [
@@ -148,7 +139,7 @@ def _find(s: Settings, led: Ledger, marks: Tombstones, erasure_id: str) -> None:
 
 def _in_vault(s: Settings, led: Ledger, marks: Tombstones) -> tuple[set[Pointer], list[str]]:
     """The marked rows, and the person's pseudonyms: not those of others whose row only bears the person's number."""
-    with _searching(s, marks) as connection:
+    with searching(s, marks) as connection:
         connection.execute(
             "CREATE TABLE found (record_key VARCHAR, delivery_id VARCHAR, part VARCHAR, row BIGINT, is_own BOOLEAN)"
         )
@@ -177,32 +168,15 @@ def _landed(s: Settings, led: Ledger) -> Iterator[tuple[Contract, Delivery]]:
             yield contract, delivery
 
 
-@contextmanager
-def _searching(s: Settings, marks: Tombstones) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that knows the marks."""
-    with vault.connect(s) as connection:
-        tombstones.define(connection, marks)
-        yield connection
-
-
 def _places_in_landed(
     s: Settings, connection: duckdb.DuckDBPyConnection, contract: Contract, delivery: Delivery
 ) -> set[Place]:
     """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
     data = landing.read(s, delivery)
     try:
-        return _marked_places(connection, contract, parse(contract, data, delivery.media).table)
+        return marked_places(connection, contract, parse(contract, data, delivery.media).table)
     except UnreadableDelivery:
-        return {_WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
-
-
-def _marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: pa.Table) -> set[Place]:
-    """Source part and row of the parsed rows that carry a mark."""
-    connection.register("parsed", rows)
-    marked = tombstones.is_marked_sql(contract, typed=False)
-    places = connection.execute(f"SELECT source_part, source_row FROM parsed WHERE {marked}").fetchall()
-    connection.unregister("parsed")
-    return set(places)
+        return {WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
 
 
 def _numbers_marked(connection: duckdb.DuckDBPyConnection, pieces: Iterable[bytes]) -> int:
@@ -228,7 +202,7 @@ def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> 
         waiting[row["delivery_id"]].add((row["source_part"], row["source_row"]))
     for count, (delivery_id, places) in enumerate(waiting.items(), start=1):
         progress(f"deliveries {count}/{len(waiting)}")
-        _blank_delivery(s, led, delivery_id, places)
+        redact_rows(s, led, delivery_id, places)
     (erasure,) = led.rows(sa.select(tables.erasures).where(tables.erasures.c.erasure_id == erasure_id))
     with state.only_releaser(s):
         for row in state.kept(led):
@@ -237,146 +211,6 @@ def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> 
         connection.execute(
             tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
         )
-
-
-def _blank_delivery(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) -> None:
-    """Take rows out of all copies of a delivery: files beside the old ones first, then the ledger, then the old go."""
-    delivery = deliveries.one(led, delivery_id)
-    contract = load_contracts(s.contracts_dir)[delivery.dataset]
-    stored = {
-        old: made for old in _files_of(led, delivery_id) if (made := _without(s, old, delivery_id, places)) is not None
-    }
-    landed = _blanked_landing(s, contract, delivery, places) if delivery.destroyed_at is None else {}
-    with led.write() as connection:
-        for old, made in stored.items():
-            connection.execute(
-                tables.lake_files.update().where(tables.lake_files.c.path == old),
-                {"path": made.path, "rows": made.rows, "sha256": made.sha256},
-            )
-        if landed:
-            connection.execute(tables.deliveries.update().where(tables.deliveries.c.delivery_id == delivery_id), landed)
-        connection.execute(
-            tables.erased_rows.update().where(tables.erased_rows.c.delivery_id == delivery_id), {"is_blanked": True}
-        )
-    for old in stored:
-        (s.home / old).unlink(missing_ok=True)
-    if landed:
-        landing.forget(s, delivery.stored_path)
-
-
-def _files_of(led: Ledger, delivery_id: str) -> list[str]:
-    chosen = sa.select(tables.lake_files.c.path).where(tables.lake_files.c.delivery_id == delivery_id)
-    return [row["path"] for row in led.rows(chosen)]
-
-
-def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> vault.StoredFile | None:
-    """A file of lake or vault again without rows; None when it has none of them."""
-    old = s.home / path
-    record_keys = pa.array([vault.record_key(delivery_id, part, row) for part, row in places])
-    new = old.with_name(f"{old.stem.split('~')[0]}~{vault.tag(path, *sorted(record_keys.to_pylist()))}.parquet")
-    if old.is_relative_to(s.lake_dir):
-        table = pq.read_table(old)
-        left = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
-        return lake.put(s, new, left) if left.num_rows < table.num_rows else None
-    with vault.connect(s) as connection:
-        table = connection.execute(vault.relation_sql([old])).to_arrow_table()
-        left = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
-        if left.num_rows == table.num_rows:
-            return None
-        connection.register("identities", left)
-        return vault.put(s, connection, "identities", new)
-
-
-def _blanked_landing(s: Settings, contract: Contract, delivery: Delivery, places: set[Place]) -> dict[str, Any]:
-    """The landed copy's new columns in the ledger. A copy that cannot be blanked for certain is destroyed whole."""
-    data = landing.read(s, delivery)
-    try:
-        made = _blanked(contract, data, delivery.media, places)
-    except (CannotBlank, UnreadableDelivery):
-        return {"destroyed_at": s.utc_now()}
-    tag = vault.tag(delivery.stored_sha256, *sorted(map(str, places)))
-    stored = landing.rewritten(s, delivery, made, keys.landing_recipient(s), tag, keeps_name=False)
-    return stored | {"kept_sha256": hashlib.sha256(made).hexdigest()}
-
-
-def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) -> bytes:
-    """The bytes without the rows at ``places``, read again to see that all others and nothing else is there."""
-    if _WHOLE_FILE in places:
-        raise CannotBlank("the file cannot be read")
-    before = parse(contract, data, media)
-    shape = next(shape for shape in contract.extras.shapes if shape.name == before.shape)
-    made = blank(contract, shape, data, media, places)
-    is_person = _is_at(before.table, places)
-    others = before.table.filter(pc.invert(is_person))
-    try:
-        after = parse(contract, made, media).table
-    except UnreadableDelivery:
-        # Nobody else was in it.
-        after = others
-        if others.num_rows:
-            raise CannotBlank("what is left cannot be read") from None
-    if not after.combine_chunks().equals(others.combine_chunks()):
-        raise CannotBlank("other rows would change")
-    # A number that others stand beside too, such as a mother's, is not the person's own.
-    numbers = _digits(before.table.filter(is_person)) - _digits(others)
-    left = b"\n".join(_unpacked(made))
-    if any(len(number) == 16 and number.encode() in left for number in numbers):
-        raise CannotBlank("the number stands elsewhere in the file too")
-    return made
-
-
-def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
-    named = zip(rows["source_part"].to_pylist(), rows["source_row"].to_pylist(), strict=True)
-    return pa.array([place in places for place in named], pa.bool_())
-
-
-def _digits(rows: pa.Table) -> set[str]:
-    return {re.sub(r"\D", "", text or "") for text in rows[vault.NIK].to_pylist()}
-
-
-def _unpacked(data: bytes) -> Iterator[bytes]:
-    if data.startswith(b"PK"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            yield from (archive.read(name) for name in archive.namelist())
-    elif data[257:262] == b"ustar":
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            yield from (archive.extractfile(member).read() for member in archive)
-    else:
-        yield data
-
-
-# --- later deliveries ------------------------------------------------------------------------------------------------
-
-
-def keep_out(s: Settings, led: Ledger, contract: Contract, delivery: Delivery, parsed: Parsed) -> Parsed:
-    """A delivery that is about to be judged, without erased persons: blanked in landing too, and on record."""
-    marks = tombstones.load(s)
-    if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
-        return parsed
-    with _searching(s, marks) as connection:
-        places = _marked_places(connection, contract, parsed.table)
-    if not places:
-        return parsed
-    # Whose erasure it was is asked of these few rows alone: a pass over all rows for each erasure would take hours.
-    rows = parsed.table.filter(_is_at(parsed.table, places))
-    found: dict[str, set[Place]] = {}
-    for erasure_id in marks.decisions:
-        with _searching(s, marks.only(erasure_id)) as connection:
-            found[erasure_id] = _marked_places(connection, contract, rows)
-    erased = [
-        {
-            "erasure_id": erasure_id,
-            "delivery_id": delivery.delivery_id,
-            "source_part": part,
-            "source_row": number,
-            "is_blanked": False,
-        }
-        for erasure_id, places in found.items()
-        for part, number in sorted(places, key=str)
-    ]
-    led.insert(tables.erased_rows, erased)
-    _blank_delivery(s, led, delivery.delivery_id, places)
-    return parse(contract, landing.read(s, deliveries.one(led, delivery.delivery_id)), delivery.media)
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------
@@ -399,7 +233,7 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
 
     pointers = led.rows(sa.select(tables.erased_rows))
     gone = [vault.record_key(row["delivery_id"], row["source_part"], row["source_row"]) for row in pointers]
-    with _searching(s, marks) as connection:
+    with searching(s, marks) as connection:
         for contract, row in _landed(s, led):
             look("landing", f"landing {row.delivery_id}", len(_places_in_landed(s, connection, contract, row)))
         for contract, relation in vault_relations(s, led):

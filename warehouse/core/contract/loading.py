@@ -135,7 +135,11 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
 
 def get_contract(folder: Path, dataset: str) -> Contract:
     """One contract by name; an unknown name raises ConfigError that lists the known ones."""
-    contracts = load_contracts(folder)
+    return contract_named(load_contracts(folder), dataset)
+
+
+def contract_named(contracts: Mapping[str, Contract], dataset: str) -> Contract:
+    """One of loaded contracts; raises ConfigError DATASET_UNKNOWN that lists the known ones."""
     if dataset not in contracts:
         known = ", ".join(contracts)
         raise ConfigError(

@@ -1,7 +1,7 @@
 """The gate: judges deliveries against their contract, and marts against their rules, with Great Expectations on DuckDB.
 
 Here: typing rows as the contract declares, running its rules, and the verdict. Not here: reading files (parse), keeping
-rows (vault, lake), recording verdicts (night).
+rows (vault, lake), recording verdicts (intake.judge).
 
 Great Expectations takes seconds to import, so nothing here imports it before a judgement begins.
 """

@@ -1,6 +1,6 @@
 """From parsed deliveries to verdicts: a group of deliveries of one dataset in one run of Great Expectations.
 
-Here: whose rows failed which rule, and what follows for each delivery. Not here: recording it (night).
+Here: whose rows failed which rule, and what follows for each delivery. Not here: recording it (intake.judge).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,61 @@
+"""One ledger row for each run of the marts step, also of one that was killed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from warehouse.core import files
+from warehouse.ledger import tables
+from warehouse.ledger.store import new_id
+from warehouse.ledger.warehouse import Warehouse
+
+
+@dataclass
+class Night:
+    """What a run of the marts step writes into its row when it ends."""
+
+    outcome: str = "failed"
+    detail: str = ""
+
+
+@contextmanager
+def recorded(w: Warehouse, logical_date: date) -> Iterator[Night]:
+    """One row for a run of the marts step; yields what is written into it at the end.
+
+    A night holds a lock on a file of its own while it runs: a row that says ``running`` and whose file nobody holds is
+    of a night that was killed, and is closed as failed by the next.
+    """
+    folder = w.settings.tmp_dir / "nights"
+    folder.mkdir(parents=True, exist_ok=True)
+    running = w.ledger.rows(sa.select(tables.nights.c.night_id).where(tables.nights.c.outcome == "running"))
+    for row in running:
+        file = folder / row["night_id"]
+        with suppress(BlockingIOError), files.exclusive_lock(file, wait=False):
+            _end(w, row["night_id"], Night("failed", "KILLED"))
+            file.unlink()
+    night_id, night = new_id(), Night()
+    file = folder / night_id
+    with files.exclusive_lock(file):
+        w.ledger.insert(
+            tables.nights,
+            {
+                "night_id": night_id,
+                "logical_date": logical_date,
+                "started_at": w.clock.stamp(),
+                "outcome": "running",
+            },
+        )
+        try:
+            yield night
+        finally:
+            _end(w, night_id, night)
+            file.unlink()
+
+
+def _end(w: Warehouse, night_id: str, night: Night) -> None:
+    ended = {"outcome": night.outcome, "detail": night.detail, "ended_at": w.clock.stamp()}
+    with w.ledger.write() as connection:
+        connection.execute(tables.nights.update().where(tables.nights.c.night_id == night_id), ended)
