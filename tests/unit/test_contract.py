@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
@@ -289,3 +290,24 @@ def test_registry_columns_are_all_read_or_dropped_with_a_reason() -> None:
         names = {line.split()[1] for line in lines if line.startswith(f"{level} ")}
         assert len(names) > 30
         assert names - known == set()
+
+
+@pytest.mark.parametrize(
+    ("named", "elsewhere"),
+    [
+        *[(text, False) for text in (
+            "Kota Tangerang", "KOTA T A N G E R A N G", "Kota Tangerang, Banten", "Kota Tanggerang",
+            "kota\u00a0tangerang", "Kota T\u00e1ngerang", "KOTA TANGERANG PROV. BANTEN",
+        )],
+        *[(text, True) for text in (
+            "Kab. Tangerang", "KABUPATEN TANGERANG", "Kota Tangerang Selatan", "Tangsel", "KOTA B A T A M",
+            "Jakarta Barat", "Kota Adm. Jakarta Barat", "Bogor",
+        )],
+        # What says neither: kecamatan and kelurahan decide, or the residence is not known.
+        *[(text, False) for text in ("", "xyz", "Tangerang", "-", None)],
+    ],
+)  # fmt: skip
+def test_a_city_is_here_or_elsewhere_only_where_its_name_says_so(named: str | None, elsewhere: bool) -> None:
+    column = next(c for c in samples.contracts()["kemenkes/eppgbm"].columns if c.name == "lives_elsewhere")
+    query = f"SELECT {column.extras.derivation} FROM (SELECT ?::VARCHAR AS kab_kota)"
+    assert duckdb.execute(query, [named]).fetchone() == (elsewhere,)
