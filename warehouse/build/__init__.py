@@ -591,14 +591,3 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             f"Read {s.home / 'dbt' / 'logs' / 'dbt.log'}; the last release stays current.",
         )
     return BuildResult(build_id, outcome, content, round(seconds, 2))
-
-
-def main(arguments: list[str]) -> None:
-    if arguments != ["sources"]:
-        raise ConfigError("USAGE", "Pakai: python -m warehouse.build sources", "Use: python -m warehouse.build sources")
-    s = get_settings()
-    sources_file(s).write_text(sources_yaml(load_contracts(s.contracts_dir)), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
