@@ -30,8 +30,8 @@ from warehouse import ledger, linkage
 from warehouse.build.catalogue import manifest_path
 from warehouse.core import duck, files
 from warehouse.core.contract import Contract, Rule, load_contracts
-from warehouse.core.errors import BuildError, ConfigError
-from warehouse.core.settings import KEY_VARIABLES, Settings, get_settings
+from warehouse.core.errors import BuildError
+from warehouse.core.settings import KEY_VARIABLES, Settings
 from warehouse.intake import agencies
 from warehouse.intake.gate.marts import mart_rules
 from warehouse.intake.gate.rules import all_rules, judged_column
