@@ -39,7 +39,7 @@ def in_force(s: Settings) -> dict[Path, tuple[int, int]]:
 @pytest.fixture(scope="module")
 def tried(edited: Settings) -> Settings:
     before = in_force(edited)
-    dev.refresh(edited, Ledger(edited.ledger), ["state:modified"])
+    dev.refresh(edited, Ledger(edited.ledger), ["state:modified"], unit_tests=False)
     assert in_force(edited) == before
     return edited
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from warehouse.ledger.tables import builds
 
 # What differs from the build in force, and what depends on it.
 CHANGED = "state:modified+"
+_NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 _SQL = Path(__file__).parent / "sql"
 # Columns that every area mart has beside its own keys.
 _OF_AREA_MARTS = {"measure", "area_level", "area_name", "period_start", "numerator", "denominator", "percentage",
@@ -56,6 +57,10 @@ class ModelDiff:
     changed: str | None
     columns: str
 
+    @property
+    def has_moved(self) -> bool:
+        return bool(self.columns) or not {self.added, self.removed, self.changed} <= {"0", None}
+
 
 @dataclass(frozen=True)
 class Move:
@@ -75,13 +80,13 @@ def folder(s: Settings) -> Path:
     return s.home / "dev"
 
 
-def refresh(s: Settings, led: Ledger, select: Iterable[str], *, fresh: bool = False) -> bool:
+def refresh(s: Settings, led: Ledger, select: Iterable[str], *, fresh: bool = False, unit_tests: bool = True) -> bool:
     """Bring the scratch up to the lake and build the selected models in it with their tests; whether all passed.
 
     ``select`` are dbt's own selectors; dbt prints what it does. The scratch is copied anew with ``fresh`` and whenever
-    another build has come into force; else it keeps the models built in it before. It looks from the day from which the
-    build in force looked, so that what moves is the engineer's doing. Raises ConfigError DEV_WITHOUT_BUILD and
-    BuildError DEV_RUNNING.
+    another build has come into force; else it keeps the models built in it before. It looks from the day from which
+    the build in force looked, so that what moves is the engineer's doing. A model whose unit tests fail is not built,
+    unless they are left out. Raises ConfigError DEV_WITHOUT_BUILD and BuildError DEV_RUNNING.
     """
     contracts = load_contracts(s.contracts_dir)
     sources, described = build.sources_file(s), build.sources_yaml(contracts)
@@ -97,7 +102,7 @@ def refresh(s: Settings, led: Ledger, select: Iterable[str], *, fresh: bool = Fa
             with duck.connect(s, file) as con:
                 build.fill(s, led, contracts, con)
             _note(s, _state(s) | {"fed": fed})
-        return _run_dbt(s, file, _as_of(led), list(select), lock)
+        return _run_dbt(s, file, _as_of(led), ["--select", *select, *([] if unit_tests else _NO_UNIT_TESTS)], lock)
 
 
 def diff(s: Settings) -> tuple[list[ModelDiff], list[Move]]:
@@ -212,12 +217,12 @@ def _as_of(led: Ledger) -> date:
     return led.rows(newest.order_by(builds.c.started_at.desc()).limit(1))[0]["as_of"]
 
 
-def _run_dbt(s: Settings, file: Path, as_of: date, select: list[str], lock: int) -> bool:
+def _run_dbt(s: Settings, file: Path, as_of: date, selection: list[str], lock: int) -> bool:
     """dbt's own output goes to the terminal: the engineer reads what failed and how."""
     results = folder(s) / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     # Nothing changed is no error here.
-    arguments = ("build", "--warn-error-options", "{}", "--state", str(_before(s)), "--select", *select)
+    arguments = ("build", "--warn-error-options", "{}", "--state", str(_before(s)), *selection)
     paths = {"DBT_TARGET_PATH": str(folder(s) / "target"), "DBT_LOG_PATH": str(folder(s) / "logs")}
     done = subprocess.run(
         build.dbt_command(as_of, *arguments, **build.rounding(s)),
@@ -335,7 +340,3 @@ def rounded(count: int, threshold: int) -> str:
     if 0 < count < threshold:
         return f"<{threshold}"
     return str((count + threshold // 2) // threshold * threshold)
-
-
-def as_rows(found: Iterable[ModelDiff | Move]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in found]

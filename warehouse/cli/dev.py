@@ -1,5 +1,6 @@
 """The engineers' inner loop: a scratch build, the models one works on, and what moved."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ def run(
         typer.Option(help="dbt selector, again and again; default all that changed since the build in force."),
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Copy the build in force anew, without the models tried so far.")] = False,
+    unit_tests: Annotated[bool, typer.Option(help="A model whose unit tests fail is not built.")] = True,
 ) -> None:
     """Refresh the scratch from the lake, and build the selected models with their tests."""
     if context.invoked_subcommand:
@@ -27,7 +29,7 @@ def run(
     from warehouse.ledger import Ledger
 
     s = get_settings()
-    passed = dev.refresh(s, Ledger(s.ledger), select or [dev.CHANGED], fresh=fresh)
+    passed = dev.refresh(s, Ledger(s.ledger), select or [dev.CHANGED], fresh=fresh, unit_tests=unit_tests)
     say("Selanjutnya / next: warehouse dev diff")
     if not passed:
         raise typer.Exit(EXIT_BUILD)
@@ -38,9 +40,11 @@ def diff_command(as_json: Json = False) -> None:
     """What the models tried so far would change: rows by model, the largest move by measure and level; all rounded."""
     from warehouse.build import dev
 
-    models, moves = (dev.as_rows(found) for found in dev.diff(get_settings()))
+    models, moves = dev.diff(get_settings())
     if as_json:
-        show({"models": models, "moves": moves}, True)
+        show({"models": [asdict(one) for one in models], "moves": [asdict(one) for one in moves]}, True)
         return
-    show(models, False, "Baris / rows")
-    show(moves, False, "Perubahan terbesar / largest moves")
+    moved = [one for one in models if one.has_moved]
+    show([asdict(one) for one in moved], False, "Baris / rows")
+    show([asdict(one) for one in moves], False, "Perubahan terbesar / largest moves")
+    say(f"{len(models) - len(moved)} model sama / models are as they were")
