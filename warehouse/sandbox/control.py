@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import httpx
 
+from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.sandbox.faults import Fault, Faults, Kind
@@ -52,10 +53,12 @@ class Running:
 
 
 def start(s: Settings) -> Running:
-    """Start this home's agencies and wait until they answer. Raises ConfigError SANDBOX_RUNNING or SANDBOX_FAILED."""
+    """Start this home's agencies and wait until they answer. Raises ConfigError CONTRACT_INVALID, SANDBOX_RUNNING, SANDBOX_FAILED."""
     folder = s.home / "sandbox"
     if not (folder / "holdings").is_dir():
         raise _failed(s, "no holdings")
+    # A contract that is not valid is told here, not in the servers' log.
+    load_contracts(s.contracts_dir)
     lock = (folder / ".servers.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -157,7 +157,8 @@ def resolve(
         name = re.sub(r"^(previous|change)_", "", str(fields["kwargs"].get("column")))
         fields["measures"] = fields["measures"] | {name: fields.pop("measure")}
     if missing := [name for name in ("expectation", "severity", "category", "owner", *_TEXTS) if not fields.get(name)]:
-        raise KindFault(f"it has no {missing[0]}")
+        hint = "; say action: with a name under actions of rules.yaml" if missing[0].startswith("action_") else ""
+        raise KindFault(f"it has no {missing[0]}{hint}")
     return fields
 
 
