@@ -53,7 +53,10 @@ class Running:
 
 
 def start(s: Settings) -> Running:
-    """Start this home's agencies and wait until they answer. Raises ConfigError CONTRACT_INVALID, SANDBOX_RUNNING, SANDBOX_FAILED."""
+    """Start this home's agencies and wait until they answer.
+
+    Raises ConfigError CONTRACT_INVALID, SANDBOX_RUNNING or SANDBOX_FAILED.
+    """
     folder = s.home / "sandbox"
     if not (folder / "holdings").is_dir():
         raise _failed(s, "no holdings")
