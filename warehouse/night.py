@@ -25,7 +25,7 @@ from warehouse.core.stages import Stages
 from warehouse.intake import decisions
 from warehouse.intake.extract import Asked, confirm_asked, extract, open_parts, take_file
 from warehouse.intake.judge import confirm_keys, judge
-from warehouse.intake.outcome import IngestOutcome
+from warehouse.intake.outcome import IngestOutcome as IngestOutcome
 from warehouse.ledger import deliveries, nights, open_ledger
 from warehouse.ledger.deliveries import Decision, DecisionKind, Held, Verdict
 from warehouse.ledger.warehouse import Progress, Warehouse, open_warehouse

