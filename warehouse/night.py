@@ -19,7 +19,7 @@ from warehouse.core import stages
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import BuildError, FetchError, ReleaseError, WarehouseError
 from warehouse.core.periods import Period
-from warehouse.core.redaction import discreet
+from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings, get_settings
 from warehouse.core.stages import Stages
 from warehouse.intake import decisions
@@ -37,7 +37,7 @@ from warehouse.storage.media import media_of
 # --- intake: a dataset's night
 
 
-@discreet
+@redacted
 def ingest(
     dataset: str,
     logical_date: date,
@@ -51,7 +51,7 @@ def ingest(
     return _ingest(w, dataset, open_parts(w, w.contract(dataset), logical_date, backfill=backfill))
 
 
-@discreet
+@redacted
 def ingest_periods(
     dataset: str,
     periods: Sequence[Period],
@@ -64,7 +64,7 @@ def ingest_periods(
     return _ingest(open_warehouse(s, progress), dataset, [(period, parts) for period in periods])
 
 
-@discreet
+@redacted
 def ingest_asked(
     dataset: str, asked: Iterable[Asked], *, s: Settings | None = None, progress: Progress | None = None
 ) -> IngestOutcome:
@@ -72,7 +72,7 @@ def ingest_asked(
     return _ingest(open_warehouse(s, progress), dataset, asked)
 
 
-@discreet
+@redacted
 def ingest_file(
     dataset: str, period: Period, part: str, path: Path, media: str | None = None, *, s: Settings | None = None
 ) -> IngestOutcome:
@@ -87,7 +87,7 @@ def ingest_file(
     return _judge_landed(w, outcome, started)
 
 
-@discreet
+@redacted
 def extract_open(
     dataset: str,
     logical_date: date,
@@ -114,7 +114,7 @@ def extract_open(
     return outcome
 
 
-@discreet
+@redacted
 def judge_landed(
     outcome: IngestOutcome, *, s: Settings | None = None, progress: Progress | None = None
 ) -> IngestOutcome:
@@ -164,7 +164,7 @@ def lately_decided(days: int = 30, *, s: Settings | None = None) -> list[str]:
     return deliveries.decided_since(open_ledger(s), s.clock.stamp() - timedelta(days=days))
 
 
-@discreet
+@redacted
 def decide(
     delivery_id: str,
     kind: str,
@@ -180,7 +180,7 @@ def decide(
     return decisions.decide(w, delivery_id, DecisionKind(kind), reason, reason_code, decided_by, role)
 
 
-@discreet
+@redacted
 def replay(
     dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
 ) -> list[Verdict]:
@@ -191,7 +191,7 @@ def replay(
 # --- link, build, publish, ops, report
 
 
-@discreet
+@redacted
 def marts(logical_date: date, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on."""
     return _marts(open_warehouse(s, progress), logical_date)
@@ -205,7 +205,7 @@ def _marts(w: Warehouse, logical_date: date) -> dict[str, Any]:
         keys.confirm(s, led, *keys.USES)
         if erasure.is_pending(s, led):
             steps.run("erase", lambda say: erasure.complete(s, led, say))
-        with keys.held(s), nights.recorded(w, logical_date) as night:
+        with keys.shared_lock(s), nights.recorded(w, logical_date) as night:
             try:
                 if linkage.is_there(s) and build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
                     night.outcome = "unchanged"
@@ -235,7 +235,7 @@ def doing(s: Settings) -> str:
 # --- persons and keys: what makes a release of its own
 
 
-@discreet
+@redacted
 def erase(
     person: Person,
     by: str,
@@ -253,7 +253,7 @@ def erase(
     )
 
 
-@discreet
+@redacted
 def resume_erasures(*, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Complete erasures that a kill or a restored backup left open, release, and prove all of them."""
     return _release_and_prove(open_warehouse(s, progress), scan.NOTHING)
@@ -265,7 +265,7 @@ def _release_and_prove(w: Warehouse, numbers: scan.Values) -> dict[str, Any]:
     return {"outcome": made["outcome"], "release_id": made.get("release_id"), "searched": searched}
 
 
-@discreet
+@redacted
 def rotate_keys(
     by: str, approver: str, reason: str, *, s: Settings | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
@@ -284,13 +284,13 @@ def datasets(*, s: Settings | None = None) -> list[str]:
     return list(load_contracts((s or get_settings()).contracts_dir))
 
 
-@discreet
+@redacted
 def maintenance(*, s: Settings | None = None) -> dict[str, int]:
     """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases."""
     w = open_warehouse(s)
     s, led = w.settings, w.ledger
     # Alone: a file made again for an erasure or under new keys has no name in the ledger for a moment.
-    with keys.alone(s):
+    with keys.exclusive_lock(s):
         return {
             "destroyed": landing.destroy_expired(s, led, w.contracts),
             "swept": landing.sweep(s, led) + lake.sweep(s, led),

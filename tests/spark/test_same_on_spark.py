@@ -43,7 +43,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[duckdb.DuckDBPyConn
     # Rounding small counts, nearly all of so small a city, is no part of what is compared.
     s = Settings(home=home, now=NOW)
     led = open_ledger(s)
-    with keys.held(s):
+    with keys.shared_lock(s):
         linkage.link(s, led)
         build.run(s, led, TONIGHT)
     con = duckdb.connect(home / "build" / "warehouse.duckdb", read_only=True)

@@ -1,4 +1,4 @@
-"""What a person or the law may ask: erasure, the purpose log, a notice of a breach, a search for identities."""
+"""What a person or the law may ask: erasure, the access log, a notice of a breach, a search for identities."""
 
 import getpass
 import sys
@@ -75,12 +75,11 @@ def openings(
     days: Annotated[int, typer.Option(help="How far back.")] = 30,
     as_json: Json = False,
 ) -> None:
-    """The purpose log: who opened pseudonymised facts or clear identities, for what, by whose approval, until when."""
-    from warehouse.ledger import access_log as purposes
-    from warehouse.ledger import open_ledger
+    """The access log: who opened pseudonymised facts or clear identities, for what, by whose approval, until when."""
+    from warehouse.ledger import access_log, open_ledger
 
     s = get_settings()
-    show(purposes.since(open_ledger(s), s.utc_now() - timedelta(days=days)), as_json, "openings")
+    show(access_log.since(open_ledger(s), s.utc_now() - timedelta(days=days)), as_json, "openings")
 
 
 @app.command("breach-notice", rich_help_panel=PANEL)
@@ -93,7 +92,7 @@ def breach_notice(
     handling: Annotated[str, typer.Option(help="What is being done.")],
     dataset: Annotated[list[str] | None, typer.Option(help="Only these datasets; default all with persons.")] = None,
 ) -> None:
-    """Draft the notice of UU 27/2022 article 46, Indonesian first, from contracts, lake and purpose log."""
+    """Draft the notice of UU 27/2022 article 46, Indonesian first, from contracts, lake and access log."""
     from warehouse.ledger import open_ledger
     from warehouse.privacy import breach
 

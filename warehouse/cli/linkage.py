@@ -44,12 +44,11 @@ def review_open(
     purpose: Annotated[str, typer.Option(help="For what; at least ten letters.")],
     hours: Annotated[int, typer.Option(help="How long the opening is valid.")] = 4,
 ) -> None:
-    """Open clear identities for review, on record in the purpose log; without it nothing is shown or decided."""
-    from warehouse.ledger import access_log as purposes
-    from warehouse.ledger import open_ledger
+    """Open clear identities for review, on record in the access log; without it nothing is shown or decided."""
+    from warehouse.ledger import access_log, open_ledger
 
     s = get_settings()
-    opening = purposes.open_for(s, open_ledger(s), "identity", by, purpose, hours, approver=approver)
+    opening = access_log.open_for(s, open_ledger(s), "identity", by, purpose, hours, approver=approver)
     show({key: opening[key] for key in ("opening_id", "person", "expires_at")}, False, "opening")
 
 

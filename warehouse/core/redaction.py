@@ -21,7 +21,7 @@ class UnexpectedError(WarehouseError):
     """A fault of ours, told without its text."""
 
 
-def discreet(step: Callable[P, T]) -> Callable[P, T]:
+def redacted(step: Callable[P, T]) -> Callable[P, T]:
     """A step that sees deliveries: whatever it raises carries no value, nor anything it was raised from."""
 
     @wraps(step)

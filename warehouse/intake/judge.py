@@ -38,7 +38,7 @@ def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str
     waiting = sorted(landed, key=lambda one: (one.dataset, one.period_start, one.part, one.received_at))
     verdicts: list[Verdict] = []
     for group in _groups(waiting):
-        with keys.held(w.settings):
+        with keys.shared_lock(w.settings):
             verdicts += _judge_group(w, group, overridden)
         w.progress(f"{group[0].dataset}: {len(verdicts)}/{len(waiting)}")
     return verdicts

@@ -1,4 +1,4 @@
-"""The purpose log: who opened pseudonymised facts or clear identities, for what, with whose approval, until when.
+"""The access log: who opened pseudonymised facts or clear identities, for what, with whose approval, until when.
 
 Here: recording an opening and asking whether one is in force. Not here: what is opened (micro, review), telling people
 of a breach (breach).

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 from warehouse.core import files
 from warehouse.core.contract import load_contracts
 from warehouse.core.duck import sql_path
-from warehouse.core.redaction import discreet
+from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries
 from warehouse.ledger.tables import erasures, lake_files, linkage_decisions
@@ -111,13 +111,13 @@ def link(s: Settings, led: Ledger) -> int:
     return count
 
 
-@discreet
+@redacted
 def train(s: Settings, led: Ledger) -> Path:
     """Learn the model anew from the identities in force and store it as the newest version.
 
     Raises BuildError LINKAGE_TRAINING where too few people are known to two agencies.
     """
-    with keys.held(s), vault.connect(s) as connection:
+    with keys.shared_lock(s), vault.connect(s) as connection:
         _prepare(connection, s, led)
         clusters.build_training(connection, model.TRAINED_ON)
         return model.store(s, model.train(connection, "training"))
@@ -157,20 +157,20 @@ def decided(led: Ledger) -> list[dict[str, Any]]:
     return clerical_review.decided_pairs(led)
 
 
-@discreet
+@redacted
 def show(s: Settings, led: Ledger, pair_id: str, person: str) -> list[dict[str, Any]]:
     """Both records of a waiting or decided pair in clear; raises ConfigError REVIEW_UNKNOWN, OPENING_NONE."""
     return clerical_review.show(s, led, load_contracts(s.contracts_dir), _find(s, led, pair_id), person)
 
 
-@discreet
+@redacted
 def decide(s: Settings, led: Ledger, pair_id: str, decision: str, reason: str, person: str) -> dict[str, Any]:
     """Decide on a waiting pair, or anew on a decided one; raises REVIEW_UNKNOWN, REVIEW_DECISION, OPENING_NONE."""
     pair = _find(s, led, pair_id)
     return clerical_review.decide(s, led, load_contracts(s.contracts_dir), pair, decision, reason, person)
 
 
-@discreet
+@redacted
 def ask(s: Settings, led: Ledger, one: str, other: str, reason: str, by: str) -> str:
     """Put two records into the queue, whatever they are to each other now; returns the pair's id.
 

@@ -167,7 +167,7 @@ def find(pairs: Iterable[dict[str, Any]], pair_id: str) -> dict[str, Any]:
 def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any], person: str) -> list[dict[str, Any]]:
     """Both records in clear, for whoever has an opening of identities in force; raises ConfigError OPENING_NONE.
 
-    Which records were looked at is in the purpose log before one is.
+    Which records were looked at is in the access log before one is.
     """
     opening = access_log.demand_open(s, led, "identity", person)
     keys.vault_key(s)

@@ -1,4 +1,4 @@
-"""Drafts the notice that UU 27/2022 article 46 asks for within 3 x 24 hours, from contracts, lake and purpose log.
+"""Drafts the notice that UU 27/2022 article 46 asks for within 3 x 24 hours, from contracts, lake and access log.
 
 Here: which data stood where, how many persons by dataset, who had them open, when the notice is due. Not here: whether
 there was a breach, and what is sent: a person decides and signs. The draft names no data subject.

@@ -81,7 +81,7 @@ def request(
         "reason": reason.strip(),
         "decided_at": s.utc_now(),
     }
-    with keys.alone(s):
+    with keys.exclusive_lock(s):
         known = recognise(s, led, person)
         marked = tombstones.with_person(tombstones.load(s), decision, sorted(known.texts))
         tombstones.save(s, marked, keys.landing_recipient(s))
@@ -97,7 +97,7 @@ def is_pending(s: Settings, led: Ledger) -> bool:
 
 def complete(s: Settings, led: Ledger, progress: Progress = lambda _text: None) -> None:
     """Take out every tombstone's person who is not yet out."""
-    with keys.alone(s):
+    with keys.exclusive_lock(s):
         _complete(s, led, progress)
 
 

@@ -52,7 +52,7 @@ def rotate(
     access_log.demand_two_people(by, approver)
     keys.confirm(s, led, *keys.USES)
     keys.landing_identity(s)
-    with keys.alone(s):
+    with keys.exclusive_lock(s):
         unfinished = led.rows(sa.select(tables.key_rotations).where(tables.key_rotations.c.ended_at.is_(None)))
         if unfinished and unfinished[0]["switched_at"]:
             return _finish(s, led, unfinished[0]["rotation_id"], progress)

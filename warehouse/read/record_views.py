@@ -13,8 +13,7 @@ import duckdb
 from warehouse.core import duck
 from warehouse.core.errors import ReleaseError
 from warehouse.core.settings import Settings
-from warehouse.ledger import Ledger
-from warehouse.ledger import access_log as purposes
+from warehouse.ledger import Ledger, access_log
 from warehouse.read.query import Answer, lock, select, unreadable
 from warehouse.release.pseudonymised import attach_micro
 from warehouse.release.state import MICRO_FILE, current_id
@@ -43,7 +42,7 @@ def query(
     for text in (purpose, sql, exact_because or ""):
         refuse_identities(text)
     keys.vault_key(s)
-    opening = purposes.open_for(
+    opening = access_log.open_for(
         s, led, "micro", person, purpose, hours, release_id=release_id, query=sql, exact_because=exact_because
     )
     with duck.connect(s, sees_identifiers=True) as connection:
@@ -60,7 +59,7 @@ def query(
                 "SELECT DISTINCT column_name FROM duckdb_columns() WHERE database_name = 'micro'"
             ).fetchall()
         }
-    purposes.record_rows(led, opening, len(rows))
+    access_log.record_rows(led, opening, len(rows))
     if exact_because:
         return names, rows
     counts = [name not in stored for name in names]

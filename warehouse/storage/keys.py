@@ -118,14 +118,14 @@ def is_sandbox(s: Settings) -> bool:
 
 
 @contextmanager
-def held(s: Settings) -> Iterator[None]:
+def shared_lock(s: Settings) -> Iterator[None]:
     """Hold the keys as they are: no change of keys and no erasure begins while data are written under them."""
     with files.shared_lock(_lock_file(s)):
         yield
 
 
 @contextmanager
-def alone(s: Settings) -> Iterator[None]:
+def exclusive_lock(s: Settings) -> Iterator[None]:
     """Wait until nobody writes under the keys, and keep others waiting."""
     with files.exclusive_lock(_lock_file(s)):
         yield

@@ -63,7 +63,7 @@ def land(
     """
     keys.confirm(s, led, "landing")
     _refuse_brotli(path)
-    with keys.held(s):
+    with keys.shared_lock(s):
         return _land(s, led, contract, part, period, path, media, origin)
 
 

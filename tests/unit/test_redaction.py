@@ -8,7 +8,7 @@ import pytest
 
 from warehouse import ledger, linkage, night
 from warehouse.core.errors import ConfigError
-from warehouse.core.redaction import UnexpectedError, discreet
+from warehouse.core.redaction import UnexpectedError, redacted
 from warehouse.ledger import Ledger
 from warehouse.linkage import clerical_review
 from warehouse.privacy import erasure, rotation
@@ -18,7 +18,7 @@ from warehouse.storage import keys, vault
 NIK = "3671011708900001"
 
 
-@discreet
+@redacted
 def converts() -> None:
     try:
         duckdb.sql(f"SELECT CAST('nik {NIK}' AS INTEGER)").fetchall()
@@ -26,7 +26,7 @@ def converts() -> None:
         raise KeyError(NIK) from error
 
 
-@discreet
+@redacted
 def refuses() -> None:
     try:
         int(f"x{NIK}")
@@ -34,7 +34,7 @@ def refuses() -> None:
         raise ConfigError("CODE", "pesan", "message") from error
 
 
-@discreet
+@redacted
 def has_no_room() -> None:
     raise OSError(28, "No space left on device", f"/tmp/{NIK}")
 
@@ -50,7 +50,7 @@ def test_no_log_of_an_error_shows_a_value(step, caplog):
 
 
 def test_an_unexpected_error_says_its_kind_and_place():
-    with pytest.raises(UnexpectedError, match=r"builtins\.KeyError at test_discreet\.py:\d+ converts") as caught:
+    with pytest.raises(UnexpectedError, match=r"builtins\.KeyError at test_redaction\.py:\d+ converts") as caught:
         converts()
     assert caught.value.code == "UNEXPECTED"
 

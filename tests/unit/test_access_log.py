@@ -1,4 +1,4 @@
-"""The purpose log: nothing personal opens without a person, a purpose and an end; identities take two people."""
+"""The access log: nothing personal opens without a person, a purpose and an end; identities take two people."""
 
 from datetime import timedelta
 
