@@ -1,5 +1,6 @@
 {#
-What marts are made of, read from the project's own graph, for marts whose measures do not say it in dim_measure.
+What marts are made of, read from the project's own graph, for marts whose measures do not say it in dim_measure; and what
+single records are made of.
 #}
 
 {# Datasets of the lake behind a model, through whatever stands between. #}
@@ -34,4 +35,12 @@ select '{{ dataset }}', '{{ model.name }}'
 {%- endfor %}
 {%- endfor %}
 {%- endif %}
+{%- endmacro %}
+
+{# Which row of which delivery a record is, for every model that keeps single records. #}
+{% macro lineage_columns(relation=none) -%}
+{%- set of = relation ~ '.' if relation else '' -%}
+{{ of }}delivery_id,
+    {{ of }}source_part,
+    {{ of }}source_row
 {%- endmacro %}

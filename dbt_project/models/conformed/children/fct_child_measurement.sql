@@ -52,9 +52,7 @@ select
     link.family_key,
     link.band as link_band,
     source.nik_key is not null as has_nik,
-    source.delivery_id,
-    source.source_part,
-    source.source_row,
+    {{ lineage_columns('source') }},
     source.puskesmas,
     {{ dbt.concat([
         placed_kelurahan(

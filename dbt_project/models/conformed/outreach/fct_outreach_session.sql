@@ -20,8 +20,6 @@ select
     worker_kind,
     people_reached,
     registrations_reported,
-    delivery_id,
-    source_part,
-    source_row
+    {{ lineage_columns() }}
 from ordered
 where newest_first = 1

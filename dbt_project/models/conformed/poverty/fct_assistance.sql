@@ -39,8 +39,6 @@ select
     programme,
     period_start,
     kemendagri_code,
-    delivery_id,
-    source_part,
-    source_row
+    {{ lineage_columns() }}
 from ordered
 where newest_first = 1

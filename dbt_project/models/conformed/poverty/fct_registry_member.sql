@@ -67,8 +67,6 @@ select
     cast({{ desil_agrees('member_desil', 'desil') }} as bigint) as desil_agrees,
     {{ worker_segment('work_status_code') }} as worker_segment,
     {{ worker_group('work_status_code', 'sector_code', 'relation_code') }} as worker_group,
-    delivery_id,
-    source_part,
-    source_row
+    {{ lineage_columns() }}
 from ordered
 where best_first = 1

@@ -149,7 +149,5 @@ select
     cast(deprivation_score as {{ type_double() }}) as deprivation_score,
     cast({{ reaches_cutoff('deprivation_score', 'poverty_cutoff') }} as bigint) as is_multiply_deprived,
     cast(expenditure_per_head_idr as {{ type_double() }}) as expenditure_per_head_idr,
-    delivery_id,
-    source_part,
-    source_row
+    {{ lineage_columns() }}
 from judged

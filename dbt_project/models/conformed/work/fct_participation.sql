@@ -24,8 +24,6 @@ select
     participant.registered_on,
     {{ month_start('participant.registered_on') }} as registered_month,
     participant.payer,
-    participant.delivery_id,
-    participant.source_part,
-    participant.source_row
+    {{ lineage_columns('participant') }}
 from {{ ref('stg_bpjstk__participants') }} as participant
 left join links on links.record_key = participant.record_key

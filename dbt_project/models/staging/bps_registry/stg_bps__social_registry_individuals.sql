@@ -1,9 +1,7 @@
 select
     record_key,
     nik_key,
-    delivery_id,
-    source_part,
-    source_row,
+    {{ lineage_columns() }},
     period_start,
     received_at,
     id_jenis_kelamin as sex_code,

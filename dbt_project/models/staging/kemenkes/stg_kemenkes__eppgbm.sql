@@ -1,9 +1,7 @@
 select
     record_key,
     nik_key,
-    delivery_id,
-    source_part,
-    source_row,
+    {{ lineage_columns() }},
     part as puskesmas,
     received_at,
     case jk when 'L' then 1 when 'P' then 2 end as sex,

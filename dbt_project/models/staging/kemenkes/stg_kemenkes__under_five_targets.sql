@@ -1,8 +1,6 @@
 select
     record_key,
-    delivery_id,
-    source_part,
-    source_row,
+    {{ lineage_columns() }},
     period_start,
     puskesmas as puskesmas_name,
     kemendagri_code,
