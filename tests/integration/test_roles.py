@@ -134,7 +134,7 @@ def test_each_role_reads_its_own(shared: Settings, role: str, marts: bool, ops: 
         "micro": can(role, read(s.current / MICRO_FILE)),
         "reports": can(role, read(s.reports_dir / "current" / "index.html")),
     }
-    assert found == {"marts": marts, "ops": ops, "micro": record_views, "reports": reports}
+    assert found == {"marts": marts, "ops": ops, "micro": micro, "reports": reports}
 
 
 def test_what_is_for_one_agency_lies_under_its_name(shared: Settings):
