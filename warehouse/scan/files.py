@@ -359,6 +359,7 @@ def _is_encrypted(head: bytes) -> bool:
 
 def _duckdb(path: Path, place: str, found: _Found, values: Values, with_shapes: bool) -> None:
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"ATTACH '{sql_path(path)}' AS scanned (READ_ONLY)")
         _counts(place, found, scan_catalogue(connection, "scanned", values, with_shapes=with_shapes))
 
