@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -64,7 +64,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
             if last and state.manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
-            with scan.ahead(s):
+            with scan.ahead(s) as looked:
                 progress("judge")
                 rules = _judge_marts(s, led, build, catalogue, older)
                 created_at = _created_at(s, last)
@@ -77,7 +77,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
                 found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
                 _write_json(draft / changes.CHANGES_FILE, found)
             progress("scan")
-            _hold_on_leak(s, led, con, release_id)
+            _hold_on_leak(s, led, con, release_id, looked)
         progress("verify")
         row = _ledger_row(led, build, last, release_id, created_at)
         about = row | {"fingerprint": fingerprint, "policy": _policy(s), "mart_rules": rules} | made | inputs
@@ -276,9 +276,12 @@ def _is_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Cale
     return is_same
 
 
-def _hold_on_leak(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str) -> None:
+def _hold_on_leak(
+    s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str, looked: scan.Ahead
+) -> None:
     """Search the home, this draft in it, for identities; what is found is recorded, and holds the release."""
     made = scan.scan_home(s, attached=[(con, "micro")])
+    made = replace(made, files_read=made.files_read + looked.files, bytes_read=made.bytes_read + looked.bytes)
     scan.record(led, made, release_id, datetime.now(UTC))
     if made.findings:
         places = "; ".join(map(str, made.findings[:_PLACES_NAMED]))

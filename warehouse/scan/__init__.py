@@ -9,7 +9,7 @@ from pathlib import Path
 
 from warehouse.core.errors import ConfigError
 from warehouse.scan.files import UNREADABLE, scan_file
-from warehouse.scan.home import Scan, ahead, look, record, scan_home, walk
+from warehouse.scan.home import Ahead, Scan, ahead, look, record, scan_home, walk
 from warehouse.scan.identities import vault_values
 from warehouse.scan.model import Finding
 from warehouse.scan.search import search
@@ -18,6 +18,7 @@ from warehouse.scan.values import NOTHING, Values
 __all__ = [
     "NOTHING",
     "UNREADABLE",
+    "Ahead",
     "Finding",
     "Scan",
     "Values",

@@ -104,35 +104,49 @@ def scan_home(
     return Scan(tuple(sorted(findings)), total, read, size, time.monotonic() - began)
 
 
+@dataclass
+class Ahead:
+    """Files that were looked at ahead and are clean, and their bytes."""
+
+    files: int = 0
+    bytes: int = 0
+
+
 @contextmanager
-def ahead(s: Settings) -> Iterator[None]:
+def ahead(s: Settings) -> Iterator[Ahead]:
     """While the block runs, a process of its own looks at lake and build, so that ``scan_home`` need not.
 
     It notes what it found clean and nothing else: without it the scan takes longer and finds the same.
     """
+    looked = Ahead()
     process = subprocess.Popen(
         [sys.executable, "-m", "warehouse.scan"],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     try:
         # Settings may hold keys: not for a command line or the environment.
         with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(pickle.dumps(s))
-        yield
+        yield looked
+        told = process.stdout.read()
         if process.wait():
             _log.warning("The scan ahead ended with %s; the scan of the home looks at everything.", process.returncode)
+        else:
+            looked.files, looked.bytes = json.loads(told)
     finally:
+        process.stdout.close()
         process.kill()
         process.wait()
 
 
-def note_clean(s: Settings, folders: Iterable[str] = AHEAD) -> None:
-    """Look at files of these folders that have changed, and note which are clean."""
+def note_clean(s: Settings, folders: Iterable[str] = AHEAD) -> tuple[int, int]:
+    """Look at files of these folders that have changed, and note which are clean; returns these and their bytes."""
     values = vault_values(s)
     version = f"{_code_version()}-{values.version}"
     clean = _read_state(s, version)
+    count = size = 0
     for path in files(s):
         name = path.relative_to(s.home)
         if name.parts[0] in folders:
@@ -140,7 +154,9 @@ def note_clean(s: Settings, folders: Iterable[str] = AHEAD) -> None:
                 mark = _mark(path)
                 if clean.get(str(name)) != mark and not scan_file(path, values):
                     clean[str(name)] = mark
+                    count, size = count + 1, size + mark[0]
     _write_state(s, version, clean)
+    return count, size
 
 
 def look(s: Settings, targets: Sequence[str], *, shapes_only: bool = False) -> Scan:
