@@ -70,8 +70,8 @@ $(VENV)/.sql-linted: $(VENV)/.ready $(SQL_LINTING) $(SQL)
 	  $(if $(filter $(VENV)/.ready $(SQL_LINTING),$?),warehouse dbt_project/models dbt_project/tests,$?)
 	@touch $@
 
-lint: setup $(VENV)/.sql-linted ## Style, SQL and import layers
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+lint: setup $(VENV)/.sql-linted ## Style, SQL, types and import layers
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
 # Without UPGRADE uv keeps every pin that still fits. UPGRADE=1 takes the newest of all, UPGRADE="certifi grpcio" of these.
 UPGRADES := $(if $(filter 1,$(UPGRADE)),--upgrade,$(addprefix --upgrade-package ,$(UPGRADE)))

@@ -5,9 +5,10 @@ A run waits for as long as it takes without holding a worker, so no night waits 
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
-from airflow.sdk import DAG, AssetAlias, Param, task
+from airflow.sdk import DAG, AssetAlias, Context, Param, task
 from shared import OWNER, REFRESH, dataset_asset
 
 from warehouse.core.settings import get_settings
@@ -57,25 +58,26 @@ FORM = {
 class Question(ApprovalOperator):
     """An approval whose Reject is an answer like the other: what follows runs, and learns what was said by whom."""
 
-    def execute_complete(self, context, event):
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         return HITLOperator.execute_complete(self, context, event)
 
 
 @task.short_circuit(retries=2, execution_timeout=timedelta(minutes=5))
-def still_held(*, dag_run) -> bool:
+def still_held(**context: Any) -> bool:
     """False once it has been decided elsewhere or a newer delivery was accepted: then nobody is asked."""
     from warehouse import night
 
-    return any(one.delivery_id == dag_run.conf["delivery_id"] for one in night.held())
+    return any(one.delivery_id == context["dag_run"].conf["delivery_id"] for one in night.held())
 
 
 @task(outlets=[AssetAlias("decided")], execution_timeout=timedelta(hours=1))
-def record(*, dag_run, ti, outlet_events) -> dict:
+def record(**context: Any) -> dict[str, Any]:
     """Carry out the answer and keep it with reason and name; an answer without a reason is refused."""
     from warehouse import night
 
-    answer = ti.xcom_pull(task_ids="approve")
-    form, delivery_id = answer["params_input"], dag_run.conf["delivery_id"]
+    question = context["dag_run"].conf
+    answer = context["ti"].xcom_pull(task_ids="approve")
+    form, delivery_id = answer["params_input"], question["delivery_id"]
     is_admitted = answer["chosen_options"] == [ApprovalOperator.APPROVE]
     night.decide(
         delivery_id,
@@ -87,8 +89,8 @@ def record(*, dag_run, ti, outlet_events) -> dict:
     )
     if is_admitted:
         extra = {"night": get_settings().today().isoformat(), "outcome": "admitted"}
-        for asset in (dataset_asset(dag_run.conf["dataset"]), REFRESH):
-            outlet_events[AssetAlias("decided")].add(asset, extra=extra)
+        for asset in (dataset_asset(question["dataset"]), REFRESH):
+            context["outlet_events"][AssetAlias("decided")].add(asset, extra=extra)
     return {"delivery_id": delivery_id, "is_admitted": is_admitted}
 
 

@@ -5,8 +5,9 @@ Every run ends the same night, and its last task says so whatever happened befor
 """
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG, RetryDecision, RetryPolicy, get_parsing_context, task
+from airflow.sdk import DAG, Context, RetryDecision, RetryPolicy, get_parsing_context, task
 from shared import DAY_PARAM, OWNER, Dataset, dataset_asset, dataset_names, night_of, nightly, read_dataset
 
 # Half past midnight: agencies have closed their day, and a night keeps one date. Two minutes apart, as an agency's
@@ -36,37 +37,42 @@ for each period once, on the day it was due; other days end at once.
 class RetryWhatMayPass(RetryPolicy):
     """A refused password, a changed host key or a wrong setting stays what it is however often one asks."""
 
-    def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
         return RetryDecision.default() if getattr(exception, "may_retry", False) else RetryDecision.fail()
 
 
 @task(retries=2, retry_policy=RetryWhatMayPass(), execution_timeout=timedelta(minutes=40))
-def extract(dataset: str, *, dag_run, params, ti) -> dict:
+def extract(dataset: str, **context: Any) -> dict[str, Any]:
     """Ask the agency for the open periods and land what it sends."""
     from warehouse import night
 
+    dag_run, ti = context["dag_run"], context["ti"]
     return night.extract_open(
         dataset,
-        night_of(dag_run, params),
+        night_of(dag_run, context["params"]),
         backfill=dag_run.run_type == "backfill",
         is_last_try=ti.try_number > ti.max_tries,
     ).as_dict()
 
 
 @task(execution_timeout=timedelta(hours=1))
-def judge(extracted: dict) -> dict:
+def judge(extracted: dict[str, Any]) -> dict[str, Any]:
     """Judge what has been landed and store what is admitted."""
     from warehouse import night
+    from warehouse.intake.outcome import IngestOutcome
 
-    return night.judge_landed(night.IngestOutcome(**extracted)).as_dict()
+    return night.judge_landed(IngestOutcome(**extracted)).as_dict()
 
 
 @task(retries=2, execution_timeout=timedelta(minutes=5))
-def report(dataset: str, *, dag_run, params, ti, outlet_events) -> dict:
+def report(dataset: str, **context: Any) -> dict[str, Any]:
     """Say how the dataset's night ended; the marts wait for this."""
-    outcome = ti.xcom_pull(task_ids="judge") or {"dataset": dataset, "outcome": "failed"}
+    outcome: dict[str, Any] = context["ti"].xcom_pull(task_ids="judge") or {"dataset": dataset, "outcome": "failed"}
     extra = {key: value for key, value in outcome.items() if isinstance(value, int | float) or key == "outcome"}
-    outlet_events[dataset_asset(dataset)].extra = {"night": night_of(dag_run, params).isoformat(), **extra}
+    night = night_of(context["dag_run"], context["params"])
+    context["outlet_events"][dataset_asset(dataset)].extra = {"night": night.isoformat(), **extra}
     return outcome
 
 
@@ -98,7 +104,8 @@ def make_dag(dag_id: str, minute: int, dataset: Dataset) -> DAG:
             agency=dataset.extras["agency_name"],
         ),
     ) as dag:
-        judged = judge(extract(dataset.name))
+        # Airflow hands on the value of what is here an XComArg.
+        judged = judge(extract(dataset.name))  # type: ignore[arg-type]
         reported = report.override(outlets=[dataset_asset(dataset.name)])(dataset.name)
         # A teardown runs however the others ended, and leaves the run's colour to them.
         judged >> reported.as_teardown()

@@ -4,6 +4,7 @@ Not here: what may be removed (``warehouse/night.py`` asks contracts and ledger)
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, CronTriggerTimetable, task
@@ -22,7 +23,7 @@ swept, old releases go, logs and Airflow's own rows older than {days} days are d
 
 
 @task(retries=1, execution_timeout=timedelta(hours=1))
-def retention() -> dict:
+def retention() -> dict[str, Any]:
     """Raw bytes, orphaned files and old releases."""
     from warehouse import night
 
@@ -30,7 +31,7 @@ def retention() -> dict:
 
 
 @task(retries=1, execution_timeout=timedelta(minutes=15))
-def logs() -> dict:
+def logs() -> dict[str, Any]:
     """Log files and leftovers of killed tasks."""
     from warehouse.core import retention
     from warehouse.core.settings import get_settings

@@ -4,7 +4,7 @@ It also asks for a person's decision on what is held. Not here: any of those ste
 """
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, AssetAlias, AssetAll, AssetOrTimeSchedule, task
@@ -32,29 +32,30 @@ last release; the report says so. Read its page of the night, correct the cause,
     execution_timeout=timedelta(hours=2),
     outlets=[AssetAlias("marts_deadline")],
 )
-def build(*, dag_run, params, ti, triggering_asset_events, outlet_events) -> None:
+def build(**context: Any) -> None:
     """Link, build, gate, release and report."""
     from warehouse import night
 
-    events = (event for found in triggering_asset_events.values() for event in found)
-    day = newest_night(events, night_of(dag_run, params))
+    dag_run = context["dag_run"]
+    events = (event for found in context["triggering_asset_events"].values() for event in found)
+    day = newest_night(events, night_of(dag_run, context["params"]))
     result = night.marts(day)
-    ti.xcom_push(key="night", value=result)
+    context["ti"].xcom_push(key="night", value=result)
     if dag_run.run_type == "scheduled":
         # A run by the clock leaves the assets that had arrived in the queue, and tomorrow's marts would start as soon
         # as the missing one is there. One more run by asset empties the queue, and finds nothing new.
-        outlet_events[AssetAlias("marts_deadline")].add(REFRESH, extra={"night": day.isoformat()})
+        context["outlet_events"][AssetAlias("marts_deadline")].add(REFRESH, extra={"night": day.isoformat()})
     if result["outcome"] == "held":
         raise AirflowFailException(f"{result['error_code']}: {result['message_en']}")
 
 
 @task(retries=2, execution_timeout=timedelta(minutes=10))
-def waiting(*, ti) -> list[dict]:
+def waiting(**context: Any) -> list[dict[str, Any]]:
     """The runs of ``decide`` to start: for what is held and nobody is asked about, and for what is asked in vain."""
     from warehouse import night
 
     def is_asked(run_id: str) -> bool:
-        return ti.get_dr_count("decide", run_ids=[run_id], states=["queued", "running"]) > 0
+        return bool(context["ti"].get_dr_count("decide", run_ids=[run_id], states=["queued", "running"]))
 
     held = [conf_of(delivery) for delivery in night.held()]
     closed = [{"delivery_id": key} for key in night.lately_decided()]

@@ -5,7 +5,7 @@ Not here: any step of a night (``warehouse/night.py``).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ def night_of(dag_run: Any, params: dict[str, Any]) -> date:
     """The date of the night a run belongs to, in Jakarta: what was asked for, else when it was due."""
     if day := params.get("day"):
         return date.fromisoformat(day)
-    return (dag_run.logical_date or dag_run.run_after).astimezone(JAKARTA).date()
+    due: datetime = dag_run.logical_date or dag_run.run_after
+    return due.astimezone(JAKARTA).date()
 
 
 def newest_night(events: Iterator[Any], fallback: date) -> date:

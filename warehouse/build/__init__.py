@@ -395,7 +395,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int
         text=True,
         pass_fds=(lock,),
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             done = _node_done(line)
             if done and (time.monotonic() - said_at >= _SAY_EVERY_SECONDS or done[0] == done[1]):
                 said_at = time.monotonic()
@@ -556,7 +556,7 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
         folder = s.build_file.parent / f".building-{build_id}"
         folder.mkdir(mode=0o700)
         file = folder / s.build_file.name
-        outcome, content, failures = "failed", None, []
+        outcome, content, failures = "failed", None, list[str]()
         try:
             progress("inputs")
             with duck.connect(s, file) as con:
@@ -590,4 +590,4 @@ def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text
             f"Baca {s.home / 'dbt' / 'logs' / 'dbt.log'}; rilis terakhir tetap berlaku.",
             f"Read {s.home / 'dbt' / 'logs' / 'dbt.log'}; the last release stays current.",
         )
-    return BuildResult(build_id, outcome, content, round(seconds, 2))
+    return BuildResult(build_id, outcome, content or "", round(seconds, 2))

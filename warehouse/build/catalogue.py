@@ -378,7 +378,7 @@ def _downstream(nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_ops(node: dict[str, Any]) -> bool:
-    return node["name"].startswith("ops_")
+    return str(node["name"]).startswith("ops_")
 
 
 def _is_restricted(node: dict[str, Any]) -> bool:

@@ -214,7 +214,8 @@ def _only_engineer(s: Settings) -> Iterator[int]:
 def _as_of(led: Ledger) -> date:
     """The day from which the build in force looked."""
     newest = sa.select(builds.c.as_of).where(builds.c.outcome == "built")
-    return led.rows(newest.order_by(builds.c.started_at.desc()).limit(1))[0]["as_of"]
+    as_of: date = led.rows(newest.order_by(builds.c.started_at.desc()).limit(1))[0]["as_of"]
+    return as_of
 
 
 def _run_dbt(s: Settings, file: Path, as_of: date, selection: list[str], lock: int) -> bool:
@@ -283,15 +284,19 @@ def _model_diff(
         con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {_text(keys or ['0'])} AS key,"
                     f" md5({content}) AS content {rows}")  # fmt: skip
     file = _SQL / ("rows_by_key.sql" if keys else "rows_without_key.sql")
-    rows, added, removed, changed = sql.query(con, file).fetchone()
+    rows, added, removed, changed = duck.one_row(sql.query(con, file))
     differing = [f"+{name}" for name in new if name not in old] + [f"-{name}" for name in old if name not in new]
     differing += [f"{name}: {old[name]} -> {new[name]}" for name in new if name in old and name not in shared]
     if changed:
         differing += _changed_columns(con, relation, values, list(keys))
-    told = [
-        None if count is None else rounded(count, s.disclosure_threshold) for count in (rows, added, removed, changed)
-    ]
-    return ModelDiff(relation.replace('"', ""), *told, ", ".join(differing) if old else "new model")
+    return ModelDiff(
+        model=relation.replace('"', ""),
+        rows=rounded(rows, s.disclosure_threshold),
+        added=rounded(added, s.disclosure_threshold),
+        removed=rounded(removed, s.disclosure_threshold),
+        changed=None if changed is None else rounded(changed, s.disclosure_threshold),
+        columns=", ".join(differing) if old else "new model",
+    )
 
 
 def _changed_columns(
@@ -299,10 +304,12 @@ def _changed_columns(
 ) -> list[str]:
     selected = ", ".join([f"{_text(keys)} AS key", *(f'{text} AS "{name}"' for name, text in values.items())])
     differs = ", ".join(f'coalesce(bool_or(a."{name}" IS DISTINCT FROM b."{name}"), false)' for name in values)
-    row = con.execute(
-        f"SELECT {differs} FROM (SELECT {selected} FROM new.{relation}) AS a"
-        f" INNER JOIN (SELECT {selected} FROM old.{relation}) AS b USING (key)"
-    ).fetchone()
+    row = duck.one_row(
+        con.execute(
+            f"SELECT {differs} FROM (SELECT {selected} FROM new.{relation}) AS a"
+            f" INNER JOIN (SELECT {selected} FROM old.{relation}) AS b USING (key)"
+        )
+    )
     return [name for name, is_changed in zip(values, row, strict=True) if is_changed]
 
 

@@ -29,7 +29,15 @@ def review_list(
     s = get_settings()
     led = open_ledger(s)
     if is_decided:
-        columns = ("pair_id", "decision", "decided_by", "decided_at", "method", "weight", "model_version")
+        columns: tuple[str, ...] = (
+            "pair_id",
+            "decision",
+            "decided_by",
+            "decided_at",
+            "method",
+            "weight",
+            "model_version",
+        )
         pairs = linkage.decided(led)
     else:
         columns = ("pair_id", "datasets", "method", "weight", "is_unsure", "model_version")

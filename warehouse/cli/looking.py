@@ -1,7 +1,7 @@
 """What is current, what waits and what came: status, deliveries, quarantined rows, held deliveries and decisions."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,7 +46,7 @@ def deliveries(
     from warehouse.ledger import open_ledger
     from warehouse.report import status
 
-    rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset), limit)
+    rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset) if dataset else None, limit)
     show(words.shortened(rows, as_json), as_json, "deliveries")
 
 
@@ -86,7 +86,7 @@ def held(context: typer.Context, as_json: Json = False) -> None:
         show(words.shortened([{key: getattr(row, key) for key in keys} for row in rows], as_json), as_json, "held")
 
 
-def _decide(delivery_id: str, kind: str, reason: str, by: str, as_json: bool) -> None:
+def _decide(delivery_id: str, kind: Literal["admit", "reject"], reason: str, by: str, as_json: bool) -> None:
     from warehouse import night as steps
 
     decision = steps.decide(words.delivery(delivery_id), kind, reason, "COMMAND_LINE", by, "engineer")

@@ -38,10 +38,10 @@ def refusal(
     )
 
 
-def dataset(typed: str | None) -> str | None:
+def dataset(typed: str) -> str:
     """A dataset as typed; raises ConfigError DATASET_UNKNOWN with the nearest that has a contract."""
     known = _datasets()
-    if typed is None or typed in known:
+    if typed in known:
         return typed
     raise refusal(ConfigError, "DATASET_UNKNOWN", "Dataset", "Dataset", typed, known)
 

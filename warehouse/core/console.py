@@ -78,9 +78,9 @@ class Watch:
                 say(f"{self._step}: {text}" if self._step else text)
                 return
             done = _OF_ALL.search(text)
-            count = [int(number.replace(",", "")) for number in done.groups()] if done else []
-            counted = dict(zip(("completed", "total"), count, strict=True)) if count else {}
-            self._bar.update(self._bar.task_ids[0], description=f"{self._step}: {escape(text)}"[:70], **counted)
+            completed, total = (int(number.replace(",", "")) for number in done.groups()) if done else (None, None)
+            description = f"{self._step}: {escape(text)}"[:70]
+            self._bar.update(self._bar.task_ids[0], description=description, completed=completed, total=total)
 
     def _tick(self) -> None:
         while not self._ended.wait(0.25 if self._bar else 1.0):

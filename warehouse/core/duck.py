@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import duckdb_extension_httpfs
 
 from warehouse.core import files
 from warehouse.core.settings import Settings
@@ -20,8 +20,7 @@ from warehouse.core.settings import Settings
 @cache
 def httpfs_extension() -> Path:
     """Path of the signed httpfs extension in its wheel; it brings the OpenSSL that encryption needs."""
-    folder = Path(find_spec("duckdb_extension_httpfs").submodule_search_locations[0])
-    (path,) = folder.rglob("httpfs.duckdb_extension")
+    (path,) = Path(duckdb_extension_httpfs.__path__[0]).rglob("httpfs.duckdb_extension")
     return path
 
 
@@ -92,7 +91,7 @@ def reading_from(con: duckdb.DuckDBPyConnection, select: str, tables: Mapping[st
     table stands, so that the same words in a text or a comment are left alone, and so is all else of the SQL. Columns
     that are qualified with a table's name still find it. Raises ValueError where the engine cannot tell the tables.
     """
-    parsed = json.loads(con.execute("SELECT json_serialize_sql(?)", [select]).fetchone()[0])
+    parsed = json.loads(one_row(con.execute("SELECT json_serialize_sql(?)", [select]))[0])
     if parsed["error"]:
         raise ValueError(f"not a SELECT that DuckDB reads: {parsed['error_message']}")
     text, parts, end = select.encode(), [], 0
@@ -119,6 +118,14 @@ def _tables_named(node: Any) -> Iterator[tuple[int, str, str, bool]]:
             yield node["query_location"], relation, names[-1], bool(node["alias"])
         for inner in node.values():
             yield from _tables_named(inner)
+
+
+def one_row(result: duckdb.DuckDBPyConnection | duckdb.DuckDBPyRelation) -> tuple[Any, ...]:
+    """The row of a query that gives one in any case, such as a count; raises ValueError where there is none."""
+    row = result.fetchone()
+    if row is None:
+        raise ValueError("the query gave no row")
+    return row
 
 
 def sql_path(path: Path) -> str:

@@ -32,7 +32,7 @@ class WarehouseError(Exception):
             "action_en": self.action_en,
         }
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["WarehouseError"], tuple[str, ...]]:
         return (type(self), (self.code, self.message_id, self.message_en, self.action_id, self.action_en))
 
 

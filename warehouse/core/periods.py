@@ -14,9 +14,9 @@ from warehouse.core.errors import ConfigError
 
 PeriodKind = Literal["month", "quarter", "half_year", "year", "snapshot"]
 JAKARTA = ZoneInfo("Asia/Jakarta")
-_MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
-LONGEST_DAYS = {"snapshot": 1, "month": 31, "quarter": 92, "half_year": 184, "year": 366}
-_LABELS = {
+_MONTHS: dict[PeriodKind, int] = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+LONGEST_DAYS: dict[PeriodKind, int] = {"snapshot": 1, "month": 31, "quarter": 92, "half_year": 184, "year": 366}
+_LABELS: dict[PeriodKind, re.Pattern[str]] = {
     "snapshot": re.compile(r"(\d{4})-(\d{2})-(\d{2})"),
     "month": re.compile(r"(\d{4})-(\d{2})"),
     "quarter": re.compile(r"(\d{4})-Q([1-4])"),

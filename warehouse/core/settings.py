@@ -8,7 +8,7 @@ import json
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
 
     _ahead: timedelta = PrivateAttr(default=timedelta())
 
-    def model_post_init(self, _context) -> None:
+    def model_post_init(self, _context: Any) -> None:
         object.__setattr__(self, "home", self.home.expanduser().absolute())
         if (self.keys / SANDBOX_MARK).is_file():
             self._ahead = _days_ahead(self.home / "sandbox" / "clock.json")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import duckdb
 
 from warehouse.build.catalogue import Catalogue, Mart
+from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
 
 _SUMMED = ("numerator", "denominator", "unknown_count")
@@ -26,7 +27,7 @@ def audit(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: str, base:
         if mart.name not in made:
             continue
         table = f'{file}.main."{mart.name}"'
-        judged[mart.name] = con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        judged[mart.name] = one_row(con.execute(f"SELECT count(*) FROM {table}"))[0]
         for what, sql in _tests(mart, table, f"{file}.main.dim_measure", base):
             wrong += [f"{mart.name} {what} {name} ({rows})" for name, rows in con.execute(sql).fetchall()]
     if wrong:
@@ -63,15 +64,15 @@ def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[s
     )
     keys = ", ".join(f'r."{key}"' for key in mart.keys if key not in {"area_level", "kemendagri_code"})
     for level, upper, above in (("kelurahan", "kecamatan", 8), ("kecamatan", "kota", 5)):
-        for column in _SUMMED:
+        for name in _SUMMED:
             yield (
-                f"jumlah / sum {upper} {column}",
+                f"jumlah / sum {upper} {name}",
                 f"""
                 SELECT measure, count(*) FROM (
                     SELECT r.measure, {keys}, substring(r.kemendagri_code, 1, {above}) AS area,
-                        sum(r.{column}) FILTER (r.area_level = '{level}') AS parts,
+                        sum(r.{name}) FILTER (r.area_level = '{level}') AS parts,
                         count(*) FILTER (r.area_level = '{level}') AS rows_below,
-                        any_value(r.{column}) FILTER (r.area_level = '{upper}') AS whole
+                        any_value(r.{name}) FILTER (r.area_level = '{upper}') AS whole
                     FROM {joined} WHERE d.is_additive AND r.area_level IN ('{level}', '{upper}')
                     GROUP BY ALL
                 ) WHERE rows_below > 0 AND coalesce(parts, 0) <> coalesce(whole, 0) GROUP BY 1 ORDER BY 1

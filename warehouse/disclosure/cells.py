@@ -6,7 +6,7 @@ may change (release.revisions).
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -74,7 +74,9 @@ def round_table(
     splits = [Split(counts[parent], tuple(counts[name] for name in parts)) for parent, parts in cells.splits()]
     _demand_parts(cells, names, exact, splits)
     given = {
-        counts[c.name]: _taken(con, cells, c, sheet_table, rounded_of, exact[:, counts[c.name]], arrays["keep__"])
+        counts[c.name]: _taken(
+            con, cells, c, c.same_as, sheet_table, rounded_of, exact[:, counts[c.name]], arrays["keep__"]
+        )
         for c in cells.counts
         if c.same_as
     }
@@ -179,7 +181,7 @@ def _regions(cells: Cells, places: Sequence[str]) -> np.ndarray:
     return np.unique(codes, return_inverse=True)[1].astype(np.int64)
 
 
-def _ties(table: str, names: Sequence[str], places: Sequence[str], key: bytes):
+def _ties(table: str, names: Sequence[str], places: Sequence[str], key: bytes) -> Callable[[int], np.ndarray]:
     """A keyed number of column and place, from 0 to 1: without the key nobody can tell what was drawn."""
     distinct, of = np.unique(places, return_inverse=True) if places else (np.zeros(0), np.zeros(0, dtype=int))
 
@@ -216,13 +218,14 @@ def _taken(
     con: duckdb.DuckDBPyConnection,
     cells: Cells,
     column: CellColumn,
+    source: tuple[str, str],
     sheet: str,
     rounded_of: Mapping[str, str],
     exact: np.ndarray,
     keep: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(rounded values, marks) of a count that another table holds, summed over that table's further keys."""
-    table, name = column.same_as
+    table, name = source
     conditions = []
     for key, own in column.shared.items():
         theirs = f'o."{key}"'

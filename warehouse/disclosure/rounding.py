@@ -142,7 +142,7 @@ class _Period:
         stuck = self._earlier(lambda known, of: known[of, column])
         is_stuck = small & ((stuck == 0) | (stuck == base))
         values = np.where(is_stuck, stuck, np.where(small, 0, counts))
-        for row in np.flatnonzero(is_stuck):
+        for row in np.flatnonzero(is_stuck).tolist():
             self.owed.add(row, column, values[row] - counts[row])
         free, draw = small & ~is_stuck, sheet.tie(column)[rows]
         for row in self.owed.order:
@@ -173,21 +173,21 @@ class _Period:
         stands = ~is_large & (stuck >= 0).all(axis=1) & (stuck.sum(axis=1) == whole)
         values[stands] = stuck[stands]
         is_open = free.any(axis=1) | ~is_large & ~stands
-        for row in np.flatnonzero(is_large & ((values != 0) & (values < base)).any(axis=1) & ~is_open):
+        for row in np.flatnonzero(is_large & ((values != 0) & (values < base)).any(axis=1) & ~is_open).tolist():
             fit(values[row], largest[row], base)
-        for row in np.flatnonzero((values != counts).any(axis=1) & ~is_open):
+        for row in np.flatnonzero((values != counts).any(axis=1) & ~is_open).tolist():
             self.owed.move(row, columns, values[row] - counts[row])
         draws = np.column_stack([sheet.tie(column)[rows] for column in (*split.parts, split.parent)])
         for row in self.owed.order:
             if is_open[row] and is_large[row]:
                 self.owed.move(row, columns, values[row] - counts[row])
-                dealt = sorted(np.flatnonzero(free[row]), key=counts[row].__getitem__, reverse=True)
+                dealt = sorted(np.flatnonzero(free[row]).tolist(), key=counts[row].__getitem__, reverse=True)
                 self._deal(row, columns, values[row], dealt, largest[row], draws[row])
             elif is_open[row]:
                 values[row] = self._given_whole(row, columns, counts[row], whole[row], draws[row, 0])
         last = split.of(sheet.last.rounded, rows)
         may_move = np.abs(counts - split.of(sheet.last.exact, rows)) >= base
-        for row in np.flatnonzero(sheet.slow[rows] & (last >= 0).all(axis=1) & (values != last).any(axis=1)):
+        for row in np.flatnonzero(sheet.slow[rows] & (last >= 0).all(axis=1) & (values != last).any(axis=1)).tolist():
             values[row] = step(values[row], last[row], may_move[row], base)
         moved = small | (values != counts)
         moved[line, largest] |= (moved.any(axis=1) | self.marks[rows, split.parent]) & (counts[line, largest] > 0)
@@ -237,7 +237,8 @@ class _Period:
 
 def _is_few(values: np.ndarray, last: np.ndarray, base: int) -> np.ndarray:
     """Whether readers who have ``last`` (-1: nothing) would learn of a change by less than the base."""
-    return (last >= 0) & (values != last) & (np.abs(values - last) < base)
+    is_few: np.ndarray = (last >= 0) & (values != last) & (np.abs(values - last) < base)
+    return is_few
 
 
 class _Owed:
@@ -268,13 +269,13 @@ class _Owed:
                 high[of] += moved
 
     def move(self, row: int, columns: Sequence[int], moved: np.ndarray) -> None:
-        for part in np.flatnonzero(moved):
+        for part in np.flatnonzero(moved).tolist():
             self.add(row, columns[part], moved[part])
 
     def high(self, row: int, column: int) -> float:
         """The mean over the row's scopes, by their weights."""
         of = self._of[column]
-        weighed = sum(w * sum(high[c] for c in of) for w, high in zip(_WEIGHTS, self._high[row], strict=True))
+        weighed: float = sum(w * sum(high[c] for c in of) for w, high in zip(_WEIGHTS, self._high[row], strict=True))
         return weighed / sum(_WEIGHTS)
 
     def gets_base(self, row: int, column: int, other: int | None, draw: float) -> bool:

@@ -13,6 +13,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Collection, Iterator
+from functools import partial
 from xml.etree import ElementTree
 
 from warehouse.core.contract import Contract, FileShape
@@ -74,6 +75,10 @@ def _blank_text(data: bytes, delimiter: str, rows: set[int]) -> bytes:
 # --- workbooks -------------------------------------------------------------------------------------------------------
 
 
+def _comment_kept(rows: Collection[int], match: re.Match[bytes]) -> bytes:
+    return b"" if int(match[2]) in rows else match[0]
+
+
 def _blank_workbook(data: bytes, places: Collection[Place]) -> bytes:
     """Rows keep their number and lose their cells; strings that no cell names any more, and comments, go too."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -88,7 +93,7 @@ def _blank_workbook(data: bytes, places: Collection[Place]) -> bytes:
         dropped |= gone
         kept |= left
         for comments in _comment_paths(texts, path):
-            texts[comments] = _COMMENT.sub(lambda m, rows=rows: b"" if int(m[2]) in rows else m[0], texts[comments])
+            texts[comments] = _COMMENT.sub(partial(_comment_kept, rows), texts[comments])
     if dropped and _SHARED in texts:
         texts[_SHARED] = _blank_strings(texts[_SHARED], dropped - kept)
     made = io.BytesIO()
@@ -169,7 +174,9 @@ def _blank_answers(data: bytes, media: str, shape: FileShape, rows: set[int]) ->
         tarfile.open(fileobj=made, mode="w:", format=tarfile.USTAR_FORMAT) as target,
     ):
         for member in archive:
-            page, seen = _blank_page(archive.extractfile(member).read(), shape, rows, seen)
+            if not (file := archive.extractfile(member)):
+                continue
+            page, seen = _blank_page(file.read(), shape, rows, seen)
             member.size = len(page)
             target.addfile(member, io.BytesIO(page))
     return made.getvalue()
@@ -191,7 +198,8 @@ def _blank_page(page: bytes, shape: FileShape, rows: set[int], before: int) -> t
 
 
 def _skip(text: str, position: int) -> int:
-    return _JSON_SPACE.match(text, position).end()
+    space = _JSON_SPACE.match(text, position)
+    return space.end() if space else position
 
 
 def _after(text: str, end: int) -> int:

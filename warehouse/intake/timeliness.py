@@ -51,7 +51,7 @@ def part_states(s: Settings, led: Ledger, contract: Contract) -> list[PartState]
         awaited = owed(kind, last, s.today())
         due_on = awaited.due_on(contract.due_day(part))
         late = max(0, (s.today() - due_on).days)
-        came = "received" if last is not None and last == newest else "not_yet_due"
+        came: State = "received" if last is not None and last == newest else "not_yet_due"
         period = Period(last, kind) if last else None
         return PartState(part, contract.part_label(part), period, awaited, due_on, late, "late" if late else came)
 

@@ -16,7 +16,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from warehouse.storage import keys, vault
 from warehouse.storage.vault import KK, LINKAGE_COLUMNS, NIK
 
 Kind = Literal["nik", "described", "card", "numbered"]
+_WITH_NAME: tuple[Kind, ...] = ("described", "card", "numbered")
 _KEY_BYTES = 32
 
 
@@ -63,7 +64,7 @@ class Tombstones:
     """``decisions`` are ledger rows of ``erasures`` as they were when the marks were made, by id."""
 
     chains: tuple[Chain, ...] = ()
-    decisions: Mapping[str, Mapping[str, Any]] | None = None
+    decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def only(self, erasure_id: str) -> "Tombstones":
         """The marks of one erasure."""
@@ -138,7 +139,7 @@ def with_person(found: Tombstones, decision: Mapping[str, Any], texts: Iterable[
     erasure_id = decision["erasure_id"]
     made = (Mark(kind, _linked(first.keys, f"{kind}:{text}".encode()), erasure_id) for kind, text in texts)
     chain = replace(first, marks=tuple(dict.fromkeys((*first.marks, *made))))
-    return Tombstones((chain, *others), {**(found.decisions or {}), erasure_id: dict(decision)})
+    return Tombstones((chain, *others), {**found.decisions, erasure_id: dict(decision)})
 
 
 def _linked(chain: Iterable[str], message: bytes) -> str:
@@ -214,7 +215,7 @@ def is_marked_sql(contract: Contract, *, typed: bool) -> str | None:
     texts = texts_sql(contract, typed=typed)
     if texts is None:
         return None
-    others = " OR ".join(f"is_marked('{kind}', {texts[kind]})" for kind in ("described", "card"))
+    others = f"is_marked('described', {texts['described']}) OR is_marked('card', {texts['card']})"
     return (
         f"(is_marked('nik', {texts['nik']}) OR is_marked('numbered', {texts['numbered']})"
         f" OR ({texts['nik']} IS NULL AND ({others})))"
@@ -226,7 +227,7 @@ def is_described_sql(contract: Contract) -> str | None:
     texts = texts_sql(contract, typed=True)
     if texts is None:
         return None
-    others = " OR ".join(f"is_marked('{kind}', {texts[kind]})" for kind in ("described", "card", "numbered"))
+    others = " OR ".join(f"is_marked('{kind}', {texts[kind]})" for kind in _WITH_NAME)
     return f"({texts['described']} IS NULL OR {others})"
 
 

@@ -73,7 +73,7 @@ def alembic_config() -> "Config":
 def _is_current(connection: sa.Connection, head: str | None, views: dict[str, str]) -> bool:
     if not {"alembic_version", "schema_views"} <= set(sa.inspect(connection).get_table_names()):
         return False
-    at = list(connection.exec_driver_sql("select version_num from alembic_version").scalars())
+    at: list[str] = list(connection.exec_driver_sql("select version_num from alembic_version").scalars())
     made = {row.name: row.sha256 for row in connection.execute(sa.select(schema_views))}
     return at == [head] and made == views
 
@@ -123,7 +123,7 @@ class Ledger:
             with self.write() as connection:
                 connection.execute(table.insert(), rows)
 
-    def rows(self, statement: sa.Select[Any] | str, **parameters: Any) -> list[dict[str, Any]]:
+    def rows(self, statement: sa.Select[Any] | sa.TextClause | str, **parameters: Any) -> list[dict[str, Any]]:
         """Rows as dictionaries; dates and times are typed by column name also where SQLite's raw SQL gives text."""
         query = sa.text(statement) if isinstance(statement, str) else statement
         with self.engine.connect() as connection:

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 
 from warehouse.core import files
 from warehouse.core.contract import load_contracts
-from warehouse.core.duck import sql_path
+from warehouse.core.duck import one_row, sql_path
 from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries
@@ -107,8 +107,7 @@ def link(s: Settings, led: Ledger) -> int:
         for name, columns in COLUMNS.items():
             with files.whole_file(_file(s, name)) as draft:
                 connection.table(name).select(*columns).write_parquet(str(draft), compression="zstd")
-        (count,) = connection.table(LINKS).count("*").fetchone()
-    return count
+        return int(one_row(connection.table(LINKS).count("*"))[0])
 
 
 @redacted
@@ -178,7 +177,7 @@ def ask(s: Settings, led: Ledger, one: str, other: str, reason: str, by: str) ->
     """
     pair = clerical_review.asked(model.load(model.newest(s))[0], one, other)
     clerical_review.decide(s, led, load_contracts(s.contracts_dir), pair, "unsure", reason, by)
-    return pair["pair_id"]
+    return str(pair["pair_id"])
 
 
 def _find(s: Settings, led: Ledger, pair_id: str) -> dict[str, Any]:

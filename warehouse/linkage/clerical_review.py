@@ -103,7 +103,8 @@ def person(links_sql: str, person_key: str) -> list[dict[str, Any]]:
     """The records that are one person, by keys; raises ConfigError REVIEW_UNKNOWN where none is."""
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW identity_links AS {links_sql}")
-        rows = sql.query(connection, _FOLDER / "records_of_person.sql", person_key=person_key).to_arrow_table()
+        found = sql.query(connection, _FOLDER / "records_of_person.sql", person_key=person_key)
+        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
     if not rows:
         raise ConfigError(
             "REVIEW_UNKNOWN",
@@ -114,7 +115,7 @@ def person(links_sql: str, person_key: str) -> list[dict[str, Any]]:
             "Take person_key from micro.duckdb of the newest release. A key without a colon is one record that nothing"
             " is tied to: use it in `warehouse review ask` as it is.",
         )
-    return rows.to_pylist()
+    return rows
 
 
 def asked(model_version: str, one: str, other: str) -> dict[str, Any]:

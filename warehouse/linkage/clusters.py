@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from warehouse.core import sql
+from warehouse.core.duck import one_row
 from warehouse.linkage.profiles import REGISTRY
 
 # Above the first a link, between them clerical review, below the second nothing. Chosen 2026-11-22 on the sandbox's
@@ -116,8 +117,7 @@ def _without_path(size: int, edges: np.ndarray, same: np.ndarray, a: int, b: int
 
 
 def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    (size,) = connection.table(name).count("*").fetchone()
-    return size
+    return int(one_row(connection.table(name).count("*"))[0])
 
 
 def _pairs(connection: duckdb.DuckDBPyConnection, name: str) -> list[Pair]:

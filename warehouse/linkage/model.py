@@ -21,6 +21,7 @@ import duckdb
 import yaml
 
 from warehouse.core import files, sql
+from warehouse.core.duck import one_row
 from warehouse.core.errors import BuildError
 from warehouse.core.settings import Settings
 
@@ -46,7 +47,7 @@ STAGES = (_FREQUENCIES, _SCORES)
 
 def untrained() -> dict[str, Any]:
     """Splink's settings before any training, from ``model_settings.yaml``."""
-    settings = yaml.safe_load(_UNTRAINED.read_text(encoding="utf-8"))
+    settings: dict[str, Any] = yaml.safe_load(_UNTRAINED.read_text(encoding="utf-8"))
     rules, only_where = settings.pop("blocking_rules"), settings.pop("only_where")
     allowed = [{"blocking_rule": f"{rule} AND {only_where}"} for rule in rules]
     return settings | {"blocking_rules_to_generate_predictions": allowed}
@@ -118,9 +119,8 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
 
     Raises BuildError LINKAGE_TRAINING where too few are known to tell anything.
     """
-    (known,) = connection.execute(
-        f"SELECT count(*) FROM (SELECT label FROM {table} WHERE label IS NOT NULL GROUP BY label HAVING count(*) > 1)"
-    ).fetchone()
+    pairs = f"SELECT label FROM {table} WHERE label IS NOT NULL GROUP BY label HAVING count(*) > 1"
+    (known,) = one_row(connection.execute(f"SELECT count(*) FROM ({pairs})"))
     if known < LEAST_KNOWN:
         raise BuildError(
             "LINKAGE_TRAINING",
@@ -133,7 +133,8 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
         linker = _linker(connection, untrained(), table)
         linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
         linker.training.estimate_m_from_label_column("label")
-        return linker.misc.save_model_to_json()
+        trained: dict[str, Any] = linker.misc.save_model_to_json()
+    return trained
 
 
 def store(s: Settings, trained: dict[str, Any]) -> Path:
@@ -155,7 +156,7 @@ def predict(connection: duckdb.DuckDBPyConnection, settings: dict[str, Any], tab
     How rare a name is, and how improbable two people are one, follows the population (``name_frequencies``,
     ``population``), so that one model serves a small town and a city.
     """
-    (people,) = connection.table("population").fetchone()
+    (people,) = one_row(connection.table("population"))
     people = max(people, _SMALLEST_TOWN)
     settings = settings | {
         "unique_id_column_name": "cluster",

@@ -4,10 +4,10 @@ Here: which data stood where, how many persons by dataset, who had them open, wh
 there was a breach, and what is sent: a person decides and signs. The draft names no data subject.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,10 +19,9 @@ from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, access_log, tables
 from warehouse.storage import lake
 
-Place = Literal["landing", "vault", "lake", "build", "micro"]
 DUE = timedelta(hours=3 * 24)
 # What somebody who got at a place could read there, in both languages.
-_PLACES: dict[Place, tuple[str, str]] = {
+_PLACES: dict[str, tuple[str, str]] = {
     "landing": (
         "berkas kiriman instansi sebagaimana dikirim, tersandi (age)",
         "agencies' files as sent, encrypted (age)",
@@ -38,8 +37,8 @@ _PLACES: dict[Place, tuple[str, str]] = {
         "pseudonymised facts for authorised analysts, encrypted",
     ),
 }
-_IDENTIFYING: tuple[Place, ...] = ("landing", "vault")
-_KEEPING_ALL: tuple[Place, ...] = ("landing", "vault", "lake")
+_IDENTIFYING: tuple[str, ...] = ("landing", "vault")
+_KEEPING_ALL: tuple[str, ...] = ("landing", "vault", "lake")
 _CATEGORY_NAMES = {
     "direct_identifier": ("pengenal langsung", "direct identifiers"),
     "health": ("data kesehatan anak (data spesifik)", "children's health data (specific data)"),
@@ -54,7 +53,7 @@ class Incident:
     found_at: datetime
     since: datetime
     until: datetime
-    places: tuple[Place, ...]
+    places: tuple[str, ...]
     how: str
     handling: str
     datasets: tuple[str, ...] = ()
@@ -88,12 +87,12 @@ def draft(s: Settings, led: Ledger, incident: Incident) -> str:
 
 
 def _demand_whole(incident: Incident) -> None:
-    known = set(incident.places) <= set(get_args(Place)) and incident.places
+    known = set(incident.places) <= set(_PLACES) and incident.places
     if not known or not incident.how.strip() or not incident.handling.strip() or incident.since > incident.until:
         raise ConfigError(
             "BREACH_REFUSED",
-            f"Sebut tempat ({', '.join(get_args(Place))}), waktu awal dan akhir, cara kejadian, dan penanganannya.",
-            f"State the places ({', '.join(get_args(Place))}), from when to when, how it happened, what is being done.",
+            f"Sebut tempat ({', '.join(_PLACES)}), waktu awal dan akhir, cara kejadian, dan penanganannya.",
+            f"State the places ({', '.join(_PLACES)}), from when to when, how it happened, what is being done.",
             "Lengkapi pilihan perintah itu; tulis yang belum diketahui sebagai belum diketahui.",
             "Complete the command's options; write what is not known yet as not known yet.",
         )
@@ -106,10 +105,12 @@ def _affected(s: Settings, led: Ledger, incident: Incident) -> list[Affected]:
     with duck.connect(s) as connection:
         for contract in contracts:
             key = "nik_key" if any(column.name == "nik" for column in contract.columns) else "kk_key"
-            persons, unnumbered, deliveries = connection.execute(
-                f"SELECT count(DISTINCT {key}), count(*) FILTER ({key} IS NULL), count(DISTINCT delivery_id)"
-                f" FROM ({_rows_sql(s, led, contract, incident)})"
-            ).fetchone()
+            persons, unnumbered, deliveries = duck.one_row(
+                connection.execute(
+                    f"SELECT count(DISTINCT {key}), count(*) FILTER ({key} IS NULL), count(DISTINCT delivery_id)"
+                    f" FROM ({_rows_sql(s, led, contract, incident)})"
+                )
+            )
             uncounted = _never_admitted(led, contract) if "landing" in incident.places else 0
             if deliveries or uncounted:
                 counted.append(Affected(contract, persons, unnumbered, deliveries, uncounted))
@@ -137,7 +138,7 @@ def _never_admitted(led: Ledger, contract: Contract) -> int:
         tables.deliveries.c.destroyed_at.is_(None),
         tables.deliveries.c.delivery_id.not_in(sa.select(tables.lake_files.c.delivery_id)),
     )
-    return led.rows(kept)[0]["deliveries"]
+    return int(led.rows(kept)[0]["deliveries"])
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -221,7 +222,9 @@ def _kinds(one: Affected, incident: Incident, language: int) -> str:
     return ", ".join(_CATEGORY_NAMES[kind][language] for kind in wanted)
 
 
-def _opening_table(openings: list[dict[str, Any]], looks: Mapping[str, int], say) -> Iterable[str]:
+def _opening_table(
+    openings: list[dict[str, Any]], looks: Mapping[str, int], say: Callable[[str, str], str]
+) -> Iterable[str]:
     if not openings:
         yield say("tidak ada", "none")
         return

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from warehouse import ledger, linkage, scan
 from warehouse.core.contract import Contract, load_contracts
-from warehouse.core.duck import sql_path
+from warehouse.core.duck import one_row, sql_path
 from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
@@ -185,9 +185,9 @@ def _numbers_marked(connection: duckdb.DuckDBPyConnection, pieces: Iterable[byte
     if not numbers:
         return 0
     connection.register("numbers", pa.table({"number": sorted(numbers)}))
-    (count,) = connection.execute("SELECT count(*) FILTER (is_marked('nik', number)) FROM numbers").fetchone()
+    (count,) = one_row(connection.execute("SELECT count(*) FILTER (is_marked('nik', number)) FROM numbers"))
     connection.unregister("numbers")
-    return count
+    return int(count)
 
 
 # --- taking out ------------------------------------------------------------------------------------------------------
@@ -238,24 +238,21 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
             look("landing", f"landing {row.delivery_id}", len(_places_in_landed(s, connection, contract, row)))
         for contract, relation in vault_relations(s, led):
             marked = tombstones.is_marked_sql(contract, typed=True)
-            (count,) = connection.execute(
-                f"SELECT count(*) FROM ({relation}) WHERE {marked} OR list_contains($1, record_key)", [gone]
-            ).fetchone()
+            query = f"SELECT count(*) FROM ({relation}) WHERE {marked} OR list_contains($1, record_key)"
+            (count,) = one_row(connection.execute(query, [gone]))
             look("vault", f"vault {contract.dataset}", count)
         for path in sorted(s.lake_dir.rglob("*.parquet")):
-            (count,) = connection.execute(
-                f"SELECT count(*) FROM read_parquet('{sql_path(path)}') WHERE list_contains($1, record_key)", [gone]
-            ).fetchone()
+            query = f"SELECT count(*) FROM read_parquet('{sql_path(path)}') WHERE list_contains($1, record_key)"
+            (count,) = one_row(connection.execute(query, [gone]))
             look("lake", str(path.relative_to(s.home)), count)
         for path in _other_files(s):
             look("files", str(path.relative_to(s.home)), _numbers_marked(connection, _pieces(path)))
     if values is not NOTHING:
         hits += [str(finding) for finding in scan.values_in(_other_files(s), values)]
-    for row in state.kept(led):
-        path = s.releases_dir / row["release_id"] / state.MICRO_FILE
-        if path.exists():
+    for release_id in (row["release_id"] for row in state.kept(led)):
+        if (s.releases_dir / release_id / state.MICRO_FILE).exists():
             persons = [key for one in led.rows(sa.select(tables.erasures)) for key in one["person_keys"] or ()]
-            look("micro", f"micro {row['release_id']}", pseudonymised.rows_of(s, row["release_id"], persons))
+            look("micro", f"micro {release_id}", pseudonymised.rows_of(s, release_id, persons))
     if s.build_file.exists() and not _is_built_since(led):
         hits.append("build: older than the erasure")
     if hits:
@@ -266,8 +263,8 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
             "Jalankan `warehouse erase-resume`; bila tetap ada, hapus berkas itu dan laporkan kepada PPDP.",
             "Run `warehouse erase-resume`; if it stays, remove that file and tell the data protection officer.",
         )
-    with led.write() as connection:
-        connection.execute(
+    with led.write() as ledger:
+        ledger.execute(
             tables.erasures.update().where(
                 tables.erasures.c.erased_at.is_not(None), tables.erasures.c.proven_at.is_(None)
             ),

@@ -10,6 +10,7 @@ as a child's row does where a mother's number was typed, tells nothing of the pe
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 
 from warehouse import linkage
 from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.duck import one_row
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
@@ -155,7 +157,7 @@ def recognise(s: Settings, led: Ledger, person: Person) -> Known:
         profiles.define_macros(connection)
         connection.execute(_HELD)
         for contract, relation in relations:
-            _hold(connection, contract, relation, "held", _told_sql(told), dict(told))
+            _hold(connection, contract, relation, "held", _told_sql(told), told)
         _refuse_stand_in(connection)
         connection.execute(_OWN_BY_NUMBER if person.nik else "CREATE TABLE own AS FROM held")
         connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
@@ -189,10 +191,17 @@ def _told_sql(told: dict[tombstones.Kind, str]) -> str:
 
 
 def _hold(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, relation: str, into: str, where: str, values: dict
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    relation: str,
+    into: str,
+    where: str,
+    values: Mapping[tombstones.Kind, str],
 ) -> None:
     columns = {column.name for column in contract.identity_columns}
     texts = tombstones.texts_sql(contract, typed=True)
+    if texts is None:
+        return
     name, birth = (next((c for c in LINKAGE_COLUMNS[role] if c in columns), "NULL") for role in ("name", "birth_date"))
     kpj = _PARTICIPATION if _PARTICIPATION in columns else "NULL"
     connection.execute(
@@ -205,9 +214,7 @@ def _hold(
 
 
 def _refuse_stand_in(connection: duckdb.DuckDBPyConnection) -> None:
-    (bearers,) = connection.execute(
-        "SELECT count(DISTINCT (name_key, birth)) FROM held WHERE nik IS NOT NULL"
-    ).fetchone()
+    (bearers,) = one_row(connection.execute("SELECT count(DISTINCT (name_key, birth)) FROM held WHERE nik IS NOT NULL"))
     if bearers > profiles.STAND_IN_BEARERS:
         raise ConfigError(
             "PERSON_NOT_ONE",

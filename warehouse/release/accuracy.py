@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 
 from warehouse.build.catalogue import Mart
+from warehouse.core.duck import one_row
 from warehouse.disclosure import published
 
 _AREA = ("area_level", "kemendagri_code", "period_kind", "period_start", "measure")
@@ -27,7 +28,7 @@ def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built: str) -> list[dict[
     same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM b."{key}"' for key in mart.keys)
     own = [key for key in mart.keys if key not in _AREA]
     knows_all = [f"count(*) FILTER (\"{key}\" = 'all') > 0" for key in own]
-    has_all = con.execute(f"SELECT [{', '.join(knows_all)}] FROM {built}").fetchone()[0]
+    has_all = one_row(con.execute(f"SELECT [{', '.join(knows_all)}] FROM {built}"))[0]
     of_all = " AND ".join(f"r.\"{key}\" = 'all'" for key, knows in zip(own, has_all, strict=True) if knows)
     headline = _HEADLINES.get(mart.name, of_all or "true")
     moved = "greatest(abs(r.numerator - b.numerator), abs(r.denominator - b.denominator))"

@@ -11,6 +11,7 @@ import duckdb
 
 from warehouse.build.catalogue import literal
 from warehouse.core import duck
+from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
 from warehouse.core.settings import Settings
 from warehouse.release.content import MARTS_FILE
@@ -37,7 +38,7 @@ def diff(s: Settings, older: str, newer: str) -> dict[str, Any]:
             )
     kept = folders[1] / CHANGES_FILE
     if kept.exists():
-        changes = json.loads(kept.read_text(encoding="utf-8"))
+        changes: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
         if changes["older"] == older:
             return changes
     return compare(s, older, folders[0] / MARTS_FILE, newer, folders[1] / MARTS_FILE)
@@ -91,10 +92,10 @@ def _columns(con: duckdb.DuckDBPyConnection, catalogue: str, mart: str) -> dict[
 def _mart(con: duckdb.DuckDBPyConnection, mart: str) -> dict[str, Any]:
     before, after = _columns(con, "older", mart), _columns(con, "newer", mart)
     counts = {
-        side: con.execute(f'SELECT count(*) FROM {side}."{mart}"').fetchone()[0] if columns else 0
+        side: one_row(con.execute(f'SELECT count(*) FROM {side}."{mart}"'))[0] if columns else 0
         for side, columns in (("older", before), ("newer", after))
     }
-    found = {"mart": mart, "rows_before": counts["older"], "rows_after": counts["newer"]}
+    found: dict[str, Any] = {"mart": mart, "rows_before": counts["older"], "rows_after": counts["newer"]}
     keys = [name for name, role in after.items() if role == "key" and before.get(name) == "key"]
     if not keys or keys != [name for name, role in before.items() if role == "key"]:
         moved = {"added": counts["newer"], "removed": counts["older"], "changed": 0}
@@ -114,11 +115,10 @@ def _mart(con: duckdb.DuckDBPyConnection, mart: str) -> dict[str, Any]:
         FULL JOIN (SELECT {chosen}, true AS is_there FROM newer."{mart}") AS n ON {same}
         """
     )
-    sums = con.execute(
-        "SELECT count(*) FILTER (is_added), count(*) FILTER (is_removed), count(*) FILTER (is_changed) FROM compared"
-    ).fetchone()
     names = ("added", "removed", "changed")
-    return found | dict(zip(names, sums, strict=True)) | {"moves": _moves(con, {*keys, *values})}
+    tally = ", ".join(f"count(*) FILTER (is_{name})" for name in names)
+    sums = one_row(con.execute(f"SELECT {tally} FROM compared"))
+    return {**found, **dict(zip(names, sums, strict=True)), "moves": _moves(con, {*keys, *values})}
 
 
 def _moves(con: duckdb.DuckDBPyConnection, columns: set[str]) -> list[dict[str, Any]]:

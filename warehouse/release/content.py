@@ -14,6 +14,7 @@ import duckdb
 from warehouse import disclosure
 from warehouse.build.catalogue import Catalogue, Mart, Query, comments, literal
 from warehouse.core import duck
+from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
 from warehouse.core.settings import Settings
 from warehouse.disclosure import audit, published
@@ -83,18 +84,24 @@ def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, str]:
     The release's own id is left out: equal data have an equal hash.
     """
     chosen = "COLUMNS(name -> name <> 'release_id')"
-    row = con.execute(
-        "SELECT count(*), sum(md5_number_lower(text)::HUGEINT)"
-        f" FROM (SELECT CAST(t AS VARCHAR) AS text FROM (SELECT {chosen} FROM {table}) AS t)"
-    ).fetchone()
+    row = one_row(
+        con.execute(
+            "SELECT count(*), sum(md5_number_lower(text)::HUGEINT)"
+            f" FROM (SELECT CAST(t AS VARCHAR) AS text FROM (SELECT {chosen} FROM {table}) AS t)"
+        )
+    )
     return row[0], hashlib.sha256(repr(row).encode()).hexdigest()
 
 
 def checksum(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None]:
     """Rows and a quick sum over them, comparable within one run of one engine."""
-    return con.execute(
-        f"SELECT count(*), sum(hash(t)::HUGEINT) FROM (SELECT COLUMNS(name -> name <> 'release_id') FROM {table}) AS t"
-    ).fetchone()
+    rows, total = one_row(
+        con.execute(
+            "SELECT count(*), sum(hash(t)::HUGEINT)"
+            f" FROM (SELECT COLUMNS(name -> name <> 'release_id') FROM {table}) AS t"
+        )
+    )
+    return rows, total
 
 
 def demand_equal(con: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[str, str]]) -> None:
@@ -153,7 +160,7 @@ def describe(con: duckdb.DuckDBPyConnection, mart: Mart) -> Content:
     table = published(mart.name)
     rows, digest = content_hash(con, table)
     marked = any(column.name == "is_rounded" for column in mart.columns)
-    rounded = con.execute(f"SELECT count(*) FROM {table} WHERE is_rounded").fetchone()[0] if marked else 0
+    rounded = one_row(con.execute(f"SELECT count(*) FROM {table} WHERE is_rounded"))[0] if marked else 0
     return Content(mart.name, rows, digest, rounded)
 
 
@@ -161,9 +168,8 @@ def _demand_one_row_per_key(con: duckdb.DuckDBPyConnection, mart: Mart) -> None:
     keys_ = ", ".join(f'"{key}"' for key in mart.keys)
     if not keys_:
         return
-    twice = con.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM {BUILD}.{mart.relation} GROUP BY {keys_} HAVING count(*) > 1)"
-    ).fetchone()[0]
+    doubled = f"SELECT 1 FROM {BUILD}.{mart.relation} GROUP BY {keys_} HAVING count(*) > 1"
+    (twice,) = one_row(con.execute(f"SELECT count(*) FROM ({doubled})"))
     if twice:
         raise ReleaseError(
             "RELEASE_KEYS",

@@ -73,7 +73,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
                 draft.mkdir(mode=0o700)
                 made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last, progress)
             progress("compare")
-            if older:
+            if older and last:
                 found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
                 _write_json(draft / changes.CHANGES_FILE, found)
             progress("scan")

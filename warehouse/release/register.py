@@ -75,7 +75,7 @@ def _selects(mart: Mart) -> Iterator[str]:
 
 def select(mart: Mart, relation: str, *more: str, given: Mapping[str, str] | None = None) -> str:
     """SELECT of a relation with a mart's columns in the columns of key and value, and ``more`` of its own."""
-    expressions = _expressions(mart) | (given or {})
+    expressions = {**_expressions(mart), **(given or {})}
     chosen = [f"CAST({expressions.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in (KEY | _VALUE).items()]
     return f"SELECT {', '.join([*chosen, *more])} FROM {relation}"
 

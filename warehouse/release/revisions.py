@@ -99,8 +99,10 @@ def columns() -> dict[str, str]:
 
 def last_cells(folder: Path | None, tables: Iterable[Cells]) -> dict[str, str]:
     """Relations of the last release's cells; a table whose columns have changed since then has none."""
+    if folder is None:
+        return {}
     found = {}
-    for cells in tables if folder else ():
+    for cells in tables:
         file = folder / f"{cells.name}.parquet"
         if file.is_file() and set(pq.read_schema(file).names) == set(saved_names(cells)):
             found[cells.name] = f"read_parquet({literal(str(file))})"

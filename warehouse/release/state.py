@@ -45,7 +45,8 @@ def kept(led: Ledger) -> list[dict[str, Any]]:
 def manifest(s: Settings, release_id: str) -> dict[str, Any]:
     """What a release says of itself; empty where it is not kept here."""
     try:
-        return json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
+        return found
     except FileNotFoundError:
         return {}
 
@@ -73,10 +74,10 @@ def current_id(s: Settings) -> str | None:
 def point_current(s: Settings, led: Ledger) -> None:
     """Make the pinned release current, else the newest. One rename: readers see the old or the new, never neither."""
     pinned, last = pin(led), newest(led)
-    wanted = pinned["release_id"] if pinned else last and last["release_id"]
-    if wanted is None or wanted == current_id(s):
+    wanted = pinned or last
+    if wanted is None or wanted["release_id"] == current_id(s):
         return
-    files.point(s.current, Path(s.releases_dir.name) / wanted)
+    files.point(s.current, Path(s.releases_dir.name) / wanted["release_id"])
 
 
 def remove_folder(folder: Path) -> None:
@@ -159,7 +160,7 @@ def listing(s: Settings, led: Ledger) -> list[dict[str, Any]]:
             "release_id": row["release_id"],
             "created_at": row["created_at"],
             "is_current": row["release_id"] == current,
-            "is_pinned": bool(pinned) and pinned["release_id"] == row["release_id"],
+            "is_pinned": pinned is not None and pinned["release_id"] == row["release_id"],
             "previous_release_id": row["previous_release_id"],
             "row_count": int(sums.get(row["release_id"], {}).get("row_count") or 0),
             "cells_published": int(sums.get(row["release_id"], {}).get("cells_published") or 0),

@@ -93,7 +93,9 @@ class DatasetFacts:
 
     @property
     def missing_parts(self) -> list[str]:
-        start = self.newest.start if self.newest else None
+        if self.newest is None:
+            return []
+        start = self.newest.start
         return [part for part, states in self.grid.items() if states.get(start) in {"missing", "failed"}]
 
     @property

@@ -115,11 +115,12 @@ def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
 
 def rounding_base(s: Settings) -> int | None:
     """What the current release rounded small counts to; None where it was made before they were."""
-    return release.manifest(s, s.current.resolve().name).get("policy", {}).get("rounding_base")
+    base: int | None = release.manifest(s, s.current.resolve().name).get("policy", {}).get("rounding_base")
+    return base
 
 
 def boundaries_source() -> str:
-    return _geojson()["source"]
+    return str(_geojson()["source"])
 
 
 def _outside(con: duckdb.DuckDBPyConnection, part: Sample) -> dict[str, str]:
@@ -194,7 +195,7 @@ def _columns(base: int | None) -> str:
 
 
 def _source(published: Row) -> str:
-    return published["source_title"] or published["source_system"]
+    return str(published["source_title"] or published["source_system"])
 
 
 def _period(kind: str, start: Any) -> str:
@@ -208,7 +209,8 @@ def _period(kind: str, start: Any) -> str:
 
 @cache
 def _geojson() -> dict[str, Any]:
-    return json.loads(files("warehouse.report").joinpath("kelurahan.geojson").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(files("warehouse.report").joinpath("kelurahan.geojson").read_text("utf-8"))
+    return found
 
 
 @cache

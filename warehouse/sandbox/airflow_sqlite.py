@@ -5,6 +5,7 @@ connections (ledger), production's Postgres.
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 PATIENCE_SECONDS = 60
@@ -25,8 +26,8 @@ class _Cursor(sqlite3.Cursor):
 
 
 class _Connection(sqlite3.Connection):
-    def cursor(self, factory: type[sqlite3.Cursor] = _Cursor) -> sqlite3.Cursor:
-        return super().cursor(factory)
+    def cursor(self, factory: Callable[[sqlite3.Connection], Any] | None = None) -> Any:
+        return super().cursor(factory or _Cursor)
 
 
 CONNECT_ARGS = {"timeout": PATIENCE_SECONDS, "factory": _Connection}

@@ -14,7 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, w
 from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from queue import Empty, Queue
+from multiprocessing.queues import Queue
+from pathlib import Path
+from queue import Empty
 from typing import Annotated, Any
 
 import typer
@@ -51,7 +53,7 @@ Scale = Annotated[
 ]
 
 
-def _city_file(s: Settings):
+def _city_file(s: Settings) -> Path:
     return s.home / "sandbox" / "city.json"
 
 
@@ -76,7 +78,7 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
     newest = _newest_month(s)
     # A city that does not say whom it peoples is of a former version, and its deliveries are of other people.
     sample.declared(s)
-    known = json.loads(_city_file(s).read_text()) if _city_file(s).is_file() else {}
+    known = _known(s)
     scale = scale or known.get("scale", "default")
     folder = s.home / "sandbox"
     if known.get("scale") == scale and newest <= Period.parse(known["last_month"]):
@@ -86,7 +88,7 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
                 render.extend_holdings(folder, newest, progress=watch)
             _note(s, newest_month=newest.label)
         _bring_by_hand(s)
-        return json.loads(_city_file(s).read_text())
+        return _known(s)
     with watch.step("city"):
         watch(f"drawing ({scale})")
         share = scale if scale == "default" else float(scale)
@@ -108,9 +110,16 @@ def _bring_by_hand(s: Settings) -> None:
             shutil.copy(held, target)
 
 
+def _known(s: Settings) -> dict[str, Any]:
+    """What is known of the city; empty before it is drawn."""
+    file = _city_file(s)
+    known: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return known
+
+
 def _note(s: Settings, **told: Any) -> dict[str, Any]:
     """Add to what is known of the city."""
-    known = json.loads(_city_file(s).read_text()) | told
+    known = _known(s) | told
     _city_file(s).write_text(json.dumps(known))
     return known
 
@@ -162,7 +171,7 @@ def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[st
                              "missing": 0, "failed": 0, "rows_admitted": 0, "rows_quarantined": 0}  # fmt: skip
     expected = agencies.parts(s, contract)
     began = _window(s)[1].start
-    is_loaded = json.loads(_city_file(s).read_text()).get("is_history_loaded") if _city_file(s).is_file() else False
+    is_loaded = _known(s).get("is_history_loaded")
     present = {
         (row["period_start"], row["part"])
         for row in led.rows(
@@ -192,7 +201,7 @@ def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[st
     return total
 
 
-def _workers(said: Queue, judges: bool) -> ProcessPoolExecutor:
+def _workers(said: "Queue[Any]", judges: bool) -> ProcessPoolExecutor:
     """As many processes as cores. Where they will judge, what judging needs is imported once, before they fork."""
     if judges:
         import great_expectations  # noqa: F401
@@ -202,10 +211,10 @@ def _workers(said: Queue, judges: bool) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=os.cpu_count() or 2, initializer=_listen, initargs=(said,))
 
 
-_said: Queue
+_said: "Queue[Any]"
 
 
-def _listen(said: Queue) -> None:
+def _listen(said: "Queue[Any]") -> None:
     global _said
     _said = said
 
@@ -214,7 +223,7 @@ def _load_one(s: Settings, dataset: str) -> dict[str, Any]:
     return load_history(s, dataset, lambda *told: _said.put(told))
 
 
-def _load_all(s: Settings, watch: Watch, pool: Executor, said: Queue) -> None:
+def _load_all(s: Settings, watch: Watch, pool: Executor, said: "Queue[Any]") -> None:
     from warehouse import night
 
     names = sorted(night.datasets(s=s), key=lambda n: HEAVY_FIRST.index(n) if n in HEAVY_FIRST else len(HEAVY_FIRST))
@@ -328,10 +337,10 @@ def _planted(s: Settings) -> list[dict[str, Any]]:
 @sandbox_app.command("story")
 def story_command(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:
     """Tell what `tomorrow` planted, day by day, and the faults in force. The pipeline never reads it."""
-    from warehouse.sandbox import tomorrow
+    from warehouse.sandbox import sent
 
     s = get_settings()
-    days, planted = tomorrow.story(s), _planted(s)
+    days, planted = sent.story(s), _planted(s)
     if as_json:
         show({"days": days, "faults": planted}, True)
         return
@@ -345,7 +354,7 @@ def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, l
     """Let a home's agencies do what they do by its next day, move its clock there, and run that night."""
     from warehouse.sandbox import render, tomorrow
 
-    known = json.loads(_city_file(s).read_text()) if _city_file(s).is_file() else {}
+    known = _known(s)
     if not known.get("is_history_loaded"):
         raise ConfigError(
             "SANDBOX_NOT_RUN",
@@ -382,7 +391,7 @@ def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, l
 def _play_history(s: Settings, watch: Watch) -> None:
     from warehouse.sandbox import control
 
-    said = multiprocessing.Queue()
+    said: Queue[Any] = multiprocessing.Queue()
     with control.start(s), _workers(said, judges=True) as pool:
         _load_all(s, watch, pool, said)
 
@@ -392,10 +401,10 @@ def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str
     from warehouse import night
     from warehouse.sandbox import control, local_airflow
 
-    said = multiprocessing.Queue()
+    said: Queue[Any] = multiprocessing.Queue()
     with watch.step("agencies"):
         agencies = control.start(s)
-    is_loaded = json.loads(_city_file(s).read_text()).get("is_history_loaded", False)
+    is_loaded = _known(s).get("is_history_loaded", False)
     with agencies, _workers(said, judges=not is_loaded) as pool:
         _load_all(s, watch, pool, said)
         if airflow:

@@ -26,7 +26,12 @@ class Running:
     """The agencies' process. A context manager that stops it."""
 
     def __init__(
-        self, process: subprocess.Popen, lock: IO[str], url: str, endpoints: dict[str, dict[str, Any]], faults: Faults
+        self,
+        process: subprocess.Popen[str],
+        lock: IO[str],
+        url: str,
+        endpoints: dict[str, dict[str, Any]],
+        faults: Faults,
     ):
         self._faults = faults
         self._process = process
@@ -86,26 +91,38 @@ def start(s: Settings) -> Running:
             start_new_session=True,
         )
     try:
-        process.stdin.write(s.model_dump_json() + "\n")
-        process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
-        said = json.loads(process.stdout.readline()) if ready else None
+        said = _ask(process, s)
         httpx.get(f"{said['url']}/health", timeout=10).raise_for_status()
-    except (OSError, ValueError, TypeError, httpx.HTTPError):
+    except (OSError, ValueError, httpx.HTTPError):
         _end(process)
         lock.close()
         raise _failed(s, f"exit {process.returncode}") from None
     return Running(process, lock, said["url"], said["endpoints"], planted(s))
 
 
-def _end(process: subprocess.Popen) -> None:
-    process.stdin.close()
+def _ask(process: subprocess.Popen[str], s: Settings) -> dict[str, Any]:
+    """Hand over the settings and wait for the addresses; raises OSError or ValueError where none come in time."""
+    if not process.stdin or not process.stdout:
+        raise OSError("no pipes")
+    process.stdin.write(s.model_dump_json() + "\n")
+    process.stdin.flush()
+    ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
+    if not ready:
+        raise TimeoutError
+    said: dict[str, Any] = json.loads(process.stdout.readline())
+    return said
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.stdin:
+        process.stdin.close()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    process.stdout.close()
+    if process.stdout:
+        process.stdout.close()
 
 
 @contextmanager

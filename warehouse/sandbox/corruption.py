@@ -219,7 +219,7 @@ class TruthLog:
         source_row: np.ndarray | None = None,
         record_id: pa.Array | None = None,
     ) -> None:
-        n = len(source_row) if source_row is not None else len(record_id)
+        n = len(source_row) if source_row is not None else len(record_id or ())
         if n:
             words = [pa.array([word] * n) for word in (self.dataset, period, part)]
             row = pa.nulls(n, pa.int32()) if source_row is None else pa.array(np.asarray(source_row, np.int32))

@@ -75,22 +75,27 @@ class Who:
         lying = np.clip(np.round((height - 45) * 10).astype(int), 0, self.weight_for_length.shape[1] - 1)
         standing = np.clip(np.round((height - 65) * 10).astype(int), 0, self.weight_for_height.shape[1] - 1)
         young = (age_days < LENGTH_DAYS)[:, None]
-        return np.where(young, self.weight_for_length[sex - 1, lying], self.weight_for_height[sex - 1, standing])
+        chosen: np.ndarray = np.where(
+            young, self.weight_for_length[sex - 1, lying], self.weight_for_height[sex - 1, standing]
+        )
+        return chosen
 
 
 def _measure(lms: np.ndarray, z: np.ndarray) -> np.ndarray:
     power, median, spread = lms[..., 0], lms[..., 1], lms[..., 2]
-    return median * np.power(np.maximum(1 + power * spread * z, 0.05), 1 / power)
+    measure: np.ndarray = median * np.power(np.maximum(1 + power * spread * z, 0.05), 1 / power)
+    return measure
 
 
 def _z(lms: np.ndarray, value: np.ndarray, *, restricted: bool) -> np.ndarray:
     power, median, spread = lms[..., 0], lms[..., 1], lms[..., 2]
-    z = (np.power(value / median, power) - 1) / (power * spread)
+    z: np.ndarray = (np.power(value / median, power) - 1) / (power * spread)
     if not restricted:
         return z
     at = {k: _measure(lms, np.full_like(median, k)) for k in (-3, -2, 2, 3)}
     z = np.where(z > 3, 3 + (value - at[3]) / (at[3] - at[2]), z)
-    return np.where(z < -3, -3 + (value - at[-3]) / (at[-2] - at[-3]), z)
+    z = np.where(z < -3, -3 + (value - at[-3]) / (at[-2] - at[-3]), z)
+    return z
 
 
 def labels(haz: np.ndarray, waz: np.ndarray, whz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,8 +104,8 @@ def labels(haz: np.ndarray, waz: np.ndarray, whz: np.ndarray) -> tuple[np.ndarra
     def cut(z: np.ndarray, at: list[float], words: list[str]) -> np.ndarray:
         # A value on a cut-off belongs to the class nearer to normal: -2 is normal, and so is +3.
         below = [limit for limit in at if limit < 0]
-        index = sum((z >= limit).astype(int) for limit in below)
-        index = index + sum((z > limit).astype(int) for limit in at if limit > 0)
+        above = [limit for limit in at if limit > 0]
+        index = sum((z >= limit).astype(int) for limit in below) + sum((z > limit).astype(int) for limit in above)
         return np.where(np.isnan(z), "-", np.array(words)[index])
 
     return (
@@ -148,7 +153,7 @@ def simulate(
     frame = (rng.gamma(_FRAME_SHAPE, size=children) - _FRAME_SHAPE) / np.sqrt(_FRAME_SHAPE)
     frame = frame - _BEHIND * (rng.random(children) < _BEHIND_SHARE)
     level = _FRAME_SPREAD * frame + 0.22 * wealth
-    drift = -0.35 + 0.15 * rng.standard_normal(children)
+    drift = -0.35 + 0.15 * rng.standard_normal(size=(children,))
     is_fat = rng.random(children) < _FAT_SHARE
     flesh = _FLESH_SPREAD * rng.standard_normal(children) + _FLESH_OF_FRAME * frame + 0.15 * wealth
     flesh = flesh + is_fat * (_FATTER + _FAT_SPREAD * rng.standard_normal(children))
@@ -160,13 +165,13 @@ def simulate(
         age = days[:, month] - born
         comes = (rng.random(children) < attends[:, month]) & (age >= 1) & (age < LAST_DAY) & (days[:, month] < until)
         (child,) = np.nonzero(comes)
-        at = age[child]
-        haz = level[child] + drift[child] * np.minimum(at / LENGTH_DAYS, 1.0) + slow_height[child]
+        days_old = age[child]
+        haz = level[child] + drift[child] * np.minimum(days_old / LENGTH_DAYS, 1.0) + slow_height[child]
         found.append(
-            (child, np.full(len(child), month), at, days[child, month], haz, flesh[child] + slow_weight[child])
+            (child, np.full(len(child), month), days_old, days[child, month], haz, flesh[child] + slow_weight[child])
         )
-    child, month, age, day, haz, whz = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Measured(child, month, age, day, *_instrument(who, rng, sex[child], age, haz, whz))
+    child, at, age, day, haz, whz = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Measured(child, at, age, day, *_instrument(who, rng, sex[child], age, haz, whz))
 
 
 def _instrument(

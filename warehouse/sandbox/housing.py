@@ -70,7 +70,8 @@ def furnish(rng: np.random.Generator, wealth: np.ndarray) -> dict[str, np.ndarra
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / max(values.std(), 1e-9)
+    standard: np.ndarray = (values - values.mean()) / max(values.std(), 1e-9)
+    return standard
 
 
 def _by_rank(rank: np.ndarray, codes: np.ndarray, shares: np.ndarray) -> np.ndarray:

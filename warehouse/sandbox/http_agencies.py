@@ -16,12 +16,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warehouse.sandbox.faults import Fault, Faults
@@ -78,7 +79,7 @@ def create_app(
 
     protocols: agency -> protocol; what an agency holds lies in the folder of its name.
     """
-    routes = [Route("/health", lambda _request: JSONResponse({"status": "up"}))]
+    routes: list[BaseRoute] = [Route("/health", lambda _request: JSONResponse({"status": "up"}))]
     for agency, protocol in protocols.items():
         folder = holdings / agency
         match protocol:
@@ -137,7 +138,7 @@ class _Halving:
         if not message.get("more_body"):
             half = self._body[: len(self._body) // 2]
             headers = [(key, value) for key, value in self._start["headers"] if key != b"content-length"]
-            await self._send(self._start | {"headers": [*headers, (b"content-length", str(len(half)).encode())]})
+            await self._send({**self._start, "headers": [*headers, (b"content-length", str(len(half)).encode())]})
             await self._send({"type": "http.response.body", "body": half})
 
 
@@ -213,7 +214,7 @@ class _Bps:
             return _bps_error(_BPS_TH_TOO_MANY.format(most=most, given=len(years)))
         held = self._holding(query)
         values = [value for value in held["values"] if value["th"] in years] if held else []
-        if not values:
+        if held is None or not values:
             return JSONResponse(_BPS_EMPTY)
         if len(values) > self._habits.bps_largest_table:
             return JSONResponse(None)
@@ -390,7 +391,7 @@ class _Splp:
 
 
 @lru_cache(maxsize=3)
-def _table(path: Path, _modified_ns: int):
+def _table(path: Path, _modified_ns: int) -> pa.Table:
     return pq.read_table(path)
 
 

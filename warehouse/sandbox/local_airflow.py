@@ -71,13 +71,13 @@ class Running:
     s: Settings
     url: str
     report_url: str | None = None
-    processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     lock: int = -1
 
     def __enter__(self) -> "Running":
         return self
 
-    def __exit__(self, *_exc) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.stop()
 
     def addresses(self) -> list[str]:
@@ -144,7 +144,8 @@ def _write_private(path: Path, text: str) -> None:
 def _kept(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     if not path.is_file():
         _write_private(path, json.dumps(make()))
-    return json.loads(path.read_text(encoding="utf-8"))
+    kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
 
 
 def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) -> dict[str, dict[str, str]]:
@@ -283,7 +284,7 @@ def _free_port(wanted: int = 0) -> int:
                 "Hentikan program yang memakainya.",
                 "Stop the program that uses it.",
             ) from error
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def claim(s: Settings) -> int:
@@ -426,7 +427,8 @@ def sign_in(running: Running, user: str = "engineer") -> Iterator[httpx.Client]:
 def _get(client: httpx.Client, path: str, **query: Any) -> dict[str, Any]:
     answer = client.get(f"/api/v2{path}", params=query)
     answer.raise_for_status()
-    return answer.json()
+    said: dict[str, Any] = answer.json()
+    return said
 
 
 def run_night(
@@ -547,7 +549,7 @@ def _trigger(client: httpx.Client, dag_id: str, day: date) -> str:
         f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": {"day": day.isoformat()}}
     )
     answer.raise_for_status()
-    return answer.json()["dag_run_id"]
+    return str(answer.json()["dag_run_id"])
 
 
 def _runs(client: httpx.Client, dags: list[str]) -> list[dict[str, Any]]:
@@ -555,7 +557,8 @@ def _runs(client: httpx.Client, dags: list[str]) -> list[dict[str, Any]]:
     wanted = {"dag_ids": dags, "order_by": "-run_after", "page_limit": 100}
     answer = client.post("/api/v2/dags/~/dagRuns/list", json=wanted)
     answer.raise_for_status()
-    return answer.json()["dag_runs"]
+    runs: list[dict[str, Any]] = answer.json()["dag_runs"]
+    return runs
 
 
 def _xcom(client: httpx.Client, run: dict[str, Any], task_id: str, key: str) -> dict[str, Any] | None:
@@ -564,4 +567,5 @@ def _xcom(client: httpx.Client, run: dict[str, Any], task_id: str, key: str) -> 
     if answer.status_code == httpx.codes.NOT_FOUND:
         return None
     answer.raise_for_status()
-    return answer.json()["value"]
+    value: dict[str, Any] | None = answer.json()["value"]
+    return value

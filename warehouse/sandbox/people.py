@@ -91,11 +91,15 @@ class Families:
 
     def lived_at(self, family: np.ndarray, day: np.ndarray | int) -> np.ndarray:
         """Dwelling of families on a day, whether or not they lived in the city then."""
-        return np.where(self.moved_on[family] <= day, self.later_dwelling[family], self.dwelling[family])
+        dwelling: np.ndarray = np.where(
+            self.moved_on[family] <= day, self.later_dwelling[family], self.dwelling[family]
+        )
+        return dwelling
 
     def in_city(self, family: np.ndarray, day: np.ndarray | int) -> np.ndarray:
         kind, on = self.move_kind[family], self.moved_on[family]
-        return ~(((kind == "in") & (on > day)) | ((kind == "out") & (on <= day)))
+        is_in: np.ndarray = ~(((kind == "in") & (on > day)) | ((kind == "out") & (on <= day)))
+        return is_in
 
 
 @dataclass
@@ -138,8 +142,8 @@ class Persons:
 def make_families(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[Families, Dwellings, Persons]:
     """Draw families until each kelurahan holds its people, then number, name and move them."""
     rng = stream(seed, "families")
-    families = np.where(area.is_peopled, np.ceil(area.people / _MEAN_FAMILY * 1.12).astype(int) + 4, 0)
-    place = np.repeat(np.arange(len(area.codes)), families)
+    drawn = np.where(area.is_peopled, np.ceil(area.people / _MEAN_FAMILY * 1.12).astype(int) + 4, 0)
+    place = np.repeat(np.arange(len(area.codes)), drawn)
     kind = rng.choice(len(_FAMILY_KINDS), len(place), p=_FAMILY_KINDS)
     local = np.array([_KECAMATAN_WEALTH.get(code, 0.0) for code in area.kecamatan_codes])
     local = local + 0.25 * rng.standard_normal(len(local))

@@ -35,7 +35,9 @@ _AGENCIES: dict[str, Callable[[City, Path, Progress], None]] = {
 }
 
 
-def _render_one(home: Path, target: Path, until: Period | None, since: Period | None, agency: str, said: Queue) -> None:
+def _render_one(
+    home: Path, target: Path, until: Period | None, since: Period | None, agency: str, said: Queue[str]
+) -> None:
     _AGENCIES[agency](_within(redraw(home), until, since), target, said.put)
 
 

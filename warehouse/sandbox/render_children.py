@@ -206,7 +206,8 @@ def _parents(city: City, persona: Persona, person: np.ndarray) -> list[str]:
 
 def _text(values: pa.Array) -> list[str]:
     """Text cells; a missing value is the export's ``-``."""
-    return pc.coalesce(values, "-").to_pylist()
+    cells: list[str] = pc.coalesce(values, "-").to_pylist()
+    return cells
 
 
 def _decimal(values: np.ndarray) -> list[float | str]:
@@ -215,7 +216,8 @@ def _decimal(values: np.ndarray) -> list[float | str]:
 
 def _dates(days: np.ndarray, layout: dict[str, Any]) -> list[str]:
     form = "%d/%m/%Y" if layout["is_day_first"] else "%Y-%m-%d"
-    return pc.strftime(pa.array(days.astype(np.int32)).cast(pa.date32()), form).to_pylist()
+    cells: list[str] = pc.strftime(pa.array(days.astype(np.int32)).cast(pa.date32()), form).to_pylist()
+    return cells
 
 
 def _ages(born: np.ndarray, day: np.ndarray) -> list[str]:

@@ -125,7 +125,7 @@ def _as_published(counts: np.ndarray, area: Kelurahan) -> np.ndarray:
 
 def _whole(parts: np.ndarray, total: int) -> np.ndarray:
     """Parts rounded so that they sum to ``total``: the largest remainders are rounded up."""
-    floors = np.floor(parts).astype(int)
+    floors: np.ndarray = np.floor(parts).astype(int)
     missing = int(total) - int(floors.sum())
     floors[np.argsort(floors - parts, kind="stable")[:missing]] += 1
     return floors
@@ -260,7 +260,7 @@ def _portal(city: City, rows: list[dict[str, str]], folder: Path) -> None:
     done = [quarter for quarter in quarters if quarter.end <= city.calendar.months[-1].end]
     years = sorted({month.start.year for month in city.calendar.months})
     rng = stream(2023, "portal")
-    services = {"investment": [], "products": [], "services": [], "poverty": []}
+    services: dict[str, list[tuple[str, str, str]]] = {"investment": [], "products": [], "services": [], "poverty": []}
     for quarter in done:
         # The city reports Rp12.58 trillion for the first half of 2025; two kinds, growing a little.
         total = 12.58e12 / 2 * rng.normal(1.04, 0.08)
@@ -334,7 +334,7 @@ def _charts(rows: list[dict[str, str]], year: int) -> list[dict[str, Any]]:
             if row["var_id"] == str(variable) and row["year"] == str(year) and row["vervar"] != "3600"
         ]
         if held:
-            axis = {
+            axis: dict[str, Any] = {
                 "type": "category",
                 "region": "Provinsi",
                 "name": "Banten",

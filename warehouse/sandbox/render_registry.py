@@ -5,6 +5,7 @@ Here: the layouts, what the registry knows late, its spellings. Not here: who pe
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,18 @@ _REGSOSEK_INDIVIDUALS = (
 )  # fmt: skip
 # A death reaches the registry after weeks, a family's leaving after months; some movers keep their old address.
 _DEATH_LAG, _LEAVING_KEPT, _ADDRESS_LAG, _ADDRESS_LAG_SHARE = 45, 200, 150, 0.4
-_SHAPES = (
+
+
+class _Shape(TypedDict):
+    """How the export is written in a quarter."""
+
+    delimiter: str
+    encoding: str
+    dates: str
+    families_xlsx: bool
+
+
+_SHAPES: tuple[_Shape, ...] = (
     {"delimiter": ";", "encoding": "utf-8-sig", "dates": "%Y-%m-%d", "families_xlsx": False},
     {"delimiter": ",", "encoding": "latin-1", "dates": "%d-%m-%Y", "families_xlsx": False},
     {"delimiter": ";", "encoding": "utf-8", "dates": "%Y-%m-%d", "families_xlsx": True},

@@ -85,7 +85,8 @@ def _paid_for(city: City, month: int) -> np.ndarray:
     # A newcomer's first month is the month of registration, however late the payment.
     start = np.searchsorted(city.calendar.starts, p.started, side="right") - 1
     floor = np.where(p.started >= city.calendar.first_day, start, -14)
-    return labels[np.clip(np.maximum(index, np.minimum(floor, month)), -14, month) + 14]
+    paid: np.ndarray = labels[np.clip(np.maximum(index, np.minimum(floor, month)), -14, month) + 14]
+    return paid
 
 
 def _outreach(city: City, folder: Path) -> None:

@@ -76,7 +76,7 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
 
 def speaking(contracts: Iterable[Contract]) -> dict[str, str]:
     """Agency that a server plays -> the protocol it speaks, from the contracts; what comes by hand has no server."""
-    found = {}
+    found: dict[str, str] = {}
     for contract in contracts:
         protocol = contract.server.extras.protocol
         if protocol in KINDS_OF:

@@ -12,6 +12,8 @@ from pathlib import Path
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
+from paramiko.sftp import SFTP_CONNECTION_LOST, SFTP_EOF, SFTP_PERMISSION_DENIED
 
 from warehouse.sandbox.faults import Faults
 from warehouse.sandbox.sent import AsSent
@@ -96,10 +98,10 @@ class _Door(paramiko.ServerInterface):
         is_known = key.asbytes() == self._authorized.asbytes() and not self._agency.faults.take(
             self._agency.name, "refused"
         )
-        return paramiko.AUTH_SUCCESSFUL if is_known else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if is_known else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
 
 class _Folder(paramiko.SFTPServerInterface):
@@ -116,25 +118,25 @@ class _Folder(paramiko.SFTPServerInterface):
             sent = {child.name: self._agency.as_sent(child) for child in children}
             return [self._attributes(file, name) for name, file in sent.items() if file is not None]
         except OSError as error:
-            return paramiko.SFTPServer.convert_errno(error.errno)
+            return paramiko.SFTPServer.convert_errno(error.errno or errno.EIO)
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
         try:
             return self._attributes(self._sent(path), posixpath.basename(path))
         except OSError as error:
-            return paramiko.SFTPServer.convert_errno(error.errno)
+            return paramiko.SFTPServer.convert_errno(error.errno or errno.EIO)
 
     lstat = stat
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
-            return paramiko.SFTP_PERMISSION_DENIED
+            return SFTP_PERMISSION_DENIED
         try:
             local = self._sent(path)
             attributes = self._attributes(local, posixpath.basename(path), is_asked=False)
             return _File(local, attributes, self._agency, self._transport)
         except OSError as error:
-            return paramiko.SFTPServer.convert_errno(error.errno)
+            return paramiko.SFTPServer.convert_errno(error.errno or errno.EIO)
 
     def _local(self, path: str) -> Path:
         local = (self._agency.root / posixpath.normpath(f"/{path}").lstrip("/")).resolve()
@@ -150,11 +152,13 @@ class _Folder(paramiko.SFTPServerInterface):
 
     def _attributes(self, local: Path, name: str, *, is_asked: bool = True) -> paramiko.SFTPAttributes:
         found = paramiko.SFTPAttributes.from_stat(local.stat(), name)
+        size = found.st_size or 0
         if local.is_file():
             if self._agency.faults.take(self._agency.name, "truncated"):
-                found.st_size //= 2
+                size //= 2
             if is_asked and self._agency.faults.take(self._agency.name, "growing"):
-                found.st_size += time.monotonic_ns() % 1000 + 1
+                size += time.monotonic_ns() % 1000 + 1
+            found.st_size = size
         return found
 
 
@@ -174,13 +178,14 @@ class _File(paramiko.SFTPHandle):
         return self._attributes
 
     def read(self, offset: int, length: int) -> bytes | int:
-        if offset * 2 >= self._attributes.st_size and self._agency.faults.take(self._agency.name, "dropped"):
+        size = self._attributes.st_size or 0
+        if offset * 2 >= size and self._agency.faults.take(self._agency.name, "dropped"):
             self._transport.close()
-            return paramiko.SFTP_CONNECTION_LOST
-        if offset >= self._attributes.st_size:
-            return paramiko.SFTP_EOF
+            return SFTP_CONNECTION_LOST
+        if offset >= size:
+            return SFTP_EOF
         self._file.seek(offset)
-        return self._file.read(min(length, self._attributes.st_size - offset))
+        return self._file.read(min(length, size - offset))
 
     def close(self) -> None:
         self._file.close()

@@ -167,16 +167,16 @@ def make_participations(
     taken_outside = 0
     pools = _pools(rng, persons, workers, age, planted)
     blocks = []
-    for segment, published in JAMSOSTEK.items():
+    for name, published in JAMSOSTEK.items():
         # The published count is met at the end of the first month, after its entries.
-        stock = published * share / (1 + _ENTRY[segment])
-        entries = stock * _ENTRY[segment] * len(calendar.months)
+        stock = published * share / (1 + _ENTRY[name])
+        entries = stock * _ENTRY[name] * len(calendar.months)
         total = stock + entries + stock * _LAPSED_STOCK
-        outside = min(round(total * _OUTSIDER_SHARE[segment]), len(outsiders) - taken_outside)
-        inside = pools[segment][: round(total) - outside]
+        outside = min(round(total * _OUTSIDER_SHARE[name]), len(outsiders) - taken_outside)
+        inside = pools[name][: round(total) - outside]
         person = np.concatenate([inside, outsiders[taken_outside : taken_outside + outside]])
         taken_outside += outside
-        blocks.append(_segment(rng, calendar, segment, rng.permutation(person), stock, entries))
+        blocks.append(_segment(rng, calendar, name, rng.permutation(person), stock, entries))
     blocks.append(_planted(planted, planted_day))
     person, segment, started, lapse, back, is_planted = (
         np.concatenate([block[column] for block in blocks]) for column in range(6)
@@ -326,7 +326,8 @@ def contribution(p: Participations, rows: np.ndarray, paid_for: np.ndarray) -> n
         [pu, bpu, wage * 0.0021],
         50_000,
     )
-    return np.round(amount).astype(np.int64)
+    rounded: np.ndarray = np.round(amount).astype(np.int64)
+    return rounded
 
 
 def make_sessions(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -83,7 +83,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         return
     with tempfile.SpooledTemporaryFile(_CHUNK) as copy:
         with subprocess.Popen(["cat", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
-            shutil.copyfileobj(reader.stdout, copy)
+            if reader.stdout:
+                shutil.copyfileobj(reader.stdout, copy)
         if reader.returncode:
             raise FileNotFoundError(path)
         copy.seek(0)
@@ -236,7 +237,7 @@ def _masked(name: str) -> str:
     return shapes.shape_of(name) if sum(character.isdigit() for character in name) > 9 else name
 
 
-def _decompressor(head: bytes, file: IO[bytes]) -> IO[bytes] | None:
+def _decompressor(head: bytes, file: IO[bytes]) -> io.BufferedIOBase | None:
     if head[:2] == b"\x1f\x8b":
         return gzip.GzipFile(fileobj=file, mode="rb")
     if head[:3] == b"BZh":
@@ -244,11 +245,12 @@ def _decompressor(head: bytes, file: IO[bytes]) -> IO[bytes] | None:
     if head[:6] == b"\xfd7zXZ\0":
         return lzma.LZMAFile(file)
     if head[:4] == _ZSTD:
-        return pa.input_stream(pa.PythonFile(file), compression="zstd")
+        stream: io.BufferedIOBase = pa.input_stream(pa.PythonFile(file), compression="zstd")
+        return stream
     return None
 
 
-def _copy(stream: IO[bytes], target: IO[bytes]) -> None:
+def _copy(stream: IO[bytes] | io.BufferedIOBase, target: IO[bytes]) -> None:
     size = 0
     while chunk := stream.read(1 << 20):
         size += len(chunk)
@@ -372,7 +374,8 @@ class _on_disk:
     """The file's own path, or a private copy for engines that open paths only."""
 
     def __init__(self, file: IO[bytes], path: Path | None) -> None:
-        self._file, self._path, self._copy = file, path, None
+        self._file, self._path = file, path
+        self._copy: Path | None = None
 
     def __enter__(self) -> Path:
         if self._path is not None:
@@ -384,6 +387,6 @@ class _on_disk:
         self._copy = Path(name)
         return self._copy
 
-    def __exit__(self, *_exc) -> None:
+    def __exit__(self, *_exc: object) -> None:
         if self._copy is not None:
             self._copy.unlink()

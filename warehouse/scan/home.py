@@ -125,6 +125,8 @@ def ahead(s: Settings) -> Iterator[Ahead]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         # Settings may hold keys: not for a command line or the environment.
         with suppress(BrokenPipeError), process.stdin:

@@ -251,7 +251,8 @@ def _is_in(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
     """``np.isin`` for a sorted ``known``, which it would sort anew each time."""
     if not len(known) or not len(numbers):
         return np.zeros(len(numbers), dtype=bool)
-    return known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+    is_in: np.ndarray = known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+    return is_in
 
 
 def _inside_long_runs(data: bytes, mask: bytes, values: Values) -> list[Hit]:
@@ -421,7 +422,7 @@ def _base64(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
         start = match.start()
         while start and _BASE64_RUN.match(data, start - 1, start):
             start -= 1
-        run = _BASE64_RUN.match(data, start)
+        run = _BASE64_RUN.match(data, start) or match
         done = run.end()
         # The run's own beginning is phase 0 unless something of the alphabet stands before it.
         for phase in range(4):

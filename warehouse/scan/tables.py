@@ -190,7 +190,8 @@ def _joined(values: pa.Array) -> bytes:
     if not len(values):
         return b""
     rows = pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values)
-    return pc.binary_join(rows, pa.scalar(b"\n", pa.large_binary()))[0].as_buffer().to_pybytes()
+    lines = pc.binary_join(rows, pa.scalar(b"\n", pa.large_binary()))[0]
+    return bytes(lines.as_buffer().to_pybytes())
 
 
 def _days_in(values: pa.Array) -> list[str]:

@@ -80,7 +80,8 @@ def of_generation(s: Settings, name: str, generation: Generation) -> Identity | 
 def vault_keys(s: Settings) -> list[bytes]:
     """The vault key in use, then the other generation's: a file that a change of keys has yet to reach opens too."""
     used = vault_key(s)
-    others = [found for generation in ("next", "current") if (found := usable(s, VAULT, generation))]
+    generations: tuple[Generation, ...] = ("next", "current")
+    others = [found for generation in generations if (found := usable(s, VAULT, generation))]
     return [used, *(key for key in others if key != used)]
 
 
@@ -141,7 +142,13 @@ def _file_of(use: Use) -> str:
 
 
 def _use_of(name: str) -> Use:
-    return {LANDING_PUBLIC: "landing", LANDING_SECRET: "landing", PSEUDONYM: "pseudonym", VAULT: "vault"}[name]
+    uses: dict[str, Use] = {
+        LANDING_PUBLIC: "landing",
+        LANDING_SECRET: "landing",
+        PSEUDONYM: "pseudonym",
+        VAULT: "vault",
+    }
+    return uses[name]
 
 
 def _in_use(s: Settings, name: str) -> Identity | Recipient | bytes:
@@ -282,7 +289,7 @@ def promote(s: Settings) -> bool:
 
 def _make_set(folder: Path, version: int) -> None:
     files.write_once(folder / LANDING_SECRET, f"{Identity.generate()}\n".encode())
-    secret = _parsed((folder / LANDING_SECRET).read_text("ascii"), LANDING_SECRET)
+    secret: Identity = _parsed((folder / LANDING_SECRET).read_text("ascii"), LANDING_SECRET)
     files.write_once(folder / LANDING_PUBLIC, f"{secret.to_public()}\n".encode())
     for name in (PSEUDONYM, VAULT):
         files.write_once(folder / name, f"warehouse-key {version}\n{secrets.token_bytes(32).hex()}\n".encode())
@@ -330,7 +337,7 @@ def _from_airflow(_s: Settings, name: str, generation: Generation) -> str | None
     from airflow.sdk import Variable
     from airflow.sdk.log import mask_secret
 
-    value = Variable.get(f"warehouse_{_variable(name, generation)}", default=None)
+    value: str | None = Variable.get(f"warehouse_{_variable(name, generation)}", default=None)
     if value and name != LANDING_PUBLIC:
         mask_secret(value)
     return value

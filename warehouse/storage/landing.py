@@ -138,7 +138,7 @@ def read(s: Settings, delivery: Delivery) -> bytes:
             "Ask the sender to send it again if it is still needed and allowed.",
         )
     try:
-        data = pyrage.decrypt((s.home / delivery.stored_path).read_bytes(), [identity])
+        data: bytes = pyrage.decrypt((s.home / delivery.stored_path).read_bytes(), [identity])
     except FileNotFoundError:
         raise UnreadableDelivery(
             "LANDING_MISSING",

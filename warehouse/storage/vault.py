@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from warehouse.core import duck, files
 from warehouse.core.contract import Column, Contract
-from warehouse.core.duck import sql_path
+from warehouse.core.duck import one_row, sql_path
 from warehouse.core.settings import Settings
 from warehouse.ledger.deliveries import Delivery
 from warehouse.storage import keys
@@ -174,7 +174,7 @@ def put(
     """Write a relation of the connection as an encrypted file, whole and on disk before its name exists."""
     options = f"FORMAT parquet, COMPRESSION zstd, ENCRYPTION_CONFIG {_encryption(key_name)}"
     with files.whole_file(path) as draft:
-        (rows,) = connection.execute(f"COPY {relation} TO '{sql_path(draft)}' ({options})").fetchone()
+        (rows,) = one_row(connection.execute(f"COPY {relation} TO '{sql_path(draft)}' ({options})"))
     return stored_file(s, path, rows)
 
 

@@ -20,7 +20,7 @@ class _Loader(yaml.CSafeLoader):
         super().__init__(stream)
         self.lines: dict[str, int] = {}
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key, (key_node, value_node) in zip(keys, node.value, strict=True):
             line = key_node.start_mark.line + 1
@@ -44,7 +44,7 @@ def read(path: Path) -> tuple[Any, dict[str, int]]:
 
 def place(path: Path, lines: Mapping[str, int], name: str | None) -> str:
     """Where a named thing stands: the file, and the line if it is known."""
-    return f"{path.name}, line {lines[name]}" if name in lines else path.name
+    return f"{path.name}, line {lines[name]}" if name and name in lines else path.name
 
 
 def explained(error: Exception) -> str:
@@ -60,7 +60,7 @@ def explained(error: Exception) -> str:
 def located(detail: str, lines: Mapping[str, int]) -> str:
     """The detail with the line before each rule, column or kind it names."""
 
-    def with_line(match: re.Match) -> str:
+    def with_line(match: re.Match[str]) -> str:
         line = lines.get(match[1])
         return f"line {line}: {match[0]}" if line else match[0]
 

@@ -220,7 +220,7 @@ def _value(value: Any, arguments: Mapping[str, Any]) -> Any:
 def _text(text: str, language: str, arguments: Mapping[str, Any], bare: str | None) -> str:
     """A text in one language; a word that begins it gets a capital, the bare name of a column does not."""
 
-    def word(found: re.Match) -> str:
+    def word(found: re.Match[str]) -> str:
         if found[1] not in arguments:
             return found[0]
         value = arguments[found[1]]
@@ -228,9 +228,9 @@ def _text(text: str, language: str, arguments: Mapping[str, Any], bare: str | No
             value = Words.model_validate(value).model_dump()[language]
         if isinstance(value, int | float):
             return _number(value, language, is_share=bool(found[2]))
-        value = str(value)
-        is_name = found[1] == "column" or value == bare
-        return value if found.start() or is_name else value[:1].upper() + value[1:]
+        shown = str(value)
+        is_name = found[1] == "column" or shown == bare
+        return shown if found.start() or is_name else shown[:1].upper() + shown[1:]
 
     return _PLACEHOLDER.sub(word, text)
 

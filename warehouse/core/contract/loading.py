@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from open_data_contract_standard.model import DataQuality, OpenDataContractStandard, SchemaProperty
+from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
 from warehouse.core.contract import documents
@@ -41,8 +41,8 @@ def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
     return []
 
 
-def _extras(items: list | None) -> dict[str, Any]:
-    return {item.property: item.value for item in items or ()}
+def _extras(items: Sequence[CustomProperty] | None) -> dict[str, Any]:
+    return {item.property or "": item.value for item in items or ()}
 
 
 def load_contract(path: Path, kinds: Kinds) -> Contract:
@@ -53,17 +53,17 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
         odcs = OpenDataContractStandard.model_validate(given)
         if lost := _dropped_keys(given, odcs.model_dump(by_alias=True, exclude_none=True)):
             raise ValueError("keys ODCS does not know: " + ", ".join(lost))
-        (schema,) = odcs.schema_
-        (server,) = odcs.servers
+        (schema,) = odcs.schema_ or []
+        (server,) = odcs.servers or []
         extras = ContractExtras(**_extras(odcs.customProperties))
-        columns = tuple(_column(prop, extras) for prop in schema.properties)
+        columns = tuple(_column(prop, extras) for prop in schema.properties or ())
         rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
         rules = tuple(rule.model_copy(update={"place": documents.place(path, lines, rule.code)}) for rule in rules)
         return Contract(
             dataset=odcs.id,
             title=odcs.name,
             version=odcs.version,
-            purpose=odcs.description.purpose,
+            purpose=odcs.description.purpose if odcs.description else None,
             grain=schema.dataGranularityDescription,
             server=Server(
                 environment=server.environment,
@@ -104,8 +104,8 @@ def _rules(
         try:
             if entry.engine != ENGINE or not isinstance(entry.implementation, dict):
                 raise ValueError(f"its engine is {ENGINE!r} and its implementation names a kind and its arguments")
-            if "kind" not in entry.implementation:
-                raise ValueError("it names no kind")
+            if not entry.name or "kind" not in entry.implementation:
+                raise ValueError("it has no name or names no kind")
             fields = resolve_kind(kinds, entry.implementation, OF_A_CONTRACT, labels, measures)
             for name, measure in fields.pop("measures").items():
                 if measures.setdefault(name, measure) != measure:

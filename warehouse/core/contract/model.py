@@ -28,7 +28,7 @@ Protocol = Literal["bps_webapi", "arcgis", "ckan", "splp", "sftp", "by_hand"]
 
 
 _NUMBERS = (int, float, date)
-_KWARGS = {
+_KWARGS: dict[str, type | tuple[type, ...]] = {
     "min_value": _NUMBERS,
     "max_value": _NUMBERS,
     "mostly": _NUMBERS,
@@ -308,7 +308,7 @@ class Contract(Strict):
         for rule in self.rules:
             known = set(names) | {"source_part", "source_row", "delivery_id"}
             known = known if rule.extras.asset == "rows" else self.profile_columns
-            used = {rule.kwargs.get(k) for k in ("column", "column_A", "column_B")} - {None}
+            used = {rule.kwargs.get(k) or "" for k in ("column", "column_A", "column_B")} - {""}
             used |= set(rule.kwargs.get("column_list", ()))
             asset = rule.extras.asset
             problems += [f"rule {rule.code} names no {asset} column {name!r}" for name in sorted(used - known)]

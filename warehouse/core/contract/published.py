@@ -102,9 +102,9 @@ def read(path: Path) -> Promises:
 
 def breaks(contracts: Iterable[Contract], promises: Promises) -> list[str]:
     """Each way in which a contract breaks what its major version promised, as ``dataset: what``."""
-    contracts = {contract.dataset: contract for contract in contracts}
-    found = [f"{dataset}: has no contract any more" for dataset in promises if dataset not in contracts]
-    for dataset, contract in contracts.items():
+    by_dataset = {contract.dataset: contract for contract in contracts}
+    found = [f"{dataset}: has no contract any more" for dataset in promises if dataset not in by_dataset]
+    for dataset, contract in by_dataset.items():
         found += [f"{dataset}: {what}" for what in _breaks_of(contract, promises.get(dataset, {}))]
     return found
 
@@ -125,7 +125,7 @@ def _breaks_of(contract: Contract, promised: Mapping[int, Promise]) -> list[str]
 
 def _column_breaks(before: ColumnPromise | None, now: ColumnPromise | None) -> list[str]:
     if now is None:
-        return ["is gone"] if before.kept else []
+        return ["is gone"] if before and before.kept else []
     if before is None:
         return ["is new, and files without it are held: make it optional or say since when"] if now.needed else []
     found = [f"{name} changed" for name in ("type", "classification") if getattr(before, name) != getattr(now, name)]

@@ -14,7 +14,12 @@ from warehouse.intake.agencies.job import Fetched, Job
 from warehouse.intake.agencies.pages import MEDIA, page_writer
 from warehouse.intake.agencies.web import Answer, Web
 
-_ERROR_CODES = {403: "FETCH_REFUSED", 498: "FETCH_REFUSED", 499: "FETCH_REFUSED", 500: "FETCH_SERVER_ERROR"}
+_ERROR_CODES: dict[Any, str] = {
+    403: "FETCH_REFUSED",
+    498: "FETCH_REFUSED",
+    499: "FETCH_REFUSED",
+    500: "FETCH_SERVER_ERROR",
+}
 
 
 def fetch(job: Job) -> Fetched:
@@ -67,7 +72,7 @@ def _layer_id(job: Job, web: Web, service: str) -> int:
     ]
     if len(ids) != 1:
         raise job.error("FETCH_NOT_DATA", f"layers: {len(ids)}")
-    return ids[0]
+    return int(ids[0])
 
 
 def _json(job: Job, web: Web, url: str, **query: Any) -> tuple[Answer, dict[str, Any]]:

@@ -38,8 +38,8 @@ def package(job: Job, body: Any) -> dict[str, Any]:
         if status == 404:
             raise job.error("FETCH_NOT_AVAILABLE", "status 404")
         is_good = body.get("success") is True or (isinstance(status, str) and status.startswith("200"))
-        if is_good and isinstance(body.get("result"), dict):
-            return body["result"]
+        if is_good and isinstance(result := body.get("result"), dict):
+            return result
     raise job.error("FETCH_NOT_DATA", "package_show")
 
 

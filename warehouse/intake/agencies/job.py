@@ -141,7 +141,7 @@ class Job:
     @property
     def path(self) -> str:
         """The contract's path template, filled in."""
-        return self.fill(self.contract.server.extras.path or "")
+        return str(self.fill(self.contract.server.extras.path or ""))
 
     def parameter(self, name: str, default: Any = None) -> Any:
         return self.fill(self.contract.server.extras.parameters.get(name, default))
@@ -234,7 +234,7 @@ def _wait_before_retry(error: Exception) -> bool | float:
 def _endpoints(path: Path) -> dict[str, dict[str, Any]]:
     """Addresses that replace the contracts'; read anew each time, since the sandbox rewrites them when it starts."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        endpoints: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
@@ -245,3 +245,4 @@ def _endpoints(path: Path) -> dict[str, dict[str, Any]]:
             "Perbaiki berkas itu, atau hapus dan jalankan ulang sandbox.",
             "Correct the file, or delete it and start the sandbox again.",
         ) from None
+    return endpoints

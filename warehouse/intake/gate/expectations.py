@@ -52,13 +52,16 @@ def run(
         expectation = as_expectation(rule, pointers=pointers)
         queries[rule.code] = getattr(expectation, "unexpected_rows_query", "").format(batch=table) or None
         expectations.append(expectation)
-    index = {"unexpected_index_column_names": ["row_id"]} if pointers else {"return_unexpected_index_query": False}
+    index: dict[str, Any] = (
+        {"unexpected_index_column_names": ["row_id"]} if pointers else {"return_unexpected_index_query": False}
+    )
     results = gx.validate(connection, table, schema, expectations, _RESULT_FORMAT | index)
     # A rule without a result has not run.
     findings = {rule.code: Finding(has_run=False) for rule in rules}
     for result in results:
-        code = result.expectation_config.meta["code"]
-        findings[code] = _finding(result, queries[code])
+        if ran := result.expectation_config:
+            code = ran.meta["code"]
+            findings[code] = _finding(result, queries[code])
     return findings
 
 
@@ -83,7 +86,7 @@ def as_expectation(rule: Rule, *, pointers: bool) -> Any:
 
 def _require_row_expectation(rule: Rule, expectation: str) -> None:
     """Only expectations that judge each row by itself can tell the deliveries of one table apart."""
-    from great_expectations.expectations.core import UnexpectedRowsExpectation
+    from great_expectations.expectations.core.unexpected_rows_expectation import UnexpectedRowsExpectation
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
         ColumnPairMapExpectation,
@@ -112,7 +115,7 @@ def _finding(result: Any, rows_query: str | None) -> Finding:
     found = result.result
     observed = found.get("observed_value")
     number = float(observed) if isinstance(observed, int | float) and not isinstance(observed, bool) else None
-    failed = int(number) if rows_query else found.get("unexpected_count")
+    failed = int(observed) if rows_query else found.get("unexpected_count")
     query = rows_query or (found.get("unexpected_index_query") or "").rstrip("; \n") or None
     checked = found.get("element_count")
     if checked is not None:
@@ -120,7 +123,7 @@ def _finding(result: Any, rows_query: str | None) -> Finding:
     return Finding(True, bool(result.success), failed, checked, number, query)
 
 
-def _has_raised(info: dict) -> bool:
+def _has_raised(info: dict[str, Any]) -> bool:
     """One flat dict, or one per metric."""
     return bool(info.get("raised_exception")) or any(
         isinstance(entry, dict) and entry.get("raised_exception") for entry in info.values()

@@ -8,6 +8,7 @@ survive, and has no regular expressions for DuckDB. Both are mended here by subc
 
 from __future__ import annotations  # the datasource has a field named `type`
 
+import builtins
 import logging
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,9 +17,13 @@ import duckdb
 import great_expectations
 from duckdb_engine import ConnectionWrapper
 from great_expectations.core import ExpectationValidationResult
-from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
-from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import Expectation
 from sqlalchemy.dialects import postgresql
 
@@ -41,10 +46,11 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
 class DuckDBDatasource(SQLDatasource):
     """Defining the class registers it: contexts gain ``data_sources.add_warehouse_duckdb``."""
 
-    type: Literal["warehouse_duckdb"] = "warehouse_duckdb"
+    # The field is how a datasource of its own is told from its parent, in Great Expectations' own subclasses too.
+    type: Literal["warehouse_duckdb"] = "warehouse_duckdb"  # type: ignore[assignment]
 
     @property
-    def execution_engine_type(self) -> type[SqlAlchemyExecutionEngine]:
+    def execution_engine_type(self) -> builtins.type[SqlAlchemyExecutionEngine]:
         return DuckDBExecutionEngine
 
 
@@ -61,7 +67,7 @@ def validate(
         project_config=DataContextConfig(
             store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
             analytics_enabled=False,
-            progress_bars={"globally": False},
+            progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
 
@@ -80,4 +86,5 @@ def validate(
     asset = datasource.add_table_asset(name=table, table_name=table)
     suite = great_expectations.ExpectationSuite(name=table, expectations=list(expectations))
     batch = asset.add_batch_definition_whole_table("all").get_batch()
-    return batch.validate(suite, result_format=result_format).results
+    results: Sequence[ExpectationValidationResult] = batch.validate(suite, result_format=result_format).results
+    return results

@@ -3,6 +3,8 @@
 Here: which rules there are, their codes and words, and what a rule may ask for. Not here: running them.
 """
 
+from typing import Any
+
 from warehouse.core.contract import Column, Contract, Rule, RuleExtras
 from warehouse.core.errors import ConfigError
 
@@ -68,7 +70,7 @@ def required_rule(contract: Contract, column: Column) -> Rule:
 
 
 def code_rule(contract: Contract, column: Column) -> Rule:
-    known = ", ".join(column.extras.codes)
+    known = ", ".join(column.extras.codes or ())
     return Rule(
         code=f"{contract.table.upper()}-CODE-{column.name}",
         expectation="expect_column_values_to_be_null",
@@ -146,7 +148,7 @@ def invalid_rule(where: str, detail: str) -> ConfigError:
     )
 
 
-def translated(rule: Rule) -> tuple[str, dict]:
+def translated(rule: Rule) -> tuple[str, dict[str, Any]]:
     """Expectation and kwargs as given to Great Expectations, for rows of several deliveries in one table.
 
     Uniqueness holds within a delivery and compares complete keys only. Its own expectation gives no row pointers, and

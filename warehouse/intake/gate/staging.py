@@ -6,6 +6,7 @@ what cannot be read becomes NULL beside a mark that the gate's rules look at.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -27,7 +28,7 @@ _COMMA = r"[+-]?[0-9]+(,[0-9]+)?"
 _EITHER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
 _THOUSAND_OR_DECIMAL = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
 # What strptime calls a year of four digits may have two (26 is then the year 26), and it reads "infinity" as a day.
-_YEARS = (1900, 2100)
+_YEARS = (1800, 2200)
 
 
 def literal(text: str) -> str:
@@ -116,7 +117,7 @@ def _levels(derived: Iterable[Column]) -> list[list[Column]]:
     """Derived columns in nested SELECTs: a column that names another derived one stands a level above it."""
     levels: list[list[Column]] = [[]]
     for column in derived:
-        if any(re.search(rf"\b{re.escape(other.name)}\b", column.extras.derivation) for other in levels[-1]):
+        if any(re.search(rf"\b{re.escape(other.name)}\b", column.extras.derivation or "") for other in levels[-1]):
             levels.append([])
         levels[-1].append(column)
     return [level for level in levels if level]
@@ -205,7 +206,7 @@ def stage_profile(
     contract: Contract,
     parsed: Mapping[str, Parsed],
     context: Mapping[str, DeliveryContext],
-    history: Iterable[Mapping],
+    history: Iterable[Mapping[str, Any]],
 ) -> dict[str, dict[str, float | None]]:
     """Create ``profile``: one row per delivery with its measures, the period before's, and value / previous.
 

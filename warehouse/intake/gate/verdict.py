@@ -5,6 +5,7 @@ Here: whose rows failed which rule, and what follows for each delivery. Not here
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -29,7 +30,7 @@ def judge(
     contract: Contract,
     parsed: Mapping[str, Parsed],
     context: Mapping[str, DeliveryContext],
-    history: Sequence[Mapping],
+    history: Sequence[Mapping[str, Any]],
     overridden: frozenset[str] = frozenset(),
 ) -> dict[str, Judgement]:
     """Judge a group of deliveries of one dataset, by delivery id; none of them affects another's verdict.
@@ -99,7 +100,7 @@ class _Group:
         if name is None or rule.expectation in _JUDGES_MISSING:
             return rows
         present = self.present.get((key, name), rows)
-        is_mark = rule.column.startswith((UNCAST, UNCODED))
+        is_mark = (rule.column or "").startswith((UNCAST, UNCODED))
         return present + self.failed.get((key, rule.code), 0) if is_mark else present
 
 
@@ -108,12 +109,13 @@ def _count(
 ) -> _Group:
     names = [column.name for column in contract.columns]
     counts = "".join(f", count({staging.quoted(name)})" for name in names)
-    rows, present = {}, {}
+    rows: dict[str, int] = {}
+    present: dict[tuple[str, str], int] = {}
     query = f"SELECT delivery_id, count(*){counts} FROM rows GROUP BY delivery_id"
     for key, total, *values in connection.execute(query).fetchall():
         rows[key] = total
         present |= {(key, name): value for name, value in zip(names, values, strict=True)}
-    failed = {}
+    failed: dict[tuple[str, str], int] = {}
     for asset in ("rows", "profile"):
         query = (
             f"SELECT delivery_id, rule_code, count(*) FROM failures JOIN {asset} USING (row_id)"
@@ -149,7 +151,7 @@ def _outcome(group: _Group, rule: Rule, key: str, profile: Mapping[str, float | 
         outcome="not_run" if not has_run else "pass" if failed <= tolerated else "fail",
         checked=checked if has_run else None,
         failed=failed if has_run else None,
-        observed=profile.get(rule.column) if rule.extras.asset == "profile" else None,
+        observed=profile.get(rule.column) if rule.column and rule.extras.asset == "profile" else None,
     )
 
 
@@ -168,22 +170,21 @@ def _judgement(
     read = group.rows.get(key, 0) + refused
     quarantined = group.quarantined.get(key, 0)
     left = read - refused - quarantined
-    reason = _reason_to_hold(group, results, left, context, profile)
-    held = reason is not None and not is_overridden
+    reason = None if is_overridden else _reason_to_hold(group, results, left, context, profile)
     return Judgement(
-        verdict=_verdict(is_held=held, is_whole=not (quarantined or refused)),
-        reason_code=reason.code if held else None,
-        message_id=reason.message_id if held else None,
-        message_en=reason.message_en if held else None,
+        verdict=_verdict(is_held=reason is not None, is_whole=not (quarantined or refused)),
+        reason_code=reason.code if reason else None,
+        message_id=reason.message_id if reason else None,
+        message_en=reason.message_en if reason else None,
         checks_run=_checks_run(results),
         rows_read=read,
-        rows_admitted=0 if held else left,
+        rows_admitted=0 if reason else left,
         rows_quarantined=quarantined,
-        rows_refused=read - quarantined if held else refused,
+        rows_refused=read - quarantined if reason else refused,
         results=results,
         quarantined=_pointers(group, key, parsed),
         profile=measured,
-        admitted=None if held else _admitted(group, key),
+        admitted=None if reason else _admitted(group, key),
     )
 
 

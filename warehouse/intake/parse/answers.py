@@ -69,7 +69,8 @@ def _bodies(data: bytes) -> Iterator[bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for member in archive:
-                yield archive.extractfile(member).read()
+                if file := archive.extractfile(member):
+                    yield file.read()
     except (tarfile.TarError, EOFError):
         raise unreadable("PARSE_TRUNCATED") from None
 
@@ -123,7 +124,7 @@ def _bps_table(shape: FileShape, page: Any, number: int, before: int) -> Iterato
         keys = ["".join(str(item["val"]) for item in cell) for cell in cells]
     except (KeyError, TypeError, ValueError):
         raise unreadable("PARSE_NOT_DATA", str(number)) from None
-    places: dict[str, list[tuple[dict, ...]]] = {}
+    places: dict[str, list[tuple[dict[str, Any], ...]]] = {}
     for key, cell in zip(keys, cells, strict=True):
         places.setdefault(key, []).append(cell)
     for ordinal, (key, value) in enumerate(figures.items(), start=before + 1):

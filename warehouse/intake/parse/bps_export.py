@@ -38,7 +38,8 @@ def _figures(records: list[list[str]]) -> list[Found]:
     title = next(cell.strip() for cell in records[0][1:] if cell.strip())
     unit = _UNIT.search(title)
     years = [cell.strip() for cell in records[1]]
-    province, rows = None, []
+    province: str | None = None
+    rows: list[Record | RefusedRow] = []
     for number, record in enumerate(records[2:], start=3):
         name = record[0].strip() if record else ""
         if not any(cell.strip() for cell in record[1:]):

@@ -82,12 +82,12 @@ def match(contract: Contract, header: Sequence[str]) -> Match:
         if found is None:
             missing.append(column)
         elif keys.count(found) > 1:
-            doubled.append(column.header)
+            doubled.append(column.header or column.name)
         else:
             positions[column.name] = keys.index(found)
     if doubled:
         raise unreadable("PARSE_DUPLICATE_COLUMN", names(doubled))
-    if needed := [column.header for column in missing if column.is_header_needed]:
+    if needed := [column.header or column.name for column in missing if column.is_header_needed]:
         raise _not_ours(contract, set(keys), needed)
     taken = set(positions.values())
     unknown = [
@@ -99,7 +99,7 @@ def match(contract: Contract, header: Sequence[str]) -> Match:
 
 
 def missing_headers(contract: Contract, found: set[str]) -> list[str]:
-    return [column.header for column in contract.file_columns if column.name not in found]
+    return [column.header or column.name for column in contract.file_columns if column.name not in found]
 
 
 def _shown(cell: str) -> str:

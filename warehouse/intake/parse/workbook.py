@@ -12,7 +12,8 @@ import io
 import re
 import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -77,7 +78,7 @@ def _check_archive(data: bytes) -> None:
             # Reads every member to its end: sizes that lie, and members cut short, show here.
             if archive.testzip() is not None:
                 raise unreadable("PARSE_TRUNCATED")
-    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError, RuntimeError, *_DAMAGED):
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, *_DAMAGED):
         raise unreadable("PARSE_TRUNCATED") from None
 
 
@@ -89,6 +90,7 @@ class _Sheet:
         self.name = name
         self.is_empty = not any(any(cell != "" for cell in row) for row in rows)
         self.found: headers.Match | None = None
+        self.positions: Mapping[str, int] = {}
         self.error: UnreadableDelivery | None = None
         self.score = 0
         if self.is_empty:
@@ -101,6 +103,7 @@ class _Sheet:
         except UnreadableDelivery as error:
             self.error = error
             return
+        self.positions = self.found.positions
         totals = {word.casefold() for word in shape.total_words}
         refused = self._valueless(marks)
         records = [
@@ -116,7 +119,7 @@ class _Sheet:
 
     def _valueless(self, marks: SheetMarks) -> dict[int, str]:
         """Rows with a cell of ours that has no value of its own, and why."""
-        ours = {position + 1 for position in self.found.positions.values()}
+        ours = {position + 1 for position in self.positions.values()}
         return {row: ERROR_CELL for row, column in marks.errors if column in ours} | {
             row: NO_RESULT for row, column in marks.without_result if column in ours
         }
@@ -128,7 +131,7 @@ class _Sheet:
         and m texts come so with (12/31)^n (19/31)^m.
         """
         for column in contract.file_columns:
-            if column.logical_type != "date" or (position := self.found.positions.get(column.name)) is None:
+            if column.logical_type != "date" or (position := self.positions.get(column.name)) is None:
                 continue
             cells = [row[position] for _, row in self.records]
             days = [cell.day for cell in cells if isinstance(cell, date)]
@@ -139,7 +142,7 @@ class _Sheet:
                 raise unreadable("PARSE_DATES_EXCHANGED", column.header or column.name)
 
     def column(self, name: str) -> list[str | None]:
-        position = self.found.positions.get(name)
+        position = self.positions.get(name)
         if position is None:
             return [None] * len(self.records)
         return [cell_text(row[position]) for _, row in self.records]
@@ -156,14 +159,15 @@ def _join(sheets: list[_Sheet], hidden: list[str]) -> Content:
             raise sheet.error
     used = [sheet for sheet in sheets if sheet.found]
     if not used:
-        faulty = [sheet for sheet in sheets if sheet.error]
-        raise max(faulty, key=lambda sheet: sheet.score).error if faulty else unreadable("PARSE_EMPTY")
-    names = list(dict.fromkeys(name for sheet in used for name in sheet.found.positions))
+        faulty = max((sheet for sheet in sheets if sheet.error), key=lambda sheet: sheet.score, default=None)
+        raise (faulty.error if faulty else None) or unreadable("PARSE_EMPTY")
+    matches = [sheet.found for sheet in used if sheet.found]
+    names = list(dict.fromkeys(name for found in matches for name in found.positions))
     return Content(
         cells={name: pa.array([cell for sheet in used for cell in sheet.column(name)], pa.string()) for name in names},
         source_part=pa.array([sheet.name for sheet in used for _ in sheet.records], pa.string()),
         source_row=pa.array([number for sheet in used for number, _ in sheet.records], pa.int64()),
-        unknown_headers=[*dict.fromkeys(header for sheet in used for header in sheet.found.unknown), *hidden],
+        unknown_headers=[*dict.fromkeys(header for found in matches for header in found.unknown), *hidden],
         refused=[row for sheet in used for row in sheet.refused],
     )
 

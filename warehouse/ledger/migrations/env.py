@@ -1,11 +1,13 @@
 """Runs revisions on the connection that ``warehouse.ledger.upgrade`` passes in, inside its transaction."""
 
+from typing import Literal
+
 from alembic import context
 
 from warehouse.ledger.tables import UtcDateTime, metadata
 
 
-def _render(kind: str, item: object, _context) -> str | bool:
+def _render(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Revisions stand alone: they name SQLAlchemy's types, never ours."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
 

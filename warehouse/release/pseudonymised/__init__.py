@@ -18,6 +18,7 @@ import duckdb
 
 from warehouse.build.catalogue import Catalogue, Mart, band_name, literal
 from warehouse.core import duck, files
+from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
 from warehouse.core.settings import Settings
 from warehouse.disclosure import published
@@ -81,7 +82,7 @@ def rows_of(s: Settings, release_id: str, persons: Sequence[str]) -> int:
     with duck.connect(s, sees_identifiers=True) as con:
         attach_micro(con, s, s.releases_dir / release_id / MICRO_FILE, release_id)
         return sum(
-            con.execute(f"SELECT count(*) FROM {table} WHERE {_IS_ONE_OF}", [list(persons)]).fetchone()[0]
+            one_row(con.execute(f"SELECT count(*) FROM {table} WHERE {_IS_ONE_OF}", [list(persons)]))[0]
             for table, _, has_persons in _tables(con)
             if has_persons
         )
@@ -96,7 +97,7 @@ def take_out(s: Settings, release_id: str, persons: Sequence[str], *, reason: st
         attach_micro(con, s, path, release_id)
         used = f"{vault.key_id(keys.pseudonym_key(s))}:"
         is_former = any(
-            con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [used]).fetchone()[0]
+            one_row(con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [used]))[0]
             for table, _, has_persons in _tables(con)
             if has_persons
         )
@@ -191,7 +192,7 @@ def write_micro(
     con.execute("DETACH micro")
     attach_micro(con, s, path, release_id)
     demand_equal(con, ((sources[table], table) for table in tables))
-    held = {mart.name: con.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table, mart in tables.items()}
+    held = {mart.name: one_row(con.execute(f"SELECT count(*) FROM {table}"))[0] for table, mart in tables.items()}
     return held, {"k": s.micro_class_size, "tables": counts}
 
 

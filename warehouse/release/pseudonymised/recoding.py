@@ -11,11 +11,12 @@ period: a finer row elsewhere would give the coarse one away. Measures are never
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 from warehouse.build.catalogue import STEP_COLUMN, Mart, MartColumn, QuasiKind, band_name, literal
+from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
 
 # What each step takes away beside those before it. Size and registration go first, being of least use; then place,
@@ -59,6 +60,14 @@ _COHORTS: dict[QuasiKind, tuple[int, int]] = {"age_months": (6, 24), "age_years"
 _NOW: dict[QuasiKind, str] = {"age_months": "year({0}) * 12 + month({0})", "age_years": "year({0})"}
 
 
+class _Quasi(NamedTuple):
+    """A column of a mart that is a quasi-identifier."""
+
+    name: str
+    kind: str
+    quasi_identifier: QuasiKind
+
+
 @dataclass(frozen=True)
 class _Fact:
     """A table of the file: its contract, its relation in the build, whose rows it holds and when."""
@@ -67,8 +76,8 @@ class _Fact:
     relation: str
 
     @property
-    def quasi(self) -> list[MartColumn]:
-        return [column for column in self.mart.columns if column.quasi_identifier]
+    def quasi(self) -> list[_Quasi]:
+        return [_Quasi(c.name, c.kind, c.quasi_identifier) for c in self.mart.columns if c.quasi_identifier]
 
     @property
     def unit(self) -> str:
@@ -84,13 +93,13 @@ class _Fact:
         return [c.name for c in self.mart.columns if c.kind == "date" and not c.quasi_identifier]
 
     @property
-    def ages(self) -> list[MartColumn]:
+    def ages(self) -> list[_Quasi]:
         return [column for column in self.quasi if column.quasi_identifier in _COHORTS]
 
     def month(self, column: str) -> str:
         return f"CAST(date_trunc('month', f.\"{column}\") AS DATE)"
 
-    def now(self, column: MartColumn) -> str:
+    def now(self, column: _Quasi) -> str:
         """The month or year an age is of."""
         if len(self.times) != 1:
             raise _no_key_or_time(self.mart)
@@ -110,7 +119,7 @@ class _Fact:
             f" AND u.is_family = {of_families}{born}"
         )
 
-    def told(self, column: MartColumn) -> str:
+    def told(self, column: _Quasi) -> str:
         """The value that a column tells, whatever the row's time."""
         if column.quasi_identifier in _COHORTS:
             return f"{column.name}_born.born"
@@ -135,7 +144,7 @@ class _Fact:
             _at(column.quasi_identifier, self.told(column), step) for column in self.quasi if column not in self.ages
         ]
 
-    def _band(self, column: MartColumn, step: int) -> str:
+    def _band(self, column: _Quasi, step: int) -> str:
         if step == LAST:
             return "NULL"
         width = _cohort(column.quasi_identifier, step)
@@ -240,7 +249,7 @@ def _find_units(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
             " JOIN micro_units AS o ON o.id = joined.other GROUP BY u.id, u.component"
             " HAVING min(o.component) < u.component"
         )
-        if not con.execute("SELECT count(*) FROM micro_lower").fetchone()[0]:
+        if not one_row(con.execute("SELECT count(*) FROM micro_lower"))[0]:
             return
         con.execute("UPDATE micro_units AS u SET component = l.component FROM micro_lower AS l WHERE l.id = u.id")
 
@@ -325,7 +334,7 @@ def _find_steps(con: duckdb.DuckDBPyConnection, views: Sequence[str], k: int) ->
         for place, view in enumerate(views)
     )
     moved = "SELECT component FROM micro_moved"
-    while con.execute("SELECT count(*) FROM micro_moved").fetchone()[0]:
+    while one_row(con.execute("SELECT count(*) FROM micro_moved"))[0]:
         con.execute(f"CREATE OR REPLACE TEMP TABLE micro_entered AS {entered}")
         con.execute(
             "CREATE OR REPLACE TEMP TABLE micro_changed AS SELECT class FROM micro_entered UNION"
