@@ -13,6 +13,7 @@ def s(tmp_path) -> Settings:
     expectations = tmp_path / "project" / "expectations"
     expectations.mkdir(parents=True)
     (expectations / "sources").symlink_to(PROJECT_DIR / "expectations" / "sources")
+    (expectations / "rules.yaml").symlink_to(PROJECT_DIR / "expectations" / "rules.yaml")
     (tmp_path / "project" / "dbt_project").symlink_to(PROJECT_DIR / "dbt_project")
     return Settings(home=tmp_path / "home", project_dir=tmp_path / "project", now=NOON)
 
