@@ -34,10 +34,10 @@ convergence.
 _MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
-from warehouse import keys
-from warehouse.mart import manifest_path, read_catalogue
+from warehouse.storage import keys
+from warehouse.build.catalogue import manifest_path, read_catalogue
 from warehouse.release import accuracy, content, revisions
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
 
 settings = Settings(home=Path(sys.argv[1]))
 catalogue = read_catalogue(manifest_path(settings.home))

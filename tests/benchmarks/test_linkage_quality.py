@@ -79,9 +79,9 @@ import json, resource, sys, time
 from pathlib import Path
 from tests import linkage_city
 from tests.benchmarks.test_linkage_quality import connected
-from warehouse import vault
+from warehouse.storage import vault
 from warehouse.linkage import clusters
-from warehouse.settings import Settings
+from warehouse.core.settings import Settings
 
 settings = Settings(home=Path(sys.argv[1]), duckdb_memory="2GB", duckdb_threads=2)
 if sys.argv[2] == "draw":
