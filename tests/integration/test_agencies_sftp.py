@@ -126,9 +126,9 @@ def test_a_broken_transfer_goes_on_where_it_stopped(s, folder, running, monkeypa
     starts = []
     download = sftp._download
 
-    def watched(job, session, remote, size, partial):
+    def watched(job, session, remote, partial):
         starts.append(partial.stat().st_size if partial.exists() else 0)
-        download(job, session, remote, size, partial)
+        download(job, session, remote, partial)
 
     monkeypatch.setattr(sftp, "_download", watched)
     running.faults.set(Fault(agency="dinkes", kind="dropped", times=1))
