@@ -88,9 +88,9 @@ def mark_rounded(
     if is_downstream:
         source = f"{_again(mart.name)} AS r"
         if "is_rounded" in columns:
-            same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM m."{key}"' for key in mart.keys)
-            alike = same.replace("m.", "b.")
-            source += f" LEFT JOIN {_marks(mart.name)} AS m ON {same} LEFT JOIN {built} AS b ON {alike}"
+            for table, alias in ((_marks(mart.name), "m"), (built, "b")):
+                same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM {alias}."{key}"' for key in mart.keys)
+                source += f" LEFT JOIN {table} AS {alias} ON {same}"
             filled["is_rounded"] = " OR ".join(_is_touched(mart)) or "false"
     chosen = ", ".join(f'{filled[name]} AS "{name}"' if name in filled else f'r."{name}"' for name in columns)
     con.execute(f"CREATE OR REPLACE TABLE {published(mart.name)} AS SELECT {chosen} FROM {source}")
@@ -98,13 +98,9 @@ def mark_rounded(
 
 def _is_touched(mart: Mart) -> Iterable[str]:
     """Marks in the numerator or denominator (of a mart that is not long: in any count), or another statistic."""
-    names = {column.name for column in mart.columns}
-    counts = ["numerator", "denominator"]
-    if not mart.is_long:
-        counts = [c.name for c in mart.columns if c.role == "count" and not c.name.startswith("parts_")]
-    for name in counts:
+    for name in ("numerator", "denominator") if mart.is_long else _counts(mart):
         yield f'coalesce(m."{name}", 0) <> 0'
-    if "statistic" in names:
+    if any(column.name == "statistic" for column in mart.columns):
         yield 'r."statistic" IS DISTINCT FROM b."statistic"'
 
 

@@ -22,6 +22,8 @@ import numpy as np
 
 # How far the keyed draw moves a decision, in steps: above 0.6 none of 1 … 4 is ruled out by what was made of it.
 _DRAW = 0.65
+# How much of what is owed a count of less than two steps pays back at once.
+_REPAID = 2
 # What the deviation of each scope of ``_Owed`` weighs.
 _WEIGHTS = (1.0, 4.0, 2.0, 4.0, 8.0)
 
@@ -227,7 +229,7 @@ class _Period:
     def _given_whole(self, row: int, columns: Sequence[int], counts: np.ndarray, whole: int, draw: float) -> np.ndarray:
         """All of a count of less than two steps to one part, drawn by what each is and is owed, so none is favoured."""
         values = np.zeros_like(counts)
-        owing = [max(c - 2 * self.owed.high(row, n), 0) if c else 0 for c, n in zip(counts, columns, strict=True)]
+        owing = [max(c - _REPAID * self.owed.high(row, n), 0) if c else 0 for c, n in zip(counts, columns, strict=True)]
         chance = np.cumsum(owing)
         part = np.searchsorted(chance, draw * chance[-1], side="right") if chance[-1] else counts.argmax()
         values[part if counts.any() else -1] = whole

@@ -37,8 +37,8 @@ from warehouse.intake.parse.sheet_marks import SheetMarks
 LARGEST_UNPACKED = 2_000_000_000
 _LARGEST_CELLS = 200_000_000
 _EXACT_DIGITS = 10**15
-# What zipfile also raises where bytes are missing.
-_DAMAGED = (ValueError, OverflowError, struct.error)
+# What zipfile raises where bytes are missing or changed.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 _DAY_FIRST = re.compile(r"\s*(\d{1,2})\s*[-/. ]\s*\d{1,2}\s*[-/. ]\s*\d{4}")
 _MONTHS, _CHANCE = 12, 0.01
 
@@ -78,7 +78,7 @@ def _check_archive(data: bytes) -> None:
             # Reads every member to its end: sizes that lie, and members cut short, show here.
             if archive.testzip() is not None:
                 raise unreadable("PARSE_TRUNCATED")
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, *_DAMAGED):
+    except _DAMAGED:
         raise unreadable("PARSE_TRUNCATED") from None
 
 
