@@ -28,7 +28,8 @@ RECEIVED = datetime(2026, 11, 5, 3, tzinfo=UTC)
 
 
 def column(name: str, logical_type: str = "string", **given) -> Column:
-    extras = {"use": "mart"} | {key: given.pop(key) for key in list(given) if key in ColumnExtras.model_fields}
+    extras = {"use": "mart"} | ({"unit": "kg"} if logical_type == "number" else {})
+    extras |= {key: given.pop(key) for key in list(given) if key in ColumnExtras.model_fields}
     defaults = {"header": name.upper(), "required": False, "classification": "public", "description": name}
     if "derivation" in extras:
         defaults["header"] = None
@@ -92,7 +93,8 @@ def parsed(
     columns = {c.name: pa.array([row.get(c.name) for row in rows], pa.string()) for c in contract.file_columns}
     columns["source_part"] = pa.nulls(len(rows), pa.string())
     columns["source_row"] = pa.array(range(2, 2 + len(rows)), pa.int64())
-    return Parsed(pa.table(columns), len(rows) + len(refused), refused, list(unknown_headers), [], "csv", "utf-8")
+    unknown = list(unknown_headers)
+    return Parsed(pa.table(columns), len(rows) + len(refused), refused, unknown, [], "csv", "utf-8", contract.version)
 
 
 def context(

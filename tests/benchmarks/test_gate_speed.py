@@ -57,7 +57,7 @@ def rows_of(contract: Contract, count: int) -> pa.Table:
 
 
 def parsed(table: pa.Table) -> Parsed:
-    return Parsed(table, table.num_rows, [], [], [], "sigizi_csv", "utf-8")
+    return Parsed(table, table.num_rows, [], [], [], "sigizi_csv", "utf-8", samples.contracts()[DATASET].version)
 
 
 def context(part: str) -> gate.DeliveryContext:

@@ -148,6 +148,59 @@ def test_rule_code_of_another_contract_is_refused(document: dict, tmp_path: Path
         load_contracts(tmp_path / "sources")
 
 
+def second(document: dict, folder: Path, **changed) -> dict:
+    """The dataset's newest contract, the given one at version 2; the given one itself is its first version."""
+    shutil.copy(SOURCES.parent / "rules.yaml", folder)
+    written(document | {"version": "1.4.0"}, folder / "sources", "kemenkes/eppgbm/v1")
+    return document | {"version": "2.0.0"} | changed
+
+
+def test_an_earlier_version_stands_beside_the_newest(document: dict, tmp_path: Path) -> None:
+    written(second(document, tmp_path), tmp_path / "sources")
+    (found,) = load_contracts(tmp_path / "sources").values()
+    assert [one.version for one in found.versions] == ["2.0.0", "1.4.0"]
+    assert found.of_version("1.4.0").earlier == ()
+    assert len({one.sha256 for one in found.versions}) == 2
+
+
+def test_the_hash_of_a_version_tells_what_was_judged_by(document: dict, tmp_path: Path) -> None:
+    before = load(document, tmp_path).sha256
+    assert load(document, tmp_path).sha256 == before
+    said(document, "EPPGBM-010")["max"] = 59
+    assert load(document, tmp_path).sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "expected"),
+    [
+        ("berat", {"name": "bobot"}, "column 'berat' of version 1.4.0 is no longer kept"),
+        ("berat", {"classification": "public"}, "column 'berat' has another type or classification in version 1.4.0"),
+        (None, {"version": "1.5.0"}, "version 1.4.0 is not earlier than 1.5.0"),
+    ],
+)
+def test_versions_are_one_table(document: dict, tmp_path: Path, name: str, changed: dict, expected: str) -> None:
+    newest = yaml.safe_load(yaml.safe_dump(second(document, tmp_path)))
+    newest["schema"][0]["quality"] = []
+    (column(newest, name) if name else newest).update(changed)
+    written(newest, tmp_path / "sources")
+    with pytest.raises(ConfigError, match="CONTRACT_INVALID") as error:
+        load_contracts(tmp_path / "sources")
+    assert expected in error.value.message_en
+
+
+def test_an_earlier_version_stands_under_its_own_number(document: dict, tmp_path: Path) -> None:
+    written(second(document, tmp_path), tmp_path / "sources")
+    written(document | {"version": "1.4.0"}, tmp_path / "sources", "kemenkes/eppgbm/v3")
+    with pytest.raises(ConfigError, match=r"version 1\.4\.0 does not match its name"):
+        load_contracts(tmp_path / "sources")
+
+
+def test_a_number_without_a_unit_is_refused(document: dict, tmp_path: Path) -> None:
+    berat = column(document, "berat")
+    berat["customProperties"] = without(berat["customProperties"], "unit")
+    assert "column 'berat' has no unit" in refusal(document, tmp_path)
+
+
 def test_rule_on_a_column_that_is_not_there_is_refused(document: dict, tmp_path: Path) -> None:
     said(document, "EPPGBM-010")["column"] = "bobot"
     assert "names no rows column 'bobot'" in refusal(document, tmp_path)

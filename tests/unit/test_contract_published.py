@@ -46,6 +46,7 @@ def breaks(file: Path, contract: Contract) -> list[str]:
 def test_no_contract_breaks_what_was_published() -> None:
     promises = published.read(Settings().contracts_dir.parent / published.FILE)
     assert published.breaks(samples.contracts().values(), promises) == []
+    assert published.changes(samples.contracts().values(), promises) == [], "warehouse contracts publish"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,20 @@ def test_no_contract_breaks_what_was_published() -> None:
         (
             with_column(CONTRACT, "posyandu", extras={"codes": {"MELATI": ("MELATI",)}}),
             "column posyandu: only listed values are now accepted",
+        ),
+        (
+            with_column(CONTRACT, "jk", extras={"codes": {"L": ("P", "Perempuan"), "P": ("L", "Laki-laki")}}),
+            "column jk: value 'L' now means 'P'",
+        ),
+        (with_column(CONTRACT, "jk", extras={"codes": None}), "column jk: its values are codes no longer"),
+        (with_column(CONTRACT, "berat", extras={"unit": "g"}), "column berat: unit changed"),
+        (
+            with_column(CONTRACT, "desa_kel", extras={"code_system": "bps_code"}),
+            "column desa_kel: code_system changed",
+        ),
+        (
+            with_column(CONTRACT, "tanggal_pengukuran", extras={"formats": ("%m/%d/%Y",)}),
+            "column tanggal_pengukuran: dates as '%Y-%m-%d' are no longer read",
         ),
         (with_extras(CONTRACT, natural_key=("child_key",)), "natural_key changed"),
         (with_extras(CONTRACT, period_kind="quarter"), "period_kind changed"),
@@ -129,6 +144,23 @@ def test_a_new_major_version_stands_beside_the_old_one(file: Path) -> None:
     promises = published.read(file)["kemenkes/eppgbm"]
     assert [("tinggi" in promises[major].columns) for major in (1, 2)] == [True, False]
     assert breaks(file, CONTRACT) == ["kemenkes/eppgbm: version 1.0.0 is below the published 2.0.0"]
+
+
+def test_an_earlier_version_that_files_are_still_read_as_keeps_its_promise(file: Path) -> None:
+    second = without_column(CONTRACT, "cara_ukur").model_copy(update={"version": "2.0.0", "earlier": (CONTRACT,)})
+    assert breaks(file, second) == []
+    published.publish(file, [second])
+    assert published.changes([second], published.read(file)) == []
+    spoiled = second.model_copy(update={"earlier": (without_column(CONTRACT, "tinggi"),)})
+    assert breaks(file, spoiled) == ["kemenkes/eppgbm: version 1: column tinggi: is gone"]
+    assert published.changes([spoiled], published.read(file)) == ["kemenkes/eppgbm 1.0.0"]
+
+
+def test_another_derivation_is_a_change_that_the_second_number_tells(file: Path) -> None:
+    derived = with_column(CONTRACT, "lives_elsewhere", extras={"derivation": "false"})
+    assert breaks(file, derived) == []
+    with pytest.raises(ConfigError, match="CONTRACT_VERSION_SAME"):
+        published.publish(file, [derived])
 
 
 def test_what_is_written_is_what_is_read(file: Path) -> None:

@@ -16,7 +16,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 
 SOURCES, MARTS = Settings().contracts_dir, Settings().mart_rules_dir
-CONTRACTS = sorted(SOURCES.glob("*/*.odcs.yaml"))
+CONTRACTS = sorted(SOURCES.rglob("*.odcs.yaml"))
 TEXTS = ("message_id", "message_en", "action_id", "action_en")
 
 KINDS = Kinds.model_validate(

@@ -34,7 +34,7 @@ from warehouse.core.errors import BuildError
 from warehouse.core.settings import KEY_VARIABLES, Settings
 from warehouse.intake import agencies
 from warehouse.intake.gate.marts import mart_rules
-from warehouse.intake.gate.rules import all_rules, judged_column
+from warehouse.intake.gate.rules import judged_column, rules_of_versions
 from warehouse.ledger import Ledger, deliveries, tables
 from warehouse.ledger.deliveries import InForce
 from warehouse.storage import lake, sample
@@ -275,7 +275,7 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
         [
             {"dataset": contract.dataset} | _rule_row(rule)
             for contract in contracts.values()
-            for rule in all_rules(contract)
+            for rule in rules_of_versions(contract)
         ],
     )
     exported["mart_rules"] = made(

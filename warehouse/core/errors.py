@@ -53,9 +53,13 @@ class FetchError(WarehouseError):
 
 
 class UnreadableDelivery(WarehouseError):
-    """Landed bytes cannot be read as any file shape of the contract; the delivery is held."""
+    """Landed bytes cannot be read as any file shape of the contract; the delivery is held.
+
+    detail: what the texts name, such as the missing columns; for a text that tells several such errors together.
+    """
 
     exit_code = 4
+    detail = ""
 
 
 class BuildError(WarehouseError):

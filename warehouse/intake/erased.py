@@ -39,8 +39,9 @@ def filter_erased(s: Settings, led: Ledger, contract: Contract, delivery: Delive
     marks = tombstones.load(s)
     if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
         return parsed
+    version = contract.of_version(parsed.version)
     with searching(s, marks) as connection:
-        places = marked_places(connection, contract, parsed.table)
+        places = marked_places(connection, version, parsed.table)
     if not places:
         return parsed
     # Whose erasure it was is asked of these few rows alone: a pass over all rows for each erasure would take hours.
@@ -48,7 +49,7 @@ def filter_erased(s: Settings, led: Ledger, contract: Contract, delivery: Delive
     found: dict[str, set[Place]] = {}
     for erasure_id in marks.decisions or ():
         with searching(s, marks.only(erasure_id)) as connection:
-            found[erasure_id] = marked_places(connection, contract, rows)
+            found[erasure_id] = marked_places(connection, version, rows)
     erased = [
         {
             "erasure_id": erasure_id,
@@ -150,8 +151,9 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
     if WHOLE_FILE in places:
         raise CannotBlank("the file cannot be read")
     before = parse(contract, data, media)
-    shape = next(shape for shape in contract.extras.shapes if shape.name == before.shape)
-    made = blank(contract, shape, data, media, places)
+    version = contract.of_version(before.version)
+    shape = next(shape for shape in version.extras.shapes if shape.name == before.shape)
+    made = blank(version, shape, data, media, places)
     is_person = _is_at(before.table, places)
     others = before.table.filter(pc.invert(is_person))
     try:

@@ -82,7 +82,8 @@ def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
     seconds = (time.monotonic() - started) / len(parsed)
     with vault.splitting(w.settings, contract) as connection:
         for key, judgement in judgements.items():
-            verdicts.append(_record_judgement(w, connection, contract, readable[key], judgement, seconds))
+            version = contract.of_version(parsed[key].version)
+            verdicts.append(_record_judgement(w, connection, version, readable[key], judgement, seconds))
     return verdicts
 
 
@@ -91,6 +92,7 @@ def _record_unreadable(w: Warehouse, contract: Contract, delivery: Delivery, err
         verdict_id=new_id(),
         delivery_id=delivery.delivery_id,
         contract_version=contract.version,
+        contract_sha256=contract.sha256,
         judged_at=w.clock.stamp(),
         verdict=VerdictKind.HELD,
         reason_code=error.code,
@@ -115,6 +117,7 @@ def _record_judgement(
         verdict_id=verdict_id,
         delivery_id=delivery.delivery_id,
         contract_version=contract.version,
+        contract_sha256=contract.sha256,
         judged_at=w.clock.stamp(),
         verdict=judgement.verdict,
         reason_code=judgement.reason_code,

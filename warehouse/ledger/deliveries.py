@@ -133,7 +133,10 @@ class Pointer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One judgement of a delivery; the newest counts. ``seconds`` and ``profile`` are None for what cannot be read."""
+    """One judgement of a delivery by one version of its contract; the newest counts.
+
+    ``seconds`` and ``profile`` are None for what cannot be read.
+    """
 
     verdict_id: str
     delivery_id: str
@@ -143,6 +146,7 @@ class Verdict:
     reason_code: str | None
     message_id: str | None
     message_en: str | None
+    contract_sha256: str | None = None
     checks_run: int = 0
     rows_read: int = 0
     rows_admitted: int = 0

@@ -96,6 +96,7 @@ verdicts = Table(
     Column("verdict_id", String(36), primary_key=True),
     Column("delivery_id", ForeignKey("deliveries.delivery_id"), nullable=False, index=True),
     Column("contract_version", String(20), nullable=False),
+    Column("contract_sha256", String(64), comment="hash of that version as it was then; NULL before it was kept"),
     Column("judged_at", UtcDateTime, nullable=False),
     Column("verdict", String(30), nullable=False, comment="accepted | accepted_with_quarantine | held"),
     Column("reason_code", String(120), comment="the rule or error that held it"),

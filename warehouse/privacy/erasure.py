@@ -174,7 +174,8 @@ def _places_in_landed(
     """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
     data = landing.read(s, delivery)
     try:
-        return marked_places(connection, contract, parse(contract, data, delivery.media).table)
+        parsed = parse(contract, data, delivery.media)
+        return marked_places(connection, contract.of_version(parsed.version), parsed.table)
     except UnreadableDelivery:
         return {WHOLE_FILE} if _numbers_marked(connection, {data}) else set()
 

@@ -289,8 +289,8 @@ def _place(source_part: str | None, source_row: int) -> str:
 
 
 def _rule_texts(contract: Contract) -> dict[str, RuleExtras]:
-    """Words of every rule of a contract; a code of an older contract version says only that it is gone."""
-    known = {rule.code: rule.extras for rule in gate.all_rules(contract)}
+    """Words of every rule of a contract's versions; any other code says only that it is gone."""
+    known = {rule.code: rule.extras for rule in gate.rules_of_versions(contract)}
     return defaultdict(lambda: RETIRED, known)
 
 

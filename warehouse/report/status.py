@@ -147,7 +147,7 @@ def _checked(name: str, step: Callable[[], str]) -> dict[str, Any]:
 def _contracts(s: Settings) -> str:
     loaded = load_contracts(s.contracts_dir).values()
     parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
-    rules = [rule for contract in loaded for rule in gate.all_rules(contract)]
+    rules = [rule for contract in loaded for version in contract.versions for rule in gate.all_rules(version)]
     gate.confirm(rules, pointers=True)
     published.confirm(s.contracts_dir.parent / published.FILE, loaded)
     return f"{len(loaded)} datasets, {parts} parts, {len(rules)} rules"

@@ -123,14 +123,31 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     contracts = {}
     seen: dict[str, str] = {}
     for path in sorted(folder.glob("*/*.odcs.yaml")):
-        contract = load_contract(path, kinds)
+        contract = with_earlier(path, load_contract(path, kinds), kinds)
         if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
             raise _invalid(path, f"id {contract.dataset!r} does not match its place")
-        for rule in contract.rules:
+        for rule in (rule for version in contract.versions for rule in version.rules):
             if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
                 raise _invalid(path, f"rule code {rule.code} is already used by {other}")
         contracts[contract.dataset] = contract
     return contracts
+
+
+def with_earlier(path: Path, contract: Contract, kinds: Kinds) -> Contract:
+    """The contract with its earlier major versions, ``<dataset>/v1.odcs.yaml`` beside it; raises CONTRACT_INVALID."""
+    earlier = []
+    for old in sorted(path.parent.glob(f"{path.name.removesuffix('.odcs.yaml')}/*.odcs.yaml")):
+        version = load_contract(old, kinds)
+        if old.name != f"v{version.major}.odcs.yaml":
+            raise _invalid(old, f"version {version.version} does not match its name")
+        earlier.append(version)
+    if not earlier:
+        return contract
+    newest_first = tuple(sorted(earlier, key=lambda one: one.major, reverse=True))
+    try:
+        return Contract.model_validate(dict(contract) | {"earlier": newest_first})
+    except ValidationError as error:
+        raise _invalid(path, documents.explained(error)) from error
 
 
 def get_contract(folder: Path, dataset: str) -> Contract:

@@ -4,6 +4,8 @@ ODCS carries what it has a field for. What it lacks stands in ``customProperties
 models below, which forbid unknown keys. Not here: YAML (loading), words that rules share (kinds).
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -80,6 +82,7 @@ class ColumnExtras(Strict):
     codes: dict[str, tuple[str, ...]] | None = Field(None, description="Accepted code -> spellings that mean it")
     code_system: Literal["kemendagri_code", "bps_code", "kemendagri_code_undotted", "region_name"] | None = None
     null_tokens: tuple[str, ...] = Field(NULL_TOKENS, description="Read as missing; else the dataset's")
+    unit: str | None = Field(None, description="What a number counts or measures: kg, cm, m2, IDR; demanded of numbers")
     formats: tuple[str, ...] = Field(("%Y-%m-%d",), description="Date formats, tried in order")
     decimal: Literal["point", "comma", "either", "any"] = Field(
         "point", description="Decimal mark; either: of numbers below 1,000; any: where thousands may be grouped too"
@@ -228,6 +231,9 @@ class Contract(Strict):
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     extras: ContractExtras
+    earlier: tuple["Contract", ...] = Field(
+        (), description="Versions that senders' files may still be of, newest first; none of an earlier one"
+    )
 
     def __hash__(self) -> int:
         """Contracts are keys of caches; their dictionaries cannot be hashed."""
@@ -240,6 +246,25 @@ class Contract(Strict):
     @property
     def name(self) -> str:
         return self.dataset.partition("/")[2]
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])
+
+    @property
+    def versions(self) -> tuple["Contract", ...]:
+        """Itself and the earlier ones, newest first: a delivery is of the first whose header it has."""
+        return (self, *self.earlier)
+
+    def of_version(self, version: str) -> "Contract":
+        """The version that a delivery was read as."""
+        return next(one for one in self.versions if one.version == version)
+
+    @property
+    def sha256(self) -> str:
+        """Names what a delivery was judged by: columns, terms, rules with their kinds' words; not earlier versions."""
+        said = self.model_dump(mode="json", exclude={"earlier"})
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
     def table(self) -> str:
@@ -300,6 +325,8 @@ class Contract(Strict):
         for column in self.columns:
             if column.extras.use is None:
                 problems.append(f"column {column.name!r} has no use: drop it or state one")
+            if column.logical_type == "number" and not column.is_derived and column.extras.unit is None:
+                problems.append(f"column {column.name!r} has no unit")
         for key in self.extras.natural_key:
             if key not in names:
                 problems.append(f"natural_key names no column: {key!r}")
@@ -318,9 +345,31 @@ class Contract(Strict):
             if rule.extras.asset == "profile" and rule.severity == "quarantine":
                 problems.append(f"rule {rule.code} judges a delivery: severity is stop or warn")
         problems += self._problems_of_parts()
+        problems += [problem for one in self.earlier for problem in self._problems_beside(one)]
         if problems:
             raise ValueError("; ".join(sorted(problems)))
         return self
+
+    def _problems_beside(self, earlier: "Contract") -> list[str]:
+        """All versions are one table: what an earlier one keeps stands in the newest, under the same name and type."""
+        problems = []
+        if earlier.dataset != self.dataset:
+            problems.append(f"version {earlier.version} is of {earlier.dataset}")
+        if earlier.major >= self.major:
+            problems.append(f"version {earlier.version} is not earlier than {self.version}")
+        for name in ("delivery_mode", "period_kind", "parts", "retention_days"):
+            if getattr(earlier.extras, name) != getattr(self.extras, name):
+                problems.append(f"version {earlier.version} has another {name}")
+        own = {column.name: column for column in self.columns}
+        for column in (one for one in earlier.columns if one.extras.lake):
+            same = own.get(column.name)
+            if same is None or not same.extras.lake:
+                problems.append(f"column {column.name!r} of version {earlier.version} is no longer kept")
+            elif (same.logical_type, same.classification) != (column.logical_type, column.classification):
+                problems.append(
+                    f"column {column.name!r} has another type or classification in version {earlier.version}"
+                )
+        return problems
 
     def _problems_of_parts(self) -> list[str]:
         problems = []

@@ -1,18 +1,21 @@
 """What each contract promised when it was last published, and which changes of it break that promise.
 
 A contract is relied on from two sides. A sender's file that was good must stay good; a reader's column must stay, with
-its type. What datacontract-cli calls an error is breaking here: a column gone, its type or classification changed, a
-value newly required, a key changed, an accepted value or spelling taken away. A change that breaks needs a new major
-version; the promises of earlier ones stay in the file. Not here: rules and thresholds, which say how a file is judged
-and change with a dated reason; what becomes of deliveries under an earlier version (gate, lake).
+its type and its meaning. What datacontract-cli calls an error is breaking here: a column gone, its type or
+classification changed, a value newly required, a key changed, an accepted value or spelling taken away; and what it
+cannot see: another unit, another code system, a spelling that stands for another code. A change that breaks needs a new
+major version; the promises of earlier ones stay in the file, and an earlier version's own contract keeps its promise.
+Another derivation is a change that is told by the second number. Not here: rules and thresholds, which say how a file
+is judged and change with a dated reason; what becomes of deliveries under an earlier version (gate, lake).
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from warehouse.core.contract import documents
 from warehouse.core.contract.model import Column, Contract, Strict
@@ -26,7 +29,11 @@ _HEAD = (
 
 
 class ColumnPromise(Strict):
-    """``needed``: a file without its header is held. ``kept``: it is in lake or vault, where readers find it."""
+    """What is promised of one column.
+
+    ``needed``: a file without its header is held. ``kept``: it is in lake or vault, where readers find it. ``codes``:
+    accepted spelling -> the code it means. ``derivation`` names the expression that computes it.
+    """
 
     type: str
     classification: str
@@ -34,7 +41,11 @@ class ColumnPromise(Strict):
     needed: bool = False
     kept: bool = True
     headers: tuple[str, ...] = ()
-    accepts: tuple[str, ...] = ()
+    unit: str | None = None
+    code_system: str | None = None
+    formats: tuple[str, ...] = ()
+    codes: dict[str, str] = Field(default_factory=dict)
+    derivation: str | None = None
 
 
 class Promise(Strict):
@@ -68,16 +79,25 @@ def promise_of(contract: Contract) -> Promise:
 
 
 def _of_column(column: Column) -> ColumnPromise:
-    codes = column.extras.codes or {}
+    extras = column.extras
     return ColumnPromise(
         type=column.logical_type,
         classification=column.classification,
         required=column.required,
         needed=column.is_header_needed,
-        kept=column.extras.lake,
+        kept=extras.lake,
         headers=column.headers,
-        accepts=tuple(sorted({*codes, *(spelling for spellings in codes.values() for spelling in spellings)})),
+        unit=extras.unit,
+        code_system=extras.code_system,
+        formats=extras.formats if column.logical_type == "date" and not column.is_derived else (),
+        codes={word: code for code, words in sorted((extras.codes or {}).items()) for word in sorted({code, *words})},
+        derivation=_named(extras.derivation) if extras.derivation else None,
     )
+
+
+def _named(expression: str) -> str:
+    """Ten hex digits that name an expression, however its lines are broken."""
+    return hashlib.sha256(" ".join(expression.split()).encode()).hexdigest()[:10]
 
 
 def read(path: Path) -> Promises:
@@ -109,11 +129,27 @@ def breaks(contracts: Iterable[Contract], promises: Promises) -> list[str]:
     return found
 
 
+def changes(contracts: Iterable[Contract], promises: Promises) -> list[str]:
+    """Each contract version whose promise is not the published one, as ``dataset version``."""
+    return [
+        f"{version.dataset} {version.version}"
+        for contract in contracts
+        for version in contract.versions
+        if promises.get(version.dataset, {}).get(version.major) != promise_of(version)
+    ]
+
+
 def _breaks_of(contract: Contract, promised: Mapping[int, Promise]) -> list[str]:
-    now = promise_of(contract)
-    if promised and _numbers(now.version) < _numbers(newest := promised[max(promised)].version):
-        return [f"version {now.version} is below the published {newest}"]
-    before = promised.get(_numbers(now.version)[0])
+    if promised and _numbers(contract.version) < _numbers(newest := promised[max(promised)].version):
+        return [f"version {contract.version} is below the published {newest}"]
+    found = _breaks_of_version(contract, promised)
+    return found + [
+        f"version {old.major}: {what}" for old in contract.earlier for what in _breaks_of_version(old, promised)
+    ]
+
+
+def _breaks_of_version(contract: Contract, promised: Mapping[int, Promise]) -> list[str]:
+    now, before = promise_of(contract), promised.get(contract.major)
     if before is None:
         return []
     names = ("period_kind", "delivery_mode", "parts", "natural_key")
@@ -128,15 +164,22 @@ def _column_breaks(before: ColumnPromise | None, now: ColumnPromise | None) -> l
         return ["is gone"] if before and before.kept else []
     if before is None:
         return ["is new, and files without it are held: make it optional or say since when"] if now.needed else []
-    found = [f"{name} changed" for name in ("type", "classification") if getattr(before, name) != getattr(now, name)]
+    same = ("type", "classification", "unit", "code_system")
+    found = [f"{name} changed" for name in same if getattr(before, name) != getattr(now, name)]
     found += ["is now required"] if now.required and not before.required else []
     found += ["files without its header are now held"] if now.needed and not before.needed else []
     found += ["readers no longer find it"] if before.kept and not now.kept else []
     found += [f"header {header!r} is no longer read" for header in before.headers if header not in now.headers]
-    if before.accepts and now.accepts:
-        found += [f"value {value!r} is no longer accepted" for value in before.accepts if value not in now.accepts]
-    elif now.accepts:
-        found += ["only listed values are now accepted"]
+    found += [f"dates as {form!r} are no longer read" for form in before.formats if form not in now.formats]
+    if now.codes and not before.codes:
+        return [*found, "only listed values are now accepted"]
+    if before.codes and not now.codes:
+        return [*found, "its values are codes no longer"]
+    for word, code in before.codes.items():
+        if word not in now.codes:
+            found.append(f"value {word!r} is no longer accepted")
+        elif now.codes[word] != code:
+            found.append(f"value {word!r} now means {now.codes[word]!r}")
     return found
 
 
@@ -158,12 +201,13 @@ def publish(path: Path, contracts: Iterable[Contract]) -> list[dict[str, Any]]:
     """
     promises = read(path)
     rows = []
+    contracts = list(contracts)
     for contract in contracts:
-        promised = promises.get(contract.dataset, {})
-        if found := _breaks_of(contract, promised):
+        if found := _breaks_of(contract, promises.get(contract.dataset, {})):
             raise _refused("; ".join(f"{contract.dataset}: {what}" for what in found))
-        now, major = promise_of(contract), _numbers(contract.version)[0]
-        before = promised.get(major)
+    for contract in (version for newest in contracts for version in reversed(newest.versions)):
+        now, major = promise_of(contract), contract.major
+        before = promises.get(contract.dataset, {}).get(major)
         if before and before != now and before.version == now.version:
             raise ConfigError(
                 "CONTRACT_VERSION_SAME",

@@ -9,7 +9,7 @@ Great Expectations takes seconds to import, so nothing here imports it before a 
 from warehouse.intake.gate.expectations import confirm
 from warehouse.intake.gate.marts import judge_mart, mart_rules
 from warehouse.intake.gate.model import DeliveryContext, Judgement
-from warehouse.intake.gate.rules import all_rules
+from warehouse.intake.gate.rules import all_rules, rules_of_versions
 from warehouse.intake.gate.verdict import judge
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "judge",
     "judge_mart",
     "mart_rules",
+    "rules_of_versions",
 ]

@@ -120,6 +120,15 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
     return (*derived, *contract.rules)
 
 
+def rules_of_versions(contract: Contract) -> tuple[Rule, ...]:
+    """Every rule that a verdict may name, one of a code: that of the newest version which has it."""
+    found: dict[str, Rule] = {}
+    for version in contract.versions:
+        for rule in all_rules(version):
+            found.setdefault(rule.code, rule)
+    return tuple(found.values())
+
+
 def _refuse_unusable(rule: Rule) -> None:
     """What Great Expectations would take and then judge wrongly here."""
     if "row_condition" in rule.kwargs:

@@ -35,9 +35,25 @@ def judge(
 ) -> dict[str, Judgement]:
     """Judge a group of deliveries of one dataset, by delivery id; none of them affects another's verdict.
 
+    Each is judged by the version of the contract that it was read as.
     ``history`` holds the profiles of admissible deliveries of earlier periods (``part``, ``period_start``,
     ``profile``). A delivery in ``overridden`` was admitted by a person: what would hold it is recorded and does not.
     """
+    found: dict[str, Judgement] = {}
+    for version in contract.versions:
+        if of_it := {key: one for key, one in parsed.items() if one.version == version.version}:
+            found |= _judge_version(s, version, of_it, context, history, overridden)
+    return found
+
+
+def _judge_version(
+    s: Settings,
+    contract: Contract,
+    parsed: Mapping[str, Parsed],
+    context: Mapping[str, DeliveryContext],
+    history: Sequence[Mapping[str, Any]],
+    overridden: frozenset[str],
+) -> dict[str, Judgement]:
     rules = all_rules(contract)
     connection = duck.connect(s, sees_identifiers=True)
     try:

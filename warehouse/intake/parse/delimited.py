@@ -80,7 +80,7 @@ def _first_records(text: str, delimiter: str, count: int) -> Iterator[tuple[list
 def _find_header(contract: Contract, shape: FileShape, data: bytes, encoding: str) -> tuple[str, list[str], int, int]:
     """Delimiter, header, and how many records and lines end with it.
 
-    A delimiter that was not agreed but fits better raises PARSE_DELIMITER.
+    A delimiter that was not agreed but fits better raises PARSE_DELIMITER, or what is wrong with the header under it.
     """
     text = data[:_HEAD].decode(encoding, errors="ignore")
     best: tuple[int, bool] = (-1, False)
@@ -97,6 +97,7 @@ def _find_header(contract: Contract, shape: FileShape, data: bytes, encoding: st
     if chosen is None:
         raise unreadable("PARSE_OPEN_QUOTE", "1")
     if chosen[0] not in shape.delimiters:
+        headers.match(contract, chosen[1])
         raise unreadable("PARSE_DELIMITER", " ".join(shape.delimiters))
     return chosen
 

@@ -111,7 +111,7 @@ def _not_ours(contract: Contract, keys: set[str], needed: list[str]) -> Unreadab
     """The error for missing columns: another dataset's name, if the file has all that one needs and more of it."""
     ours = len(keys & vocabulary(contract).known)
     best = None
-    for other in load_contracts(get_settings().contracts_dir).values():
+    for other in (one for newest in load_contracts(get_settings().contracts_dir).values() for one in newest.versions):
         words = vocabulary(other)
         is_whole = all(keys & set(found) for column, found in words.columns if column.is_header_needed)
         if is_whole and len(keys & words.known) > ours and other.dataset != contract.dataset:

@@ -27,6 +27,7 @@ class Parsed:
     ``table`` has every file column of the contract as TEXT (NULL where absent, empty or a null token), ``source_part``
     TEXT (a workbook's sheet, else NULL) and ``source_row`` BIGINT: the 1-based record in the sender's file, title and
     header rows counted; in JSON the record's ordinal over all pages.
+    ``version`` is the contract's version whose header the file has; its columns are the table's.
     ``missing_headers`` are optional columns that the file lacks; ``unknown_headers`` were not read (digits hidden), nor
     were hidden sheets, which stand among them.
     """
@@ -38,6 +39,7 @@ class Parsed:
     missing_headers: list[str]
     shape: str
     encoding: str | None
+    version: str
 
 
 @dataclass
@@ -140,6 +142,12 @@ _TEXTS = {
         "Pakai judul kolom asli dari aplikasi; bila formatnya berubah, kontrak data diperbarui lebih dahulu.",
         "Use the application's own headers; if the format has changed, the contract is updated first.",
     ),
+    "PARSE_UNKNOWN_LAYOUT": (
+        "Berkas tidak sesuai dengan satu pun versi kontrak. Kolom yang tidak ditemukan: {detail}.",
+        "The file is of no version of the contract. Columns that were not found: {detail}.",
+        "Pakai judul kolom asli dari aplikasi; bila formatnya baru, kontrak data diberi versi baru lebih dahulu.",
+        "Use the application's own headers; if the format is new, the contract gets a new version first.",
+    ),
     "PARSE_WRONG_DATASET": (
         "Berkas ini tampaknya milik dataset lain: {detail}.",
         "This file seems to be of another dataset: {detail}.",
@@ -181,7 +189,9 @@ _TEXTS = {
 
 def unreadable(code: str, detail: str = "") -> UnreadableDelivery:
     """The error for a delivery that cannot be read; ``detail`` holds contract names and counts only."""
-    return UnreadableDelivery(code, *(text.format(detail=detail) for text in _TEXTS[code]))
+    error = UnreadableDelivery(code, *(text.format(detail=detail) for text in _TEXTS[code]))
+    error.detail = detail
+    return error
 
 
 def names(headers: list[str]) -> str:

@@ -1,4 +1,7 @@
-"""Which shape a delivery has, and the steps all shapes share: trimming, null tokens, absent columns."""
+"""Which version of its contract a delivery is of, in which shape, and the steps all shapes share.
+
+Here: trimming, null tokens, absent columns. Not here: the shapes' own readers.
+"""
 
 import codecs
 from collections.abc import Callable
@@ -32,11 +35,14 @@ _MEDIA = {
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HEAD = 512
 # The file was read and is not the agreed one: says more than "another kind of file".
-_UNDERSTOOD = ("PARSE_REFUSED_COLUMN", "PARSE_DUPLICATE_COLUMN", "PARSE_WRONG_DATASET", "PARSE_MISSING_COLUMNS")
+_MISSING = "PARSE_MISSING_COLUMNS"
+_UNDERSTOOD = ("PARSE_REFUSED_COLUMN", "PARSE_DUPLICATE_COLUMN", "PARSE_WRONG_DATASET", _MISSING)
+# Says that a file is not of a version; anything else was found out after its header had been recognised.
+_NOT_OF_IT = ("PARSE_WRONG_FORMAT", "PARSE_DELIMITER", _MISSING)
 
 
 def parse(contract: Contract, data: bytes, media: str) -> Parsed:
-    """Read ``data`` as the first of the contract's shapes that fits.
+    """Read ``data`` as the newest version of the contract whose header it has, in the first shape that fits.
 
     ``media`` is csv, xlsx, json or pages (a tar of JSON answers). Raises UnreadableDelivery with a PARSE_ code.
     """
@@ -46,6 +52,27 @@ def parse(contract: Contract, data: bytes, media: str) -> Parsed:
         raise unreadable("PARSE_NOT_XLSX")
     if looks_like_html(data[:_HEAD]):
         raise unreadable("PARSE_HTML")
+    errors = {}
+    for version in contract.versions:
+        try:
+            return _parse_as(version, data, media)
+        except UnreadableDelivery as error:
+            errors[version.version] = error
+    raise _told(errors)
+
+
+def _told(errors: dict[str, UnreadableDelivery]) -> UnreadableDelivery:
+    """What to tell of a file that no version could be read from: what the one it is of says, else what each lacks."""
+    if of_it := [error for error in errors.values() if error.code not in _NOT_OF_IT]:
+        return next((error for error in of_it if error.code in _UNDERSTOOD), of_it[0])
+    lacking = {version: error for version, error in errors.items() if error.code == _MISSING}
+    if len(lacking) > 1:
+        detail = "; ".join(f"{version}: {error.detail}" for version, error in lacking.items())
+        return unreadable("PARSE_UNKNOWN_LAYOUT", detail)
+    return next(iter((lacking or errors).values()))
+
+
+def _parse_as(contract: Contract, data: bytes, media: str) -> Parsed:
     shapes = [shape for shape in contract.extras.shapes if shape.media in _MEDIA[media]]
     if not shapes:
         raise unreadable("PARSE_WRONG_FORMAT", ", ".join(shape.name for shape in contract.extras.shapes))
@@ -75,6 +102,7 @@ def _finish(contract: Contract, shape: FileShape, content: Content) -> Parsed:
         missing_headers=missing_headers(contract, set(content.cells)),
         shape=shape.name,
         encoding=content.encoding,
+        version=contract.version,
     )
 
 
