@@ -22,6 +22,7 @@ from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseErro
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries, tables
+from warehouse.ledger.deliveries import Attempt, Decision, FetchOutcome
 from warehouse.storage import keys, landing
 
 PERIOD = Period.parse("2026-10")
@@ -41,9 +42,11 @@ def led(s: Settings) -> Ledger:
     return Ledger(s.ledger)
 
 
-def put(s: Settings, led: Ledger, path: Path, data: bytes, part: str = "cibodas") -> landing.Landed:
+def put(
+    s: Settings, led: Ledger, path: Path, data: bytes, part: str = "cibodas", origin: deliveries.Origin = "agency"
+) -> landing.Landed:
     path.write_bytes(data)
-    return landing.land(s, led, CONTRACT, part, PERIOD, path, "csv", "agency")
+    return landing.land(s, led, CONTRACT, part, PERIOD, path, "csv", origin)
 
 
 def landed_files(s: Settings) -> list[Path]:
@@ -164,7 +167,7 @@ def test_the_row_of_another_process_stands(s, led, tmp_path, monkeypatch):
     path = tmp_path / "file"
     first = put(s, led, path, b"same")
     blind = Ledger(s.ledger)
-    monkeypatch.setattr(deliveries, "is_known", lambda _led, _id: False)
+    monkeypatch.setattr(deliveries, "landed_for", lambda *_: [])
     assert landing.land(s, blind, CONTRACT, "cibodas", PERIOD, path, "csv", "agency") == landing.Landed(
         first.delivery_id, is_new=False
     )
@@ -209,7 +212,7 @@ def test_parquet_with_brotli_is_refused_and_other_parquet_kept(s, led, tmp_path)
     assert landing.land(s, led, CONTRACT, "all", PERIOD, tmp_path / "zstd", "csv", "hand").is_new
 
 
-def test_bytes_past_retention_are_destroyed_on_record_and_stay_known(s, led, tmp_path):
+def test_bytes_past_retention_are_destroyed_on_record(s, led, tmp_path):
     then = s.model_copy(update={"now": datetime(2026, 1, 1, tzinfo=UTC)})
     old = put(then, led, tmp_path / "old", b"old")
     later = then.model_copy(update={"now": then.now + timedelta(days=30)})
@@ -223,7 +226,7 @@ def test_bytes_past_retention_are_destroyed_on_record_and_stay_known(s, led, tmp
     with pytest.raises(UnreadableDelivery, match="LANDING_DESTROYED"):
         landing.read(s, delivery)
     assert landing.read(s, deliveries.one(led, new.delivery_id)) == b"new"
-    assert not put(later, led, tmp_path / "old", b"old").is_new
+    assert not put(later, led, tmp_path / "new", b"new").is_new
 
 
 def test_destruction_that_was_killed_is_completed(s, led, tmp_path):
@@ -271,3 +274,73 @@ def test_shredding_overwrites_before_it_removes(tmp_path):
     landing.shred(path)
     assert not path.exists()
     assert alias.read_bytes() == bytes(16_000)
+
+
+# --- what is sent last counts
+
+
+def test_bytes_that_come_back_after_others_are_a_delivery_of_their_own_and_the_newest(s, led, tmp_path):
+    """The clock stands still here: what came last is told by the record, not by the time."""
+    first, other, back = (put(s, led, tmp_path / "file", data) for data in (b"A", b"B", b"A"))
+    again = put(s, led, tmp_path / "file", b"A")
+    assert back.is_new
+    assert back.delivery_id != first.delivery_id
+    assert again == landing.Landed(back.delivery_id, is_new=False)
+    in_order = deliveries.landed_for(led, CONTRACT.dataset, "cibodas", PERIOD)
+    assert [one.delivery_id for one in in_order] == [first.delivery_id, other.delivery_id, back.delivery_id]
+    assert landing.read(s, in_order[-1]) == b"A"
+
+
+def test_a_clock_set_back_puts_nothing_new_before_what_it_follows(s, led, tmp_path):
+    put(s, led, tmp_path / "file", b"A")
+    earlier = s.model_copy(update={"now": s.utc_now() - timedelta(days=3)})
+    landed = put(earlier, led, tmp_path / "file", b"B")
+    assert deliveries.landed_for(led, CONTRACT.dataset, "cibodas", PERIOD)[-1].delivery_id == landed.delivery_id
+
+
+def _seen(s: Settings, led: Ledger, landed: landing.Landed) -> None:
+    """The attempt on record that showed this to us, as the extract writes it."""
+    now = s.clock.stamp()
+    outcome = FetchOutcome.LANDED if landed.is_new else FetchOutcome.UNCHANGED
+    attempt = Attempt(CONTRACT.dataset, "cibodas", PERIOD, "agency", now, now, outcome, delivery_id=landed.delivery_id)
+    deliveries.record_attempt(led, attempt)
+
+
+def test_what_an_agency_still_shows_is_no_answer_to_a_file_by_hand(s, led, tmp_path):
+    shown = put(s, led, tmp_path / "file", b"A")
+    _seen(s, led, shown)
+    by_hand = put(s, led, tmp_path / "file", b"B", origin="hand")
+    assert put(s, led, tmp_path / "file", b"A") == landing.Landed(shown.delivery_id, is_new=False)
+    assert put(s, led, tmp_path / "file", b"B") == landing.Landed(by_hand.delivery_id, is_new=False)
+    _seen(s, led, by_hand)
+    assert put(s, led, tmp_path / "file", b"A").is_new
+
+
+@pytest.mark.parametrize("kind", ["reject", "withdraw"])
+def test_a_file_put_aside_is_news_again_when_somebody_sends_it_and_not_because_it_still_lies_there(
+    s, led, tmp_path, kind
+):
+    landed = put(s, led, tmp_path / "file", b"A")
+    words = {"verdict_id": "v", "reason": "wrong month", "reason_code": "x", "decided_by": "x", "decided_by_role": "x"}
+    decision = Decision(ledger.new_id(), kind, landed.delivery_id, decided_at=s.clock.stamp(), **words)
+    deliveries.record_decision(led, decision)
+    assert not put(s, led, tmp_path / "file", b"A").is_new
+    assert put(s, led, tmp_path / "file", b"A", origin="hand").is_new
+
+
+@pytest.mark.parametrize("origin", ["agency", "hand"])
+@pytest.mark.parametrize("loss", ["missing", "damaged", "destroyed"])
+def test_what_was_lost_here_is_taken_when_it_is_sent_again(s, led, tmp_path, loss, origin):
+    landed = put(s, led, tmp_path / "file", b"A")
+    delivery = deliveries.one(led, landed.delivery_id)
+    stored = s.home / delivery.stored_path
+    if loss == "missing":
+        stored.unlink()
+    elif loss == "damaged":
+        stored.write_bytes(stored.read_bytes()[:-1])
+    else:
+        deliveries.record_destruction(led, landed.delivery_id, s.utc_now())
+    sent_again = put(s, led, tmp_path / "file", b"A", origin=origin)
+    assert sent_again.is_new
+    assert landing.read(s, deliveries.one(led, sent_again.delivery_id)) == b"A"
+    assert not put(s, led, tmp_path / "file", b"A", origin=origin).is_new

@@ -131,7 +131,15 @@ def _record_judgement(
         seconds=seconds,
         profile=judgement.profile,
     )
-    deliveries.record_verdict(w.ledger, delivery, verdict, judgement.results, judgement.quarantined, files)
+    deliveries.record_verdict(
+        w.ledger,
+        delivery,
+        verdict,
+        judgement.results,
+        judgement.quarantined,
+        files,
+        replaces=contract.extras.delivery_mode == "snapshot",
+    )
     return verdict
 
 

@@ -3,14 +3,15 @@
 Here: the records and every query about them that rooms share. Not here: how a verdict is reached (intake), what a
 delivery's rows say.
 
-A delivery *counts* when its newest verdict is not ``held`` and nobody rejected it; it is *in force* when it counts and,
-where a delivery replaces the last one (``snapshot``), is the newest of its part and period.
+A delivery *counts* when its newest verdict is not ``held`` and nobody rejected or withdrew it; it is *in force* when it
+counts and, where a delivery replaces the last one (``snapshot``), is the newest of its part and period. Newest is what
+was recorded last: a time is never before that of the row it follows, whatever the clock says.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -41,11 +42,17 @@ class VerdictKind(StrEnum):
 
 
 class DecisionKind(StrEnum):
-    """``superseded``: a newer delivery was accepted, so that nobody need decide."""
+    """``superseded``: a newer delivery was accepted, so that nobody need decide. ``reinstate`` undoes ``withdraw``."""
 
     ADMIT = "admit"
     REJECT = "reject"
     SUPERSEDED = "superseded"
+    WITHDRAW = "withdraw"
+    REINSTATE = "reinstate"
+
+
+# After one of these a delivery counts no more, whatever its verdict.
+PUTS_ASIDE = frozenset({DecisionKind.REJECT, DecisionKind.WITHDRAW})
 
 
 @dataclass(frozen=True)
@@ -195,15 +202,22 @@ class Decision:
     decided_by: str
     decided_by_role: str
     decided_at: datetime
+    approver: str | None = None
 
 
 # --- arrival
 
 
-def delivery_id(dataset: str, part: str, period: Period, content_sha256: str) -> str:
-    """32 hex digits that name a delivery: the same bytes for the same (dataset, part, period) are one delivery."""
-    text = "\n".join((dataset, part, period.kind, period.start.isoformat(), content_sha256))
+def delivery_id(dataset: str, part: str, period: Period, content_sha256: str, turn: int = 1) -> str:
+    """32 hex digits that name a delivery: these bytes, the ``turn``-th time they were news of a (dataset, part, period)."""
+    again = () if turn == 1 else (str(turn),)
+    text = "\n".join((dataset, part, period.kind, period.start.isoformat(), content_sha256, *again))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def not_before(now: datetime, last: datetime | None) -> datetime:
+    """``now``, or the next moment after ``last`` where the clock stands still or was set back."""
+    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def record_attempt(led: Ledger, attempt: Attempt) -> None:
@@ -232,14 +246,48 @@ def record_delivery(led: Ledger, delivery: Delivery) -> None:
     led.insert(tables.deliveries, asdict(delivery))
 
 
-def is_known(led: Ledger, identifier: str) -> bool:
-    return bool(_chosen(led, tables.deliveries.c.delivery_id == identifier))
+def landed_for(led: Ledger, dataset: str, part: str, period: Period) -> list[Delivery]:
+    """All that ever came for one (dataset, part, period), in the order in which it came."""
+    columns = tables.deliveries.c
+    found = _chosen(
+        led,
+        columns.dataset == dataset,
+        columns.part == part,
+        columns.period_kind == period.kind,
+        columns.period_start == period.start,
+    )
+    return sorted(found, key=lambda delivery: (delivery.received_at, delivery.delivery_id))
+
+
+def last_seen(led: Ledger, dataset: str, part: str, period: Period) -> str | None:
+    """The delivery that the agency itself showed when it was last asked with success; None before that."""
+    columns = tables.fetches.c
+    found = led.rows(
+        sa.select(columns.delivery_id)
+        .where(
+            columns.dataset == dataset,
+            columns.part == part,
+            columns.period_kind == period.kind,
+            columns.period_start == period.start,
+            columns.origin == "agency",
+            columns.delivery_id.is_not(None),
+        )
+        .order_by(columns.ended_at.desc())
+        .limit(1)
+    )
+    return found[0]["delivery_id"] if found else None
 
 
 def one(led: Ledger, identifier: str) -> Delivery:
     """A delivery by id; raises ValueError when the ledger has none of that name."""
     (delivery,) = _chosen(led, tables.deliveries.c.delivery_id == identifier)
     return delivery
+
+
+def find(led: Ledger, identifier: str) -> Delivery | None:
+    """A delivery by id; None when the ledger has none of that name."""
+    found = _chosen(led, tables.deliveries.c.delivery_id == identifier)
+    return found[0] if found else None
 
 
 def kept(led: Ledger) -> list[Delivery]:
@@ -282,13 +330,17 @@ def record_verdict(
     results: Sequence[RuleOutcome] = (),
     pointers: Sequence[Pointer] = (),
     files: Sequence[LakeFile] = (),
+    *,
+    replaces: bool = True,
 ) -> None:
-    """Record a verdict with all that follows from it, in one transaction.
+    """Record a verdict with all that follows from it, in one transaction; it is the delivery's newest from then on.
 
-    A delivery that is not held closes those of the same (dataset, part, period) that came before it and still are.
+    Where a delivery ``replaces`` the last one (``snapshot``), one that is not held closes those of the same (dataset,
+    part, period) that came before it and still are; elsewhere a held one's rows are in no other delivery.
     """
     about = {"verdict_id": verdict.verdict_id, "delivery_id": delivery.delivery_id}
     with led.write() as connection:
+        verdict = replace(verdict, judged_at=_after_the_last(connection, tables.verdicts.c.judged_at, verdict))
         # Without the fields that are None: a JSON column would keep one as the text null.
         connection.execute(tables.verdicts.insert(), {k: v for k, v in asdict(verdict).items() if v is not None})
         if results:
@@ -297,7 +349,7 @@ def record_verdict(
             connection.execute(tables.quarantined_rows.insert(), [about | asdict(pointer) for pointer in pointers])
         for file in files:
             connection.execute(tables.lake_files.insert(), about | asdict(file) | {"written_at": verdict.judged_at})
-        if verdict.verdict != VerdictKind.HELD:
+        if replaces and verdict.verdict != VerdictKind.HELD:
             _close_superseded(connection, delivery, verdict.judged_at)
 
 
@@ -331,6 +383,12 @@ def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime)
         connection.execute(tables.decisions.insert(), asdict(decision))
 
 
+def _after_the_last(connection: sa.Connection, column: sa.Column[datetime], made: Verdict | Decision) -> datetime:
+    """When ``made`` is recorded: later than the delivery's rows of that table, whatever the clock says."""
+    of_delivery = sa.select(sa.func.max(column)).where(column.table.c.delivery_id == made.delivery_id)
+    return not_before(getattr(made, column.name), connection.scalar(of_delivery))
+
+
 def profiles_before(led: Ledger, dataset: str, start: date) -> list[dict[str, Any]]:
     """``part``, ``period_start`` and ``profile`` of deliveries of earlier periods that count, oldest first."""
     found = led.rows(
@@ -353,9 +411,8 @@ def in_force(led: Ledger, dataset: str, delivery_mode: str) -> list[InForce]:
     decided by natural key in staging).
     """
     view = tables.admissible_deliveries
-    rows = led.rows(
-        sa.select(view).where(view.c.dataset == dataset).order_by(view.c.period_start, view.c.part, view.c.received_at)
-    )
+    order = (view.c.period_start, view.c.part, view.c.received_at, view.c.delivery_id)
+    rows = led.rows(sa.select(view).where(view.c.dataset == dataset).order_by(*order))
     counting = [InForce(**row) for row in rows]
     if delivery_mode != "snapshot":
         return counting
@@ -372,7 +429,23 @@ def held(led: Ledger) -> list[Held]:
 
 
 def record_decision(led: Ledger, decision: Decision) -> None:
-    led.insert(tables.decisions, asdict(decision))
+    """Record a decision; it is the delivery's newest from then on."""
+    with led.write() as connection:
+        decided_at = _after_the_last(connection, tables.decisions.c.decided_at, decision)
+        connection.execute(tables.decisions.insert(), asdict(replace(decision, decided_at=decided_at)))
+
+
+def last_decision(led: Ledger, identifier: str) -> DecisionKind | None:
+    """The newest decision on a delivery; None where nobody has decided."""
+    found = led.rows("select kind from latest_decisions where delivery_id = :id", id=identifier)
+    return DecisionKind(found[0]["kind"]) if found else None
+
+
+def is_wanting(led: Ledger, identifier: str) -> bool:
+    """Whether a delivery's rows are nowhere: it does not count, and no erased person is the reason."""
+    counts = sa.select(tables.admissible_deliveries).where(tables.admissible_deliveries.c.delivery_id == identifier)
+    erased = sa.select(tables.erased_rows.c.row_id).where(tables.erased_rows.c.delivery_id == identifier)
+    return not led.rows(counts) and not led.rows(erased)
 
 
 def decided_since(led: Ledger, moment: datetime) -> list[str]:

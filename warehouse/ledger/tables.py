@@ -146,7 +146,7 @@ decisions = Table(
     "decisions",
     metadata,
     Column("decision_id", String(36), primary_key=True),
-    Column("kind", String(20), nullable=False, comment="admit | reject | superseded"),
+    Column("kind", String(20), nullable=False, comment="admit | reject | superseded | withdraw | reinstate"),
     Column("delivery_id", ForeignKey("deliveries.delivery_id"), nullable=False, index=True),
     Column("verdict_id", String(36), nullable=False),
     Column("reason", Text, nullable=False),
@@ -154,6 +154,7 @@ decisions = Table(
     Column("decided_by", String(120), nullable=False),
     Column("decided_by_role", String(40), nullable=False),
     Column("decided_at", UtcDateTime, nullable=False),
+    Column("approver", String(120), comment="the second person, where two are demanded"),
     comment="One row per decision of a person (or of the rule that a newer delivery closes a held one)",
 )
 
@@ -377,7 +378,7 @@ schema_views = Table(
     comment="One row per view as last created: upgrade recreates them when their text changed",
 )
 
-# The newest verdict of each delivery, whether a person admitted or rejected it, and whether it counts.
+# The newest verdict of each delivery, what a person decided on it, and whether it counts.
 VIEWS = {
     "latest_verdicts": """
         select v.* from verdicts v
@@ -400,16 +401,16 @@ VIEWS = {
         from deliveries e
         join latest_verdicts v on v.delivery_id = e.delivery_id
         left join latest_decisions d on d.delivery_id = v.delivery_id
-        where v.verdict <> 'held' and coalesce(d.kind, '') <> 'reject'
+        where v.verdict <> 'held' and coalesce(d.kind, '') not in ('reject', 'withdraw')
     """,
-    # Held and not yet decided.
+    # Held and not yet decided; one that was withdrawn and taken back, then held by a replay, is open again.
     "held_deliveries": """
         select e.delivery_id, e.dataset, e.part, e.period_kind, e.period_start, e.received_at, v.verdict_id,
                v.reason_code, v.message_id, v.message_en
         from deliveries e
         join latest_verdicts v on v.delivery_id = e.delivery_id
         left join latest_decisions d on d.delivery_id = v.delivery_id
-        where v.verdict = 'held' and d.kind is null
+        where v.verdict = 'held' and coalesce(d.kind, 'reinstate') = 'reinstate'
     """,
 }
 

@@ -127,6 +127,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     in_force = {one.delivery_id for one in deliveries.in_force(led, contract.dataset, extras.delivery_mode)}
     for row in history:
         row["is_in_force"] = row["delivery_id"] in in_force
+        row["is_waiting"] = row["verdict"] == "held" and row["decision"] in {None, "reinstate"}
     fetches = led.rows(
         "select part, period_start, outcome, error_code, message_id, message_en, action_id, action_en, ended_at"
         " from fetches"
@@ -139,7 +140,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     newest = Period(max(starts), extras.period_kind) if starts else None
     periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
     grid = _grid(contract, list(parts), history, fetches, periods, today)
-    held = [row for row in history if row["verdict"] == "held" and row["decision"] is None]
+    held = [row for row in history if row["is_waiting"]]
     not_fetched = sum(states.get(newest.start) == "failed" for states in grid.values()) if newest else 0
     last_tries = {(row["part"], row["period_start"]): row for row in fetches}
     late = {state.part: state.awaited.start for state in parts.values() if state.state == "late"}
@@ -223,7 +224,7 @@ def _grid(
         if row["is_in_force"]:
             state = "quarantine" if row["rows_quarantined"] else "good"
         else:
-            state = "held" if row["decision"] is None else "closed"
+            state = "held" if row["is_waiting"] else "closed"
         if state == "closed" and grid[row["part"]][start] in {"good", "quarantine"}:
             continue
         grid[row["part"]][start] = state

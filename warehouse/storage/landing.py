@@ -47,7 +47,7 @@ _INCOMING = ".incoming"
 
 @dataclass(frozen=True)
 class Landed:
-    """``is_new`` is False when these bytes had been landed before for the same dataset, part and period."""
+    """``is_new`` is False when these bytes only repeat what was said last for the same dataset, part and period."""
 
     delivery_id: str
     is_new: bool
@@ -72,9 +72,11 @@ def _land(
 ) -> Landed:
     recipient = keys.landing_recipient(s)
     content_sha256, size = _hash_file(path)
-    name = deliveries.delivery_id(contract.dataset, part, period, content_sha256)
-    if deliveries.is_known(led, name):
-        return Landed(name, is_new=False)
+    earlier = deliveries.landed_for(led, contract.dataset, part, period)
+    same = [one for one in earlier if one.content_sha256 == content_sha256]
+    if same and not _is_news(s, led, earlier, same[-1], origin):
+        return Landed(same[-1].delivery_id, is_new=False)
+    name = deliveries.delivery_id(contract.dataset, part, period, content_sha256, len(same) + 1)
     s.home.mkdir(parents=True, exist_ok=True)
     incoming = files.private_folder(s.landing_dir / _INCOMING)
     # Sweeping holds it alone: a file whose row is still to come is no orphan.
@@ -91,7 +93,7 @@ def _land(
                 part=part,
                 period_kind=period.kind,
                 period_start=period.start,
-                received_at=s.utc_now(),
+                received_at=deliveries.not_before(s.utc_now(), earlier[-1].received_at if earlier else None),
                 content_sha256=content_sha256,
                 bytes=size,
                 media=media,
@@ -119,6 +121,30 @@ def _land(
             _remove(stored)
             return Landed(name, is_new=False)
     return Landed(name, is_new=True)
+
+
+def _is_news(s: Settings, led: Ledger, earlier: list[Delivery], known: Delivery, origin: Origin) -> bool:
+    """Whether bytes that were landed before, last as ``known``, say something that does not hold already.
+
+    What is sent last counts: bytes that come back after others are news, and so are those whose copy here is lost. An
+    agency is asked every night and shows what it showed before: that is no answer to a file that came by hand
+    meanwhile, nor to a person who put its file aside. A file by hand is sent by somebody who means it.
+    """
+    if known is not earlier[-1]:
+        seen = deliveries.last_seen(led, known.dataset, known.part, known.period)
+        shown = next((one.content_sha256 for one in earlier if one.delivery_id == seen), None)
+        return origin == "hand" or shown != known.content_sha256
+    if known.destroyed_at is None and _is_damaged(s, known):
+        return True
+    if origin == "hand":
+        decided = deliveries.last_decision(led, known.delivery_id)
+        return known.destroyed_at is not None or decided in deliveries.PUTS_ASIDE
+    return known.destroyed_at is not None and deliveries.is_wanting(led, known.delivery_id)
+
+
+def _is_damaged(s: Settings, delivery: Delivery) -> bool:
+    stored = s.home / delivery.stored_path
+    return not stored.is_file() or _hash_file(stored)[0] != delivery.stored_sha256
 
 
 def read(s: Settings, delivery: Delivery) -> bytes:
