@@ -86,6 +86,8 @@ def _derived_breaks(contract: Contract, good: list[Row]) -> dict[str, Break]:
         if kind == "HEADERS":
             last = contract.extras.shapes[-1].name if contract.dataset == "portal/poverty_indicators" else None
             breaks[rule.code] = Break(every(good, **{"Kolom Baru": "x"}), shape=last)
+        elif kind == "KEY":
+            breaks[rule.code] = Break([*good, dict(good[0])])
         else:
             breaks[rule.code] = Break(changed(good, **{name: {"REQUIRED": None}.get(kind, "tidak sah")}))
     return breaks
@@ -172,6 +174,7 @@ def _eppgbm_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "EPPGBM-013": changed(good, desa_kel="Antah Berantah"),
         "EPPGBM-014": changed(good, usia_saat_ukur="0 Tahun - 1 Bulan - 0 Hari"),
         "EPPGBM-015": changed(good, tb_u="Entah"),
+        "EPPGBM-020": changed(good, 1, nik=good[0]["nik"]),
         "EPPGBM-101": changed(good, zs_tb_u="-7,1"),
         "EPPGBM-102": many,
         "EPPGBM-103": every(good, nik="02022**********"),
@@ -313,6 +316,7 @@ def _individuals_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DTSEN-IND-008": changed(good, tanggal_lahir="2027-01-01"),
         "DTSEN-IND-009": changed(good, tanggal_lahir="1890-01-01"),
         "DTSEN-IND-010": changed(good, desil_nasional_anggota="11"),
+        "DTSEN-IND-020": changed(good, 1, nik=good[0]["nik"]),
         "DTSEN-IND-101": changed(good, id_hub_kepala_keluarga="3"),
         "DTSEN-IND-102": changed(good, 1, id_hub_kepala_keluarga="1"),
         "DTSEN-IND-103": [row | {"nik": None} for row in good[:6]] + good[6:],
@@ -406,6 +410,8 @@ def _participants_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "JAMSOSTEK-010": changed(good, 1, iuran="8400", pembayar="APBD"),
         "JAMSOSTEK-011": changed(good, tgl_lahir="2020-01-01"),
         "JAMSOSTEK-012": changed(good, program="JKK,ASURANSI"),
+        "JAMSOSTEK-020": changed(good, 1, nik=good[0]["nik"]),
+        "JAMSOSTEK-021": changed(good, 1, no_kpj=good[0]["no_kpj"]),
         "JAMSOSTEK-101": Break(good, {"rows": 10.0}),
         "JAMSOSTEK-102": Break(good, {"rows": 100.0}),
         "JAMSOSTEK-103": every(good[:3], nik=None) + good[3:],

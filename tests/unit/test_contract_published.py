@@ -116,6 +116,8 @@ def test_a_new_column_that_files_must_have_breaks_and_an_optional_one_does_not(f
         # Computed for the gate alone: nobody sends it and nobody finds it.
         without_column(CONTRACT, "is_age_text_equal"),
         CONTRACT.model_copy(update={"rules": ()}),
+        # Fewer rows are each other's doubles.
+        with_extras(CONTRACT, natural_key=(*CONTRACT.extras.natural_key, "posyandu")),
     ],
 )
 def test_what_asks_less_of_senders_and_takes_nothing_from_readers_breaks_nothing(file: Path, changed: Contract) -> None:

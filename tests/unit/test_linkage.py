@@ -34,7 +34,7 @@ MEMBERS = contract(
     dataset="bps/social_registry_individuals",
 )
 FAMILIES = contract([column("no_kk", **PERSON)], dataset="bps/social_registry_families")
-SITI, BUDI = "3671014102200007", "3671010102900004"
+SITI, BUDI, OTHER_SITI = "3671014102200007", "3671010102900004", "3671014102200024"
 CARD, OTHER_CARD = "3671010203040005", "3671010203040006"
 CHILD = {"nama": "SITI KENARI", "tgl_lahir": date(2020, 2, 1), "jk": "P", "nama_ortu": "BUDI / ANI"}
 
@@ -178,9 +178,16 @@ def test_a_description_that_carries_one_nik_is_that_person(world):
 
 
 def test_a_description_that_carries_two_niks_is_neither_of_them(world):
-    world.deliver(CHILDREN, [CHILD, CHILD | {"nik": SITI}, CHILD | {"nik": BUDI}])
+    world.deliver(CHILDREN, [CHILD, CHILD | {"nik": SITI}, CHILD | {"nik": OTHER_SITI}])
     links = world.links()
     assert len({links[f"eppgbm:a{n}"]["person_key"] for n in range(3)}) == 3
+
+
+def test_a_description_beside_its_own_nik_and_its_fathers_is_the_child(world):
+    """The father's number says another generation and another sex: it is not the child's and tells nothing of it."""
+    world.deliver(CHILDREN, [CHILD, CHILD | {"nik": SITI}, CHILD | {"nik": BUDI}])
+    links = world.links()
+    assert len({links[f"eppgbm:a{n}"]["person_key"] for n in range(3)}) == 1
 
 
 @pytest.mark.parametrize("missing", ["nama", "tgl_lahir", "jk", "nama_ortu"])

@@ -72,6 +72,81 @@ def test_a_nik_whose_own_date_is_wrong_still_links(world):
     assert one == other
 
 
+ANI_NIK = "3671014305900008"  # of 3 May 1990, a woman
+SIBLINGS = [
+    CHILD | {"nik": ANI_NIK, "nama": "RIZKI", "tgl_lahir": date(2022, 12, 1), "jk": "L"},
+    CHILD | {"nik": ANI_NIK, "nama": "NADIA", "tgl_lahir": date(2024, 11, 20)},
+]
+
+
+def test_siblings_under_their_mothers_nik_are_two_and_neither_has_the_number(world):
+    world.deliver(CHILDREN, SIBLINGS)
+    links = world.links()
+    assert len(set(keys_of(links, "eppgbm:a0", "eppgbm:a1"))) == 2
+    assert "nik" not in {link["method"] for link in links.values()}
+
+
+def test_a_child_under_its_mothers_nik_is_still_found_in_the_registry(world):
+    registered = MEMBER | {"nama": "NADIA", "tanggal_lahir": date(2024, 11, 20), "nik": "3671016011240007"}
+    father = {"nama": "BUDI", "tanggal_lahir": date(1985, 3, 4), "id_jenis_kelamin": "1", "no_kk": CARD, "nik": BUDI}
+    world.deliver(MEMBERS, [registered, father, MOTHER | {"nama": "ANI", "nik": ANI_NIK}])
+    world.deliver(CHILDREN, SIBLINGS)
+    links = world.links()
+    nadia, child, other = keys_of(links, "social_registry_individuals:a0", "eppgbm:a1", "eppgbm:a0")
+    assert nadia == child != other
+
+
+TWIN_NAMES = [
+    ("BY NY SITI RAHAYU 1", "BY NY SITI RAHAYU 2"),
+    ("BY. NY. SITI RAHAYU I", "BY. NY. SITI RAHAYU II"),
+    ("Bayi Ny. Siti Rahayu (A)", "Bayi Ny. Siti Rahayu (B)"),
+    ("BY NY SITI RAHAYU, 1/2", "BY NY SITI RAHAYU, 2/2"),
+    ("BY NY SITI RAHAYU KEMBAR SATU", "BY NY SITI RAHAYU KEMBAR DUA"),
+    ("BY NY SITI RAHAYU", "BY NY SITI RAHAYU 2"),
+]
+
+
+def test_twins_without_a_name_are_two_whoever_wrote_their_number(world):
+    world.deliver(CHILDREN, [CHILD | {"nama": name, "nik": ANI_NIK} for name in TWIN_NAMES[0]])
+    assert len(set(keys_of(world.links(), "eppgbm:a0", "eppgbm:a1"))) == 2
+
+
+@given(st.text("ABIKNSTUY .,'-", min_size=3, max_size=20), st.integers(1, 9), st.integers(1, 9))
+def test_a_number_in_a_name_survives_every_spelling(name, one, other):
+    with duckdb.connect() as fresh:
+        profiles.define_macros(fresh)
+
+        def keyed(text: str) -> str | None:
+            return fresh.execute("SELECT name_key($1)", [text]).fetchone()[0]
+
+        key, spaced, degree = keyed(f"{name} {one}"), keyed(f" {name.lower()}  ({one}) "), keyed(f"{name}, {one}")
+        assert key == spaced == degree
+        assert key is None or (key == keyed(f"{name} {other}")) == (one == other)
+
+
+def test_the_number_kept_of_a_cluster_is_the_one_that_describes_its_bearer():
+    """Between two numbers of one person, a slip and the true one, the true one is compared."""
+    rows = [
+        {"nik": "3671014102200008", "name": "SITI KENARI", "card": "c1"},
+        {"nik": "3671014103200008", "name": "SITI KENARI", "card": "c1"},
+    ]
+    same = {"dataset": "bpjstk/participants", "birth_date": date(2020, 2, 1), "sex": "P", "kk_key": None}
+    for order in (rows, rows[::-1]):
+        numbered = [
+            row | same | {"parent_name": None, "nik_key": row["nik"], "record_key": str(number)}
+            for number, row in enumerate(order)
+        ]
+        assert kept_numbers(numbered) == ["3671014102200008"]
+
+
+def kept_numbers(rows: list[dict]) -> list[str]:
+    with duckdb.connect() as fresh:
+        cluster_exactly(fresh, rows)
+        exact.rank_claims(fresh)
+        clusters.build_comparisons(fresh)
+        return [nik for (nik,) in fresh.execute("SELECT nik FROM cluster_records").fetchall()]
+
+
 def test_a_number_many_people_go_by_is_nobodys(world):
     birth = [date(2020, 1, day) for day in range(1, 11)]
     some = ("ADI", "BUDI", "CITRA", "DEWI", "EKO", "FAJAR", "GITA", "HADI", "INTAN", "JOKO")
@@ -166,19 +241,23 @@ PERSON = st.fixed_dictionaries(
 )
 
 
-def linked(rows: list[dict]) -> set[frozenset[int]]:
-    """Groups of records that become one person, by the rows' own numbers."""
+def cluster_exactly(connection: duckdb.DuckDBPyConnection, rows: list[dict]) -> None:
     texts = ["record_key", "dataset", "nik_key", "nik", "kk_key", "card", "rt", "rw", "name", "sex", "parent_name"]
     schema = pa.schema([*((name, pa.string()) for name in texts), ("birth_date", pa.date32())])
     given_rows = pa.Table.from_pylist([row | {"nik_key": row["nik"], "rt": None, "rw": None} for row in rows], schema)
+    profiles.define_macros(connection)
+    vault.define_pseudonym(connection, b"a key of this test alone")
+    connection.register("identities", given_rows)
+    profiles.alone(connection)
+    clerical_review.apply(connection, [])
+    exact.find_edges(connection)
+    clusters.cluster(connection)
+
+
+def linked(rows: list[dict]) -> set[frozenset[int]]:
+    """Groups of records that become one person, by the rows' own numbers."""
     with duckdb.connect() as fresh:
-        profiles.define_macros(fresh)
-        vault.define_pseudonym(fresh, b"a key of this test alone")
-        fresh.register("identities", given_rows)
-        profiles.alone(fresh)
-        clerical_review.apply(fresh, [])
-        exact.find_edges(fresh)
-        clusters.cluster(fresh)
+        cluster_exactly(fresh, rows)
         return {
             frozenset(found)
             for (found,) in fresh.execute(
@@ -186,6 +265,27 @@ def linked(rows: list[dict]) -> set[frozenset[int]]:
                 " JOIN clusters USING (id) GROUP BY cluster"
             ).fetchall()
         }
+
+
+BABY = {"dataset": "kemenkes/eppgbm", "birth_date": date(2020, 2, 1), "sex": "P", "parent_name": "BUDI / ANI"}
+ALONE = {"kk_key": None, "card": None}
+
+
+@pytest.mark.parametrize("number", [None, ANI_NIK, SITI])
+@pytest.mark.parametrize("names", TWIN_NAMES)
+def test_twins_who_differ_by_a_number_are_never_one_by_exact_steps(names, number):
+    rows = [BABY | ALONE | {"nik": number, "name": name, "record_key": str(at)} for at, name in enumerate(names)]
+    assert len(linked(rows)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "people"), [("BY NY ANI", ANI_NIK, 2), ("BY NY ANI", SITI, 2), ("ANI", SITI, 1)]
+)
+def test_another_sex_is_another_person_unless_the_number_is_the_persons_own(name, number, people):
+    rows = [
+        BABY | ALONE | {"nik": number, "name": name, "sex": sex, "record_key": str(at)} for at, sex in enumerate("LP")
+    ]
+    assert len(linked(rows)) == people
 
 
 @given(st.lists(PERSON, min_size=2, max_size=8), st.randoms())

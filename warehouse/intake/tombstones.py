@@ -184,7 +184,7 @@ def texts_sql(contract: Contract, *, typed: bool) -> dict[Kind, str] | None:
         return None
     name = _first(columns, "name")
     birth = _first(columns, "birth_date")
-    letters = f"nullif(regexp_replace(upper({quoted(name.name)}), '[^A-Z]', '', 'g'), '')" if name else "NULL"
+    letters = f"nullif(regexp_replace(upper({quoted(name.name)}), '[^A-Z0-9]', '', 'g'), '')" if name else "NULL"
     day = "NULL"
     if birth:
         date = quoted(birth.name) if typed else cast_sql(quoted(birth.name), birth)
@@ -201,7 +201,7 @@ def texts_sql(contract: Contract, *, typed: bool) -> dict[Kind, str] | None:
 
 def texts(*, nik: str | None, name: str | None, birth_date: date | None, card: str | None) -> dict[Kind, str]:
     """The same of a person that somebody tells of: what can be said of the four."""
-    letters = re.sub("[^A-Z]", "", (name or "").upper())
+    letters = re.sub("[^A-Z0-9]", "", (name or "").upper())
     said: dict[Kind, str] = {"nik": nik} if nik else {}
     if letters and birth_date:
         said["described"] = f"{letters}|{birth_date.isoformat()}"

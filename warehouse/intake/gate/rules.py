@@ -1,8 +1,9 @@
-"""Every rule that judges a dataset: those its contract writes, and those that follow from its columns.
+"""Every rule that judges a dataset: those its contract writes, and those that follow from its columns and its key.
 
 Here: which rules there are, their codes and words, and what a rule may ask for. Not here: running them.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from warehouse.core.contract import Column, Contract, Rule, RuleExtras
@@ -105,8 +106,33 @@ def headers_rule(contract: Contract) -> Rule:
     )
 
 
+def key_rule(contract: Contract) -> Rule:
+    """Two rows with one natural key are one thing twice; a part of the key that both lack is equal too."""
+    names = ", ".join(contract.column(name).header or name for name in contract.extras.natural_key)
+    return Rule(
+        code=f"{contract.table.upper()}-KEY",
+        expectation="expect_compound_columns_to_be_unique",
+        kwargs={"column_list": list(contract.extras.natural_key), "ignore_row_if": "all_values_are_missing"},
+        severity="quarantine",
+        category="uniqueness",
+        extras=RuleExtras(
+            message_id=f"Baris dengan {names} yang sama ada lebih dari sekali.",
+            message_en=f"Rows with the same {names} are there more than once.",
+            action_id="Sisakan satu baris yang benar lalu kirim ulang.",
+            action_en="Leave the one row that is right and send the file again.",
+            owner="sender",
+        ),
+    )
+
+
+def _sets_doubles_aside(rule: Rule, key: Collection[str]) -> bool:
+    """Whether a rule of the contract does what the rule of its key would, in words of its own."""
+    columns = rule.kwargs.get("column_list") or [rule.column]
+    return rule.expectation in _UNIQUENESS and rule.severity != "warn" and set(columns) <= set(key)
+
+
 def all_rules(contract: Contract) -> tuple[Rule, ...]:
-    """The rules that follow from the columns, then the contract's own; raises ConfigError RULE_INVALID."""
+    """The rules that follow from columns and key, then the contract's own; raises ConfigError RULE_INVALID."""
     derived = [headers_rule(contract)]
     for column in contract.columns:
         if column.required:
@@ -115,6 +141,9 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
             derived.append(code_rule(contract, column))
         elif column.logical_type in _TYPE_WORDS and not column.is_derived:
             derived.append(type_rule(contract, column))
+    key = contract.extras.natural_key
+    if key and not any(_sets_doubles_aside(rule, key) for rule in contract.rules):
+        derived.append(key_rule(contract))
     for rule in contract.rules:
         _refuse_unusable(rule)
     return (*derived, *contract.rules)
@@ -160,16 +189,18 @@ def invalid_rule(where: str, detail: str) -> ConfigError:
 def translated(rule: Rule) -> tuple[str, dict[str, Any]]:
     """Expectation and kwargs as given to Great Expectations, for rows of several deliveries in one table.
 
-    Uniqueness holds within a delivery and compares complete keys only. Its own expectation gives no row pointers, and
-    unexpected rows would bring their values along, so both become a query for row numbers.
+    Uniqueness holds within a delivery and compares complete keys only, unless its rule says otherwise. Its own
+    expectation gives no row pointers, and unexpected rows would bring their values along, so both become a query for
+    row numbers.
     """
     kwargs = dict(rule.kwargs)
     if rule.extras.asset == "rows" and rule.expectation in _UNIQUENESS:
         given = kwargs.get("column_list") or [kwargs["column"]]
         names = ["delivery_id", *(name for name in given if name != "delivery_id")]
         keys = ", ".join(f'"{name}"' for name in names)
-        complete = " AND ".join(f'"{name}" IS NOT NULL' for name in names)
-        query = f"SELECT row_id FROM {{batch}} WHERE {complete} QUALIFY count(*) OVER (PARTITION BY {keys}) > 1"
+        joint = " OR " if kwargs.get("ignore_row_if") == "all_values_are_missing" else " AND "
+        is_compared = joint.join(f'"{name}" IS NOT NULL' for name in names[1:])
+        query = f"SELECT row_id FROM {{batch}} WHERE {is_compared} QUALIFY count(*) OVER (PARTITION BY {keys}) > 1"
         return "unexpected_rows_expectation", {"unexpected_rows_query": query}
     if rule.extras.asset == "rows" and rule.expectation == "unexpected_rows_expectation":
         return rule.expectation, {"unexpected_rows_query": f"SELECT row_id FROM ({kwargs['unexpected_rows_query']})"}

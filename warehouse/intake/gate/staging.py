@@ -31,6 +31,14 @@ _THOUSAND_OR_DECIMAL = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
 _YEARS = (1800, 2200)
 
 
+# Who a row is about, within one file; names without case, accents, blanks and punctuation, digits kept: they tell
+# babies of one mother apart.
+_BEARER = r"""
+CREATE OR REPLACE TEMP MACRO bearer(name, birth_date, sex) AS concat_ws(
+    '|', regexp_replace(upper(strip_accents(name)), '[^\p{L}\p{N}]', '', 'g'), birth_date, sex)
+"""
+
+
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -159,6 +167,7 @@ def stage_rows(
     )
     connection.register("deliveries", deliveries)
     connection.register("staged", _stacked(contract, parsed))
+    connection.execute(_BEARER)
     derived = [column for column in contract.columns if column.is_derived]
     try:
         connection.execute(f"CREATE TABLE rows AS {_rows_query(contract, derived)}")

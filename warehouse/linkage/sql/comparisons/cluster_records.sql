@@ -7,7 +7,7 @@ select
     year(birth) * 100 + month(birth) as birth_month,
     year(birth) * 100 + day(birth) as birth_year_day,
     month(birth) * 100 + day(birth) as birth_day,
-    name_key[1] as first_letter,
+    regexp_extract(name_key, '[A-Z]') as first_letter,
     split_part(name_key, ' ', -1)[1] as last_letter
 from (
     select
@@ -22,7 +22,7 @@ from (
         arg_min(kelurahan, (not is_registry, id)) as kelurahan,
         arg_min(rt, (not is_registry, id)) as rt,
         arg_min(rw, (not is_registry, id)) as rw,
-        arg_min(case when keeps_nik then nik end, (is_nik_own, id)) as nik,
+        arg_min(case when keeps_nik then nik end, (not is_nik_own, id)) as nik,
         cast(bit_or(bit) as bigint) as agencies,
         bool_or(is_registry) as is_registry,
         min(id) as first_id,

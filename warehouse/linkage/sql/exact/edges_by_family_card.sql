@@ -15,4 +15,4 @@ where
     a.name_key = b.name_key
     and coalesce(a.birth = b.birth, true)
     and coalesce(a.sex = b.sex, true)
-    and not is_other_nik(a.nik, b.nik)
+    and (a.is_nik_of_another or b.is_nik_of_another or not is_other_nik(a.nik, b.nik))

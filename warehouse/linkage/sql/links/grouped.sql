@@ -4,7 +4,7 @@ select
     cluster,
     min(nik_key) filter (where keeps_nik and is_registry) as registered_nik,
     min(nik_key) filter (where keeps_nik) as any_nik,
-    min(concat_ws('|', dataset, name_key, birth, sex, father, mother, kk_key, card)) as description,
+    min(concat_ws('|', dataset, name_key, birth, sex, father, mother, kk_key, card, nik_key)) as description,
     bool_or(is_registry) as is_registry,
     bit_or(bit) as agencies
 from members

@@ -6,6 +6,12 @@ create or replace temp macro is_same_bearer(key, other_key, line, other_line, bi
     and coalesce(birth_agreement(birth, other_birth), 3) = 3
 );
 
+-- Another sex is another bearer, unless the number itself says that one of the two was mistyped: of babies without a name it
+-- says nothing, twins go by one.
+create or replace temp macro is_other_sex(sex, other_sex, is_own, other_is_own, is_unnamed, other_is_unnamed) as coalesce(
+    sex <> other_sex and (is_unnamed or other_is_unnamed or not (is_own or other_is_own)), false
+);
+
 -- Not for two numbers that people could mistake for each other: a digit wrong, or two exchanged.
 create or replace temp macro is_other_nik(nik, other_nik) as (
     nik is not null and other_nik is not null and hamming(nik, other_nik) > 2

@@ -7,6 +7,7 @@ select
     any_value(kk_key) as kk_key,
     name_key(any_value(name)) as name_key,
     name_line(any_value(name)) as name_line,
+    is_unnamed(any_value(name)) as is_unnamed,
     any_value(birth_date) as birth,
     case upper(any_value(sex)) when 'L' then 'L' when '1' then 'L' when 'P' then 'P' when '2' then 'P' end as sex,
     name_key(split_part(any_value(parent_name), '/', 1)) as father,

@@ -8,7 +8,8 @@ select
     coalesce(cleaned.father, case when placed.relation = '3' then couples.father end) as father,
     coalesce(cleaned.mother, case when placed.relation = '3' then couples.mother end) as mother,
     -- A hint, never a reason to reject: one NIK in some hundreds was given out with a wrong date.
-    is_nik_of(cleaned.nik, cleaned.birth, cleaned.sex) as is_nik_own
+    is_nik_of(cleaned.nik, cleaned.birth, cleaned.sex) as is_nik_own,
+    coalesce(is_nik_of_another(cleaned.nik, cleaned.birth, cleaned.sex), false) as is_nik_of_another
 from cleaned
 inner join numbered using (profile)
 left join placed using (record_key)
