@@ -39,6 +39,7 @@ HEAVY_FIRST = (
     "kemenkes/eppgbm",
     "bpjstk/participants",
     "bps/social_registry_individuals",
+    "bps/social_registry_families",
     "polri/outreach",
     "kemensos/assistance",
     "bps/indicators",

@@ -43,7 +43,7 @@ def of_sheet(workbook: bytes, number: int) -> SheetMarks:
             xml = archive.read(_member(archive, number))
     except (KeyError, IndexError, ElementTree.ParseError):
         raise unreadable("PARSE_TRUNCATED") from None
-    references = set(_REFERENCE.findall(xml))
+    references = _REFERENCE.findall(xml)
     hidden = frozenset(
         int(found[1])
         for attributes in _ROW.findall(xml)
@@ -61,8 +61,8 @@ def of_sheet(workbook: bytes, number: int) -> SheetMarks:
             elif _FORMULA.search(inside) and not _VALUE.search(inside):
                 without_result.add(at)
     return SheetMarks(
-        rows=max((int(row) for _, row in references), default=0),
-        columns=max((column_number(letters) for letters, _ in references), default=0),
+        rows=max(map(int, {row for _, row in references}), default=0),
+        columns=max(map(column_number, {letters for letters, _ in references}), default=0),
         hidden=hidden,
         errors=frozenset(errors),
         without_result=frozenset(without_result),
