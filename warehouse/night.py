@@ -181,6 +181,22 @@ def decide(
 
 
 @redacted
+def withdraw(
+    delivery_id: str, reason: str, decided_by: str, approver: str, role: str, *, s: Settings | None = None
+) -> Decision:
+    """Take an accepted delivery out of force on the word of two persons; the marts follow with the next build."""
+    return decisions.withdraw(open_warehouse(s), delivery_id, reason, decided_by, approver, role)
+
+
+@redacted
+def reinstate(
+    delivery_id: str, reason: str, decided_by: str, approver: str, role: str, *, s: Settings | None = None
+) -> Decision:
+    """Undo a withdrawal on the word of two persons; the marts follow with the next build."""
+    return decisions.reinstate(open_warehouse(s), delivery_id, reason, decided_by, approver, role)
+
+
+@redacted
 def replay(
     dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
 ) -> list[Verdict]:
@@ -200,27 +216,44 @@ def marts(logical_date: date, *, s: Settings | None = None, progress: Progress |
 def _marts(w: Warehouse, logical_date: date) -> dict[str, Any]:
     s, led = w.settings, w.ledger
     started = time.monotonic()
-    with Stages(_doing_file(s), w.progress) as steps:
+    keys.confirm(s, led, *keys.USES)
+    # A second run of this step would link anew under the feet of the first, and tear its report: it is refused.
+    with build.only_writer(s) as lock, Stages(_doing_file(s), w.progress) as steps:
         detail: dict[str, Any] = {"stages": steps.seconds}
-        keys.confirm(s, led, *keys.USES)
         if erasure.is_pending(s, led):
             steps.run("erase", lambda say: erasure.complete(s, led, say))
-        with keys.shared_lock(s), nights.recorded(w, logical_date) as night:
-            try:
-                if linkage.is_there(s) and build.is_up_to_date(s, led, logical_date) and release.is_published(s, led):
-                    night.outcome = "unchanged"
-                else:
-                    steps.run("link", lambda _say: linkage.refresh(s, led))
-                    built = steps.run("build", lambda say: build.run(s, led, logical_date, progress=say))
-                    released = steps.run_steps("release", lambda say: release.publish(s, led, built, say))
-                    night.outcome = released.outcome
-                    detail["release_id"] = released.release_id
-            except (BuildError, ReleaseError) as error:
-                detail |= error.as_dict()
-                night.outcome, night.detail = "held", error.code
+        failure: Exception | None = None
+        night = nights.Night()
+        try:
+            with keys.shared_lock(s), nights.recorded(w, logical_date) as night:
+                try:
+                    detail |= _link_build_release(w, logical_date, steps, night, lock)
+                except (BuildError, ReleaseError) as error:
+                    detail |= error.as_dict()
+                    night.outcome, night.detail = "held", error.code
+        except Exception as error:
+            failure = error
         steps.run("ops", lambda _say: release.refresh_ops(s, led))
         steps.run("report", lambda _say: report.render(s, led))
+        if failure:
+            raise failure
     return {"outcome": night.outcome, "seconds": round(time.monotonic() - started, 2), **detail}
+
+
+def _link_build_release(
+    w: Warehouse, logical_date: date, steps: Stages, night: nights.Night, lock: int
+) -> dict[str, Any]:
+    """Link, build and release what the ledger holds when this begins; what arrives meanwhile is the next night's."""
+    s, led = w.settings, w.ledger
+    with led.frozen() as seen:
+        if linkage.is_there(s) and build.is_up_to_date(s, seen, logical_date) and release.is_published(s, led):
+            night.outcome = "unchanged"
+            return {}
+        steps.run("link", lambda _say: linkage.refresh(s, seen))
+        built = steps.run("build", lambda say: build.run(s, seen, logical_date, progress=say, lock=lock))
+    released = steps.run_steps("release", lambda say: release.publish(s, led, built, say))
+    night.outcome = released.outcome
+    return {"release_id": released.release_id}
 
 
 def _doing_file(s: Settings) -> Path:

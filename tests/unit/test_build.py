@@ -129,7 +129,7 @@ def test_a_crash_in_a_build_is_recorded(settings: Settings, led: Ledger, monkeyp
 
 
 def test_two_builds_at_once_are_refused(settings: Settings, led: Ledger):
-    with build._only_writer(settings), pytest.raises(BuildError) as raised:
+    with build.only_writer(settings), pytest.raises(BuildError) as raised:
         build.run(settings, led, AS_OF)
     assert raised.value.code == "BUILD_RUNNING"
     assert build_rows(led) == []

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cache
@@ -490,8 +490,8 @@ def content_hash(con: duckdb.DuckDBPyConnection) -> str:
 
 
 @contextmanager
-def _only_writer(s: Settings) -> Iterator[int]:
-    """Hold the build lock; a second build, from a scheduler or a shell, is refused at once.
+def only_writer(s: Settings) -> Iterator[int]:
+    """Hold the build lock, from linking to the report; a second build, whoever starts it, is refused at once.
 
     Yields the lock's file descriptor: whoever inherits it holds the lock on, should this process be killed.
     """
@@ -529,15 +529,18 @@ def is_up_to_date(s: Settings, led: Ledger, as_of: date) -> bool:
     return bool(newest) and s.build_file.exists() and newest[0]["inputs_hash"] == inputs_hash(s, led, as_of)
 
 
-def run(s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text: None) -> BuildResult:
+def run(
+    s: Settings, led: Ledger, as_of: date, progress: Progress = lambda _text: None, lock: int | None = None
+) -> BuildResult:
     """Build the warehouse file anew as seen on ``as_of``; raises BuildError naming the models or tests that failed.
 
-    The new file replaces the old one only when every model and test passed.
+    The new file replaces the old one only when every model and test passed. ``lock``: of a caller that is
+    ``only_writer`` already.
     """
     contracts = load_contracts(s.contracts_dir)
     began = time.monotonic()
     build_id = ledger.new_id()
-    with _only_writer(s) as lock:
+    with only_writer(s) if lock is None else nullcontext(lock) as lock:
         for left in s.build_file.parent.glob(".building-*"):
             shutil.rmtree(left)
         _close_killed(s, led)

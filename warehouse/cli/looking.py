@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from warehouse.cli import options, words
-from warehouse.cli.options import By, Json, Reason
+from warehouse.cli.options import Approver, By, Json, Reason
 from warehouse.core.console import show
 from warehouse.core.settings import get_settings
 
 app = typer.Typer()
 held_app = typer.Typer(invoke_without_command=True, help="Held deliveries, and a person's decision on them.")
+deliveries_app = typer.Typer(invoke_without_command=True, help="Deliveries: list them, withdraw one, take that back.")
 PANEL = options.MONITORS
 app.add_typer(held_app, name="held", rich_help_panel=PANEL)
+app.add_typer(deliveries_app, name="deliveries", rich_help_panel=PANEL)
 
 
 @app.command("status", rich_help_panel=PANEL)
@@ -30,24 +32,43 @@ def status_command(as_json: Json = False) -> None:
     show(state["night"] or [], False, "Malam terakhir / last night")
     show(state["release"] or [], False, "Rilis / release")
     show(words.shortened(state["held"], False), False, "Menunggu keputusan / held")
+    show(words.shortened(state["withdrawn"], False), False, "Ditarik / withdrawn")
     show(state["awaited"], False, "Ditunggu / awaited")
     show(state["datasets"], False, "Dataset")
 
 
-@app.command(rich_help_panel=PANEL)
+@deliveries_app.callback()
 def deliveries(
+    context: typer.Context,
     dataset: Annotated[
         str | None, typer.Option(help="Only this dataset.", autocompletion=words.complete_dataset)
     ] = None,
     limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Deliveries with their newest verdict, newest first."""
-    from warehouse.ledger import open_ledger
-    from warehouse.report import status
+    """Deliveries with their newest verdict and decision, newest first; `withdraw` takes one out of force."""
+    if context.invoked_subcommand is None:
+        from warehouse.ledger import open_ledger
+        from warehouse.report import status
 
-    rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset) if dataset else None, limit)
-    show(words.shortened(rows, as_json), as_json, "deliveries")
+        rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset) if dataset else None, limit)
+        show(words.shortened(rows, as_json), as_json, "deliveries")
+
+
+@deliveries_app.command()
+def withdraw(delivery_id: str, reason: Reason, by: By, approver: Approver, as_json: Json = False) -> None:
+    """Take an accepted delivery out of force; the one before it counts again from the next build on."""
+    from warehouse import night as steps
+
+    show(asdict(steps.withdraw(words.delivery(delivery_id), reason, by, approver, "engineer")), as_json)
+
+
+@deliveries_app.command()
+def reinstate(delivery_id: str, reason: Reason, by: By, approver: Approver, as_json: Json = False) -> None:
+    """Undo a withdrawal; the delivery counts again from the next build on."""
+    from warehouse import night as steps
+
+    show(asdict(steps.reinstate(words.delivery(delivery_id), reason, by, approver, "engineer")), as_json)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -95,11 +116,11 @@ def _decide(delivery_id: str, kind: Literal["admit", "reject"], reason: str, by:
 
 @held_app.command()
 def admit(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
-    """Admit a held delivery: its stop rules are recorded but overridden; quarantined rows stay out."""
+    """Admit a held or rejected delivery: its stop rules are recorded but overridden; quarantined rows stay out."""
     _decide(delivery_id, "admit", reason, by, as_json)
 
 
 @held_app.command()
 def reject(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
-    """Reject a held delivery for good; the last good one stays in force."""
+    """Reject a held delivery; the last good one stays in force."""
     _decide(delivery_id, "reject", reason, by, as_json)

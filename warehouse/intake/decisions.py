@@ -1,4 +1,4 @@
-"""A person's decision on a held delivery, and judging again what was judged before.
+"""A person's decision on a delivery that is held or in force, and judging again what was judged before.
 
 Not here: asking the person (dags), judging (judge).
 """
@@ -7,11 +7,13 @@ from warehouse import scan
 from warehouse.core.errors import ConfigError
 from warehouse.core.periods import Period
 from warehouse.intake.judge import judge
-from warehouse.ledger import deliveries, new_id
-from warehouse.ledger.deliveries import Decision, DecisionKind, Verdict, VerdictKind
+from warehouse.ledger import access_log, deliveries, new_id
+from warehouse.ledger.deliveries import Decision, DecisionKind, Delivery, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse
 
 _SHORTEST_REASON = 10
+# What closed a question and can be taken back by admitting.
+_CLOSED = frozenset({DecisionKind.REJECT, DecisionKind.SUPERSEDED})
 
 
 def decide(
@@ -26,9 +28,87 @@ def decide(
     """Record a person's decision on a held delivery and carry it out.
 
     Admitting judges the delivery again with its stop rules recorded but overridden: rows that a quarantine rule rejects
-    stay out. Raises ConfigError REASON_MISSING, NOT_HELD, or CANNOT_ADMIT for a delivery that cannot be read.
+    stay out. It takes back a rejection, too, while nothing newer is in force. Raises ConfigError REASON_MISSING,
+    DELIVERY_UNKNOWN, NOT_HELD, DELIVERY_SUPERSEDED, or CANNOT_ADMIT for a delivery that cannot be read.
     """
+    _demand_reason(reason)
+    delivery = _known(w, delivery_id)
     waiting = {one.delivery_id: one for one in deliveries.held(w.ledger)}
+    is_admitted = kind == DecisionKind.ADMIT
+    is_taken_back = is_admitted and deliveries.last_decision(w.ledger, delivery_id) in _CLOSED
+    if delivery_id not in waiting and not is_taken_back:
+        names = ", ".join(sorted(waiting)[:5]) or "-"
+        raise ConfigError(
+            "NOT_HELD",
+            f"Kiriman {delivery_id} tidak sedang ditahan. Yang ditahan: {names}.",
+            f"Delivery {delivery_id} is not held. Held are: {names}.",
+            "Lihat `warehouse held`; yang sudah diterima ditarik dengan `warehouse deliveries withdraw`.",
+            "See `warehouse held`; one that was accepted is taken out with `warehouse deliveries withdraw`.",
+        )
+    if is_taken_back:
+        _refuse_superseded(w, delivery)
+    verdict_id = _admit(w, delivery).verdict_id if is_admitted else waiting[delivery_id].verdict_id
+    return _record(w, delivery_id, kind, verdict_id, reason, reason_code, decided_by, role)
+
+
+def withdraw(w: Warehouse, delivery_id: str, reason: str, decided_by: str, approver: str, role: str) -> Decision:
+    """Take an accepted delivery out of force, on the word of two persons; the one before it counts again.
+
+    The marts follow with the next build. Raises ConfigError REASON_MISSING, OPENING_UNAPPROVED, DELIVERY_UNKNOWN,
+    ALREADY_WITHDRAWN, DELIVERY_SUPERSEDED, or NOT_IN_FORCE for one that never came into force.
+    """
+    _demand_reason(reason)
+    access_log.demand_two_people(decided_by, approver)
+    delivery = _known(w, delivery_id)
+    if deliveries.last_decision(w.ledger, delivery_id) == DecisionKind.WITHDRAW:
+        raise ConfigError(
+            "ALREADY_WITHDRAWN",
+            f"Kiriman {delivery_id} sudah ditarik.",
+            f"Delivery {delivery_id} has been withdrawn already.",
+            "Bila penarikan itu keliru: `warehouse deliveries reinstate`.",
+            "If that was wrong: `warehouse deliveries reinstate`.",
+        )
+    mode = w.contract(delivery.dataset).extras.delivery_mode
+    in_force = {one.delivery_id: one for one in deliveries.in_force(w.ledger, delivery.dataset, mode)}
+    if delivery_id not in in_force:
+        _refuse_superseded(w, delivery)
+        raise ConfigError(
+            "NOT_IN_FORCE",
+            f"Kiriman {delivery_id} tidak berlaku: ditahan, ditolak atau belum dinilai.",
+            f"Delivery {delivery_id} is not in force: it is held, rejected or not judged yet.",
+            "Lihat `warehouse deliveries`; yang ditahan diputuskan dengan `warehouse held`.",
+            "See `warehouse deliveries`; one that is held is decided with `warehouse held`.",
+        )
+    verdict_id = in_force[delivery_id].verdict_id
+    return _record(
+        w, delivery_id, DecisionKind.WITHDRAW, verdict_id, reason, "COMMAND_LINE", decided_by, role, approver
+    )
+
+
+def reinstate(w: Warehouse, delivery_id: str, reason: str, decided_by: str, approver: str, role: str) -> Decision:
+    """Undo a withdrawal, on the word of two persons: the delivery's newest verdict counts again.
+
+    Raises ConfigError REASON_MISSING, OPENING_UNAPPROVED, DELIVERY_UNKNOWN, NOT_WITHDRAWN or DELIVERY_SUPERSEDED.
+    """
+    _demand_reason(reason)
+    access_log.demand_two_people(decided_by, approver)
+    delivery = _known(w, delivery_id)
+    if deliveries.last_decision(w.ledger, delivery_id) != DecisionKind.WITHDRAW:
+        raise ConfigError(
+            "NOT_WITHDRAWN",
+            f"Kiriman {delivery_id} tidak ditarik.",
+            f"Delivery {delivery_id} is not withdrawn.",
+            "Lihat kolom keputusan pada `warehouse deliveries`.",
+            "See the decisions in `warehouse deliveries`.",
+        )
+    _refuse_superseded(w, delivery)
+    verdict_id = deliveries.newest_verdict(w.ledger, delivery_id)
+    return _record(
+        w, delivery_id, DecisionKind.REINSTATE, verdict_id, reason, "COMMAND_LINE", decided_by, role, approver
+    )
+
+
+def _demand_reason(reason: str) -> None:
     if len(reason.strip()) < _SHORTEST_REASON:
         raise ConfigError(
             "REASON_MISSING",
@@ -38,33 +118,72 @@ def decide(
             "Write a reason of at least ten letters.",
         )
     scan.refuse_identities(reason)
-    if delivery_id not in waiting:
-        names = ", ".join(sorted(waiting)[:5]) or "-"
+
+
+def _known(w: Warehouse, delivery_id: str) -> Delivery:
+    delivery = deliveries.find(w.ledger, delivery_id)
+    if delivery is None:
         raise ConfigError(
-            "NOT_HELD",
-            f"Kiriman {delivery_id} tidak sedang ditahan. Yang ditahan: {names}.",
-            f"Delivery {delivery_id} is not held. Held are: {names}.",
-            "Lihat `warehouse held`.",
-            "See `warehouse held`.",
+            "DELIVERY_UNKNOWN",
+            f"Kiriman {delivery_id!r} tidak dikenal.",
+            f"Delivery {delivery_id!r} is not known.",
+            "Lihat `warehouse deliveries`.",
+            "See `warehouse deliveries`.",
         )
-    is_admitted = kind == DecisionKind.ADMIT
+    return delivery
+
+
+def _refuse_superseded(w: Warehouse, delivery: Delivery) -> None:
+    """Where a delivery replaces the last one, nothing follows from deciding on one before that in force."""
+    if w.contract(delivery.dataset).extras.delivery_mode != "snapshot":
+        return
+    later = [
+        one
+        for one in deliveries.in_force(w.ledger, delivery.dataset, "snapshot")
+        if (one.part, one.period_start) == (delivery.part, delivery.period_start)
+        and (one.received_at, one.delivery_id) > (delivery.received_at, delivery.delivery_id)
+    ]
+    if later:
+        newer = later[0].delivery_id
+        raise ConfigError(
+            "DELIVERY_SUPERSEDED",
+            f"Kiriman {delivery.delivery_id} sudah digantikan oleh {newer}, yang berlaku.",
+            f"Delivery {delivery.delivery_id} has been replaced by {newer}, which is in force.",
+            f"Bila {newer} yang keliru, tarik itu; bila berkas lama yang benar, masukkan lagi dengan `--file`.",
+            f"If {newer} is the wrong one, withdraw that; if the old file is right, take it again with `--file`.",
+        )
+
+
+def _record(
+    w: Warehouse,
+    delivery_id: str,
+    kind: DecisionKind,
+    verdict_id: str,
+    reason: str,
+    reason_code: str,
+    decided_by: str,
+    role: str,
+    approver: str | None = None,
+) -> Decision:
     decision = Decision(
         decision_id=new_id(),
         kind=kind,
         delivery_id=delivery_id,
-        verdict_id=_admit(w, delivery_id).verdict_id if is_admitted else waiting[delivery_id].verdict_id,
+        verdict_id=verdict_id,
         reason=reason.strip(),
         reason_code=reason_code,
         decided_by=decided_by,
         decided_by_role=role,
         decided_at=w.clock.stamp(),
+        approver=approver.strip() if approver else None,
     )
     deliveries.record_decision(w.ledger, decision)
     return decision
 
 
-def _admit(w: Warehouse, delivery_id: str) -> Verdict:
-    (verdict,) = judge(w, [deliveries.one(w.ledger, delivery_id)], overridden=frozenset({delivery_id}))
+def _admit(w: Warehouse, delivery: Delivery) -> Verdict:
+    delivery_id = delivery.delivery_id
+    (verdict,) = judge(w, [delivery], overridden=frozenset({delivery_id}))
     if verdict.verdict == VerdictKind.HELD:
         raise ConfigError(
             "CANNOT_ADMIT",

@@ -209,7 +209,7 @@ class Decision:
 
 
 def delivery_id(dataset: str, part: str, period: Period, content_sha256: str, turn: int = 1) -> str:
-    """32 hex digits that name a delivery: these bytes, the ``turn``-th time they were news of a (dataset, part, period)."""
+    """32 hex digits that name a delivery: these bytes, the ``turn``-th time they were news of that part and period."""
     again = () if turn == 1 else (str(turn),)
     text = "\n".join((dataset, part, period.kind, period.start.isoformat(), content_sha256, *again))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -439,6 +439,12 @@ def last_decision(led: Ledger, identifier: str) -> DecisionKind | None:
     """The newest decision on a delivery; None where nobody has decided."""
     found = led.rows("select kind from latest_decisions where delivery_id = :id", id=identifier)
     return DecisionKind(found[0]["kind"]) if found else None
+
+
+def newest_verdict(led: Ledger, identifier: str) -> str:
+    """Id of the newest verdict on a delivery that has been judged."""
+    (row,) = led.rows("select verdict_id from latest_verdicts where delivery_id = :id", id=identifier)
+    return str(row["verdict_id"])
 
 
 def is_wanting(led: Ledger, identifier: str) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from warehouse.core import files
+from warehouse.core.settings import Settings
 from warehouse.ledger import tables
-from warehouse.ledger.store import new_id
+from warehouse.ledger.store import Ledger, new_id
 from warehouse.ledger.warehouse import Warehouse
 
 
@@ -28,7 +31,7 @@ def recorded(w: Warehouse, logical_date: date) -> Iterator[Night]:
     A night holds a lock on a file of its own while it runs: a row that says ``running`` and whose file nobody holds is
     of a night that was killed, and is closed as failed by the next.
     """
-    folder = w.settings.tmp_dir / "nights"
+    folder = _folder(w.settings)
     folder.mkdir(parents=True, exist_ok=True)
     running = w.ledger.rows(sa.select(tables.nights.c.night_id).where(tables.nights.c.outcome == "running"))
     for row in running:
@@ -50,9 +53,38 @@ def recorded(w: Warehouse, logical_date: date) -> Iterator[Night]:
         )
         try:
             yield night
+        except BaseException as error:
+            night.detail = night.detail or getattr(error, "code", type(error).__name__)
+            raise
         finally:
             _end(w, night_id, night)
             file.unlink()
+
+
+def last(s: Settings, led: Ledger) -> dict[str, Any] | None:
+    """The newest run of the marts step; ``killed`` where it is on record as running and its process is gone."""
+    columns = tables.nights.c
+    found = led.rows(sa.select(tables.nights).order_by(columns.started_at.desc()).limit(1))
+    if not found:
+        return None
+    night = {key: value for key, value in found[0].items() if key != "night_id"}
+    if night["outcome"] == "running" and _is_gone(_folder(s) / found[0]["night_id"]):
+        night["outcome"] = "killed"
+    return night
+
+
+def _is_gone(file: Path) -> bool:
+    if not file.exists():
+        return True
+    try:
+        with files.shared_lock(file, wait=False):
+            return True
+    except BlockingIOError:
+        return False
+
+
+def _folder(s: Settings) -> Path:
+    return s.tmp_dir / "nights"
 
 
 def _end(w: Warehouse, night_id: str, night: Night) -> None:

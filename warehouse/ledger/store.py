@@ -8,7 +8,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,25 @@ class Ledger:
         with self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def frozen(self) -> Iterator["Ledger"]:
+        """The ledger as it stands now, for steps that must all see the same: what others record meanwhile is not there.
+
+        What is written through it goes to the ledger itself, and is not seen through it either.
+        """
+        is_sqlite = self.engine.dialect.name == "sqlite"
+        with self.engine.connect() as connection:
+            if is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            # Both take what they show at the first question, not at the beginning.
+            connection.execute(sa.select(schema_views)).all()
+            try:
+                yield _Frozen(self.engine, connection)
+            finally:
+                connection.rollback()
+
     def insert(self, table: sa.Table, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> None:
         rows = [rows] if isinstance(rows, Mapping) else list(rows)
         if rows:
@@ -126,11 +145,25 @@ class Ledger:
     def rows(self, statement: sa.Select[Any] | sa.TextClause | str, **parameters: Any) -> list[dict[str, Any]]:
         """Rows as dictionaries; dates and times are typed by column name also where SQLite's raw SQL gives text."""
         query = sa.text(statement) if isinstance(statement, str) else statement
-        with self.engine.connect() as connection:
+        with self._reading() as connection:
             return [
                 {name: typed(name, value) for name, value in row.items()}
                 for row in connection.execute(query, parameters).mappings()
             ]
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        return self.engine.connect()
+
+
+class _Frozen(Ledger):
+    """Reads over one connection, whose transaction is of one moment."""
+
+    def __init__(self, engine: sa.Engine, connection: sa.Connection) -> None:
+        self.engine = engine
+        self._connection = connection
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        return nullcontext(self._connection)
 
 
 def open_ledger(s: Settings) -> Ledger:

@@ -99,6 +99,12 @@ class DatasetFacts:
         return [part for part, states in self.grid.items() if states.get(start) in {"missing", "failed"}]
 
     @property
+    def withdrawn(self) -> list[dict[str, Any]]:
+        """Accepted deliveries that two persons took out of force, of the periods shown."""
+        shown = {period.start for period in self.periods}
+        return [row for row in self.history if row["decision"] == "withdraw" and row["period_start"] in shown]
+
+    @property
     def rows(self) -> dict[str, int]:
         newest = [row for row in self.in_force if self.newest and row["period_start"] == self.newest.start]
         return {key: sum(row[key] or 0 for row in newest) for key in ("rows_read", "rows_admitted", "rows_quarantined")}
@@ -118,7 +124,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     history = led.rows(
         "select d.delivery_id, d.part, d.period_kind, d.period_start, d.received_at, v.verdict_id, v.verdict,"
         " v.reason_code, v.message_id, v.message_en, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused,"
-        " x.kind as decision"
+        " x.kind as decision, x.reason, x.decided_at"
         " from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"
         " left join latest_decisions x on x.delivery_id = v.delivery_id"
         " where d.dataset = :dataset order by d.period_start, d.part, d.received_at",

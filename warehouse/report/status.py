@@ -12,17 +12,10 @@ from warehouse.core.contract import load_contracts, published
 from warehouse.core.errors import WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies, gate, timeliness
-from warehouse.ledger import Ledger, open_ledger
+from warehouse.ledger import Ledger, nights, open_ledger
 from warehouse.storage import keys
 
 Rows = list[dict[str, Any]]
-
-_LAST_NIGHT = """
-select logical_date, started_at, ended_at, outcome, detail
-from nights
-order by started_at desc
-limit 1
-"""
 
 _DATASETS = """
 select
@@ -44,12 +37,29 @@ from held_deliveries
 order by received_at
 """
 
+# Withdrawn, and nothing newer has taken its place.
+_WITHDRAWN = """
+select d.dataset, d.part, d.period_start, d.delivery_id, x.reason, x.decided_by, x.approver, x.decided_at
+from latest_decisions as x
+inner join deliveries as d on d.delivery_id = x.delivery_id
+where
+    x.kind = 'withdraw'
+    and not exists (
+        select 1 from admissible_deliveries as newer
+        where
+            newer.dataset = d.dataset and newer.part = d.part and newer.period_kind = d.period_kind
+            and newer.period_start = d.period_start and newer.received_at > d.received_at
+    )
+order by x.decided_at
+"""
+
 _DELIVERIES = """
 select
     d.delivery_id, d.dataset, d.part, d.period_start, d.received_at, d.origin,
-    v.verdict, v.reason_code, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused
+    v.verdict, v.reason_code, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused, x.kind as decision
 from deliveries as d
 left join latest_verdicts as v on v.delivery_id = d.delivery_id
+left join latest_decisions as x on x.delivery_id = d.delivery_id
 where :dataset is null or d.dataset = :dataset
 order by d.received_at desc
 limit :limit
@@ -74,9 +84,9 @@ order by d.period_start desc, d.dataset, d.part
 
 
 def page(s: Settings, led: Ledger) -> dict[str, Any]:
-    """Last night, the current release, what is held, what is awaited, and each dataset's newest delivery."""
+    """Last night, the release, what is held, withdrawn and awaited, and each dataset's newest delivery."""
     contracts = load_contracts(s.contracts_dir)
-    nights, held = led.rows(_LAST_NIGHT), led.rows(_HELD)
+    held = led.rows(_HELD)
     for row in held:
         if row["dataset"] in contracts:
             row["part"] = contracts[row["dataset"]].part_label(row["part"])
@@ -94,16 +104,17 @@ def page(s: Settings, led: Ledger) -> dict[str, Any]:
         if one.state != "received"
     ]
     return {
-        "night": nights[0] if nights else None,
+        "night": nights.last(s, led),
         "release": release.current_state(s, led),
         "held": held,
+        "withdrawn": led.rows(_WITHDRAWN),
         "awaited": awaited,
         "datasets": led.rows(_DATASETS),
     }
 
 
 def deliveries(led: Ledger, dataset: str | None, limit: int) -> Rows:
-    """Deliveries with their newest verdict, newest first; of one dataset or of all."""
+    """Deliveries with their newest verdict and decision, newest first; of one dataset or of all."""
     return led.rows(_DELIVERIES, dataset=dataset, limit=limit)
 
 

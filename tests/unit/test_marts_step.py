@@ -1,0 +1,117 @@
+"""The marts step around its stages: one ledger for one build, one run at a time, and a row whatever becomes of it."""
+
+import os
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+import build_files
+import duckdb
+import pytest
+
+from tests.forked import forked
+from warehouse import build, linkage, night, release, report
+from warehouse.core.errors import BuildError
+from warehouse.core.redaction import UnexpectedError
+from warehouse.core.settings import Settings
+from warehouse.ledger import Ledger, deliveries, nights, open_ledger
+from warehouse.ledger.warehouse import Warehouse, open_warehouse
+from warehouse.storage import keys
+
+AS_OF = date(2026, 11, 22)
+POPULATION = "dukcapil/population"
+EARLY, LATE = build_files.Given(POPULATION, "2026-H1"), build_files.Given(POPULATION, "2025-H2")
+
+
+@pytest.fixture
+def led(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """A home with one delivery in force, and stages that do nothing but the build's own filling."""
+    keys.make_sandbox_keys(settings)
+    led = open_ledger(settings)
+    build_files.admit(led, EARLY)
+    monkeypatch.setattr(build, "_run_dbt", _one_mart)
+    monkeypatch.setattr(linkage, "refresh", lambda *_: None)
+    monkeypatch.setattr(release, "publish", lambda *_: SimpleNamespace(outcome="released", release_id="r"))
+    monkeypatch.setattr(release, "refresh_ops", lambda *_: None)
+    monkeypatch.setattr(report, "render", lambda *_: None)
+    return led
+
+
+def _one_mart(_s: Settings, file: Path, *_: object) -> list[str]:
+    with duckdb.connect(str(file)) as con:
+        con.execute("CREATE SCHEMA marts")
+        con.execute("CREATE TABLE marts.some_mart AS FROM ledger.deliveries_in_force")
+    return []
+
+
+def built(s: Settings) -> set[str]:
+    with duckdb.connect(str(s.build_file), read_only=True) as con:
+        return {start.isoformat() for (start,) in con.execute("SELECT period_start FROM marts.some_mart").fetchall()}
+
+
+def test_what_is_admitted_between_link_and_fill_is_the_next_nights_and_linked_there(
+    settings: Settings, led: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    linked: list[set[str]] = []
+
+    def link(_s: Settings, seen: Ledger) -> None:
+        found = deliveries.in_force(seen, POPULATION, "snapshot")
+        linked.append({one.period_start.isoformat() for one in found})
+        if len(linked) == 1:
+            build_files.admit(led, LATE)
+
+    monkeypatch.setattr(linkage, "refresh", link)
+    night.marts(AS_OF, s=settings)
+    assert built(settings) == linked[0] == {"2026-01-01"}
+    assert not build.is_up_to_date(settings, led, AS_OF)
+    night.marts(AS_OF, s=settings)
+    assert built(settings) == linked[1] == {"2025-07-01", "2026-01-01"}
+    assert build.is_up_to_date(settings, led, AS_OF)
+
+
+def test_a_frozen_ledger_shows_one_moment_and_writes_to_the_ledger(settings: Settings, led: Ledger):
+    with led.frozen() as seen:
+        build_files.admit(led, LATE)
+        build_files.admit(seen, build_files.Given(POPULATION, "2025-H1"))
+        assert len(deliveries.in_force(seen, POPULATION, "snapshot")) == 1
+    assert len(deliveries.in_force(led, POPULATION, "snapshot")) == 3
+
+
+def test_a_second_run_is_refused_and_leaves_the_record_of_the_first(settings: Settings, led: Ledger):
+    night.marts(AS_OF, s=settings)
+    with build.only_writer(settings), pytest.raises(BuildError, match="BUILD_RUNNING"):
+        night.marts(AS_OF, s=settings)
+    assert nights.last(settings, led)["outcome"] == "released"
+
+
+@pytest.mark.parametrize(("stage", "room"), [("refresh", linkage), ("publish", release)])
+def test_an_unexpected_failure_is_on_record_and_on_the_pages(
+    settings: Settings, led: Ledger, monkeypatch: pytest.MonkeyPatch, stage: str, room: object
+):
+    shown: list[str] = []
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(room, stage, fail)
+    monkeypatch.setattr(report, "render", lambda *_: shown.append(nights.last(settings, led)["detail"]))
+    with pytest.raises(UnexpectedError, match="MemoryError"):
+        night.marts(AS_OF, s=settings)
+    assert shown == ["MemoryError"]
+    assert nights.last(settings, led)["outcome"] == "failed"
+
+
+def _die_in_a_night(w: Warehouse) -> None:
+    with nights.recorded(w, AS_OF):
+        os._exit(9)
+
+
+def test_a_killed_night_is_told_before_the_next_begins(settings: Settings, led: Ledger):
+    w = open_warehouse(settings)
+    with nights.recorded(w, AS_OF):
+        assert nights.last(settings, led)["outcome"] == "running"
+    forked(_die_in_a_night, w).join()
+    assert nights.last(settings, led)["outcome"] == "killed"
+    with nights.recorded(w, AS_OF):
+        pass
+    assert led.rows("select outcome from nights where detail = 'KILLED'") == [{"outcome": "failed"}]
