@@ -22,13 +22,15 @@ from warehouse.core.periods import Period
 from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings, get_settings
 from warehouse.core.stages import Stages
-from warehouse.intake import decisions
+from warehouse.intake import decisions, trial
+from warehouse.intake.decisions import Change
 from warehouse.intake.extract import Asked, confirm_asked, extract, open_parts, take_file
-from warehouse.intake.judge import confirm_keys, judge
+from warehouse.intake.judge import Judged, confirm_keys, judge
 from warehouse.intake.outcome import IngestOutcome as IngestOutcome
+from warehouse.intake.trial import Trial
 from warehouse.ledger import deliveries, nights, open_ledger
-from warehouse.ledger.deliveries import Decision, DecisionKind, Held, Verdict
-from warehouse.ledger.warehouse import Progress, Warehouse, open_warehouse
+from warehouse.ledger.deliveries import Decision, DecisionKind, Held
+from warehouse.ledger.warehouse import Progress, Warehouse, open_for_a_look, open_warehouse
 from warehouse.privacy import erasure, rotation
 from warehouse.privacy.subject_lookup import Person
 from warehouse.storage import keys, lake, landing
@@ -85,6 +87,15 @@ def ingest_file(
     outcome = IngestOutcome(dataset, periods=[period.label])
     outcome.count_attempts([take_file(w, contract, period, part, path, media or media_of(path))])
     return _judge_landed(w, outcome, started)
+
+
+@redacted
+def try_file(dataset: str, period: Period, part: str, path: Path, *, s: Settings | None = None) -> Trial:
+    """What the gate would say of a file; nothing is landed, stored or recorded."""
+    w = open_for_a_look(s)
+    contract = w.contract(dataset)
+    confirm_asked(w, contract, period, part)
+    return trial.try_file(w, contract, period, part, path, media_of(path))
 
 
 @redacted
@@ -145,7 +156,7 @@ def _extract(w: Warehouse, dataset: str, asked: Sequence[Asked]) -> tuple[Ingest
 
 
 def _judge_landed(w: Warehouse, outcome: IngestOutcome, started: float) -> IngestOutcome:
-    outcome.count_verdicts(judge(w, deliveries.unjudged(w.ledger, outcome.dataset)))
+    outcome.count_verdicts(judge(w, deliveries.unjudged(w.ledger, outcome.dataset)).verdicts)
     outcome.seconds = round(time.monotonic() - started, 2)
     return outcome
 
@@ -199,9 +210,17 @@ def reinstate(
 @redacted
 def replay(
     dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
-) -> list[Verdict]:
+) -> Judged:
     """Judge landed deliveries again under the contract of today; the newest verdict counts."""
     return decisions.replay(open_warehouse(s, progress), dataset, period)
+
+
+@redacted
+def rehearse(
+    dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
+) -> list[Change]:
+    """What ``replay`` would change; nothing is written."""
+    return decisions.rehearse(open_warehouse(s, progress), dataset, period)
 
 
 # --- link, build, publish, ops, report

@@ -10,6 +10,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import decisions
+from warehouse.intake.judge import Judged
 from warehouse.ledger import deliveries, new_id
 from warehouse.ledger.deliveries import DecisionKind, Delivery, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
@@ -66,7 +67,7 @@ def judged(w: Warehouse, delivery: Delivery, kind: VerdictKind) -> Verdict:
 def admits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that takes what a person admits."""
     take = VerdictKind.ACCEPTED
-    monkeypatch.setattr(decisions, "judge", lambda w, landed, **_: [judged(w, one, take) for one in landed])
+    monkeypatch.setattr(decisions, "judge", lambda w, landed, **_: Judged([judged(w, one, take) for one in landed]))
 
 
 def in_force(w: Warehouse) -> list[str]:

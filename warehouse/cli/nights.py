@@ -1,6 +1,8 @@
 """Nights and their steps by hand: ingest, build, replay."""
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +10,7 @@ import typer
 
 from warehouse.cli import options, words
 from warehouse.cli.options import EXIT_BUILD, EXIT_FETCH, EXIT_HELD, EXIT_RELEASE, Json
-from warehouse.core.console import Watch, say, show
+from warehouse.core.console import Watch, complain, say, show
 from warehouse.core.errors import ConfigError
 from warehouse.core.periods import Period
 
@@ -64,28 +66,61 @@ def ingest(
     period: Annotated[str, typer.Option(help="2026-10, 2026-Q3, 2026-H2, 2026 or 2026-11-22.")],
     part: Annotated[list[str] | None, typer.Option(help="Part (puskesmas, polsek, branch); default all.")] = None,
     file: Annotated[Path | None, typer.Option(help="A file that came by hand, instead of asking the agency.")] = None,
+    is_trial: Annotated[bool, typer.Option("--try", help="Only say what becomes of --file; keep nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch and judge one dataset's period; with --file, take a file that came by hand down the same way."""
     from warehouse import night as steps
 
     wanted, dataset, part = Period.parse(period), words.dataset(dataset), words.parts(dataset, part)
+    if is_trial:
+        _try(dataset, wanted, part, file, as_json)
+        return
     if file is None:
         outcome = steps.ingest_periods(dataset, [wanted], part, progress=say)
     else:
-        if not file.is_file():
-            raise ConfigError(
-                "FILE_MISSING",
-                f"Berkas {file} tidak ada.",
-                f"File {file} does not exist.",
-                "Periksa letak dan namanya.",
-                "Check its place and name.",
-            )
+        _demand(file)
         outcome = steps.ingest_file(dataset, wanted, (part or ["all"])[0], file)
     show(outcome.as_dict() if as_json else _brief(outcome.as_dict()), as_json)
     for line in outcome.errors:
         say(line)
     _stop_unless_taken({outcome.outcome})
+
+
+def _demand(file: Path) -> None:
+    if not file.is_file():
+        raise ConfigError(
+            "FILE_MISSING",
+            f"Berkas {file} tidak ada.",
+            f"File {file} does not exist.",
+            "Periksa letak dan namanya.",
+            "Check its place and name.",
+        )
+
+
+def _try(dataset: str, period: Period, part: list[str] | None, file: Path | None, as_json: bool) -> None:
+    from warehouse import night as steps
+
+    if file is None:
+        raise ConfigError(
+            "TRY_WITHOUT_FILE",
+            "--try menilai sebuah berkas, tetapi --file tidak diberikan.",
+            "--try judges a file, and --file is not given.",
+            "Tambahkan --file BERKAS.",
+            "Add --file FILE.",
+        )
+    _demand(file)
+    tried = asdict(steps.try_file(dataset, period, (part or ["all"])[0], file))
+    if as_json:
+        show(tried, True)
+    else:
+        lists = ("rules", "rows", "unknown_headers")
+        told = [{"": key, "nilai / value": value} for key, value in tried.items() if key not in lists]
+        show(told, False, "Percobaan, tidak ada yang disimpan / trial, nothing was kept")
+        show(tried["rules"], False, "Aturan / rules")
+        show(tried["rows"], False, "Baris / rows")
+    if tried["verdict"] == "held":
+        raise typer.Exit(EXIT_HELD)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -105,12 +140,24 @@ def build(
 def replay(
     dataset: words.Dataset,
     period: Annotated[str | None, typer.Option(help="One period; default all.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, whatever leaves force.")] = False,
+    is_trial: Annotated[bool, typer.Option("--try", help="Only say what would change.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Judge landed deliveries again under today's contract."""
+    """Judge landed deliveries again under today's contract; asks first where deliveries would leave force."""
     from warehouse import night as steps
 
-    verdicts = steps.replay(words.dataset(dataset), Period.parse(period) if period else None, progress=say)
+    name, wanted = words.dataset(dataset), Period.parse(period) if period else None
+    if is_trial or not yes:
+        changes = steps.rehearse(name, wanted, progress=say)
+        rows = [asdict(one) for one in changes if one.is_one]
+        if is_trial or not as_json:
+            show(words.shortened(rows, as_json), as_json, "Akan berubah / would change")
+        leaving = sum(one.leaves_force for one in changes)
+        if is_trial:
+            raise typer.Exit(EXIT_HELD if leaving else 0)
+        _confirm(leaving)
+    judged = steps.replay(name, wanted, progress=say)
     keys = (
         "delivery_id",
         "contract_version",
@@ -120,5 +167,25 @@ def replay(
         "rows_admitted",
         "rows_quarantined",
     )
-    rows = [{key: getattr(verdict, key) for key in keys} for verdict in verdicts]
+    rows = [{key: getattr(verdict, key) for key in keys} for verdict in judged.verdicts]
     show(words.shortened(rows, as_json), as_json, "verdicts")
+    for error in judged.lost.values():
+        complain(error)
+    ids = {verdict.delivery_id for verdict in judged.verdicts}
+    if judged.lost or any(one.delivery_id in ids for one in steps.held()):
+        raise typer.Exit(EXIT_HELD)
+
+
+def _confirm(leaving: int) -> None:
+    """Ask before deliveries leave force; where nobody can answer, refuse."""
+    if not leaving:
+        return
+    if sys.stdin.isatty() and typer.confirm(f"{leaving} kiriman tidak berlaku lagi / deliveries leave force. Lanjut?"):
+        return
+    raise ConfigError(
+        "REPLAY_UNCONFIRMED",
+        f"{leaving} kiriman yang berlaku akan ditahan; tidak ada yang diubah.",
+        f"{leaving} deliveries that are in force would be held; nothing was changed.",
+        "Lihat dengan `warehouse replay --try`; perbaiki kontraknya, atau ulangi dengan --yes.",
+        "Look with `warehouse replay --try`; correct the contract, or repeat with --yes.",
+    )

@@ -3,13 +3,20 @@
 Not here: asking the person (dags), judging (judge).
 """
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from warehouse import scan
-from warehouse.core.errors import ConfigError
+from warehouse.core.errors import ConfigError, UnreadableDelivery
 from warehouse.core.periods import Period
-from warehouse.intake.judge import judge
+from warehouse.intake import judge as judge_room
+from warehouse.intake.gate import Judgement
+from warehouse.intake.judge import Judged, judge
 from warehouse.ledger import access_log, deliveries, new_id
 from warehouse.ledger.deliveries import Decision, DecisionKind, Delivery, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse
+from warehouse.storage import landing
 
 _SHORTEST_REASON = 10
 # What closed a question and can be taken back by admitting.
@@ -182,21 +189,87 @@ def _record(
 
 
 def _admit(w: Warehouse, delivery: Delivery) -> Verdict:
-    delivery_id = delivery.delivery_id
-    (verdict,) = judge(w, [delivery], overridden=frozenset({delivery_id}))
-    if verdict.verdict == VerdictKind.HELD:
+    judged = judge(w, [delivery], overridden=frozenset({delivery.delivery_id}))
+    verdict = judged.verdicts[0] if judged.verdicts else None
+    if verdict is None or verdict.verdict == VerdictKind.HELD:
+        why = verdict or judged.lost[delivery.delivery_id]
         raise ConfigError(
             "CANNOT_ADMIT",
-            f"Kiriman {delivery_id} tidak dapat diterima: {verdict.message_id}",
-            f"Delivery {delivery_id} cannot be admitted: {verdict.message_en}",
+            f"Kiriman {delivery.delivery_id} tidak dapat diterima: {why.message_id}",
+            f"Delivery {delivery.delivery_id} cannot be admitted: {why.message_en}",
             "Minta pengirim mengirim ulang berkasnya.",
             "Ask the sender to send the file again.",
         )
     return verdict
 
 
-def replay(w: Warehouse, dataset: str, period: Period | None = None) -> list[Verdict]:
-    """Judge landed deliveries again under the contract of today; the newest verdict counts."""
+# --- judging again
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a replay would make of one delivery. ``becomes`` is None where our copy is lost: its verdict stands."""
+
+    delivery_id: str
+    dataset: str
+    part: str
+    period: str
+    was: VerdictKind | None
+    becomes: VerdictKind | None
+    reason_code: str | None
+    rows_admitted_before: int
+    rows_admitted: int
+    leaves_force: bool
+
+    @property
+    def is_one(self) -> bool:
+        """Whether anything would be other than it is."""
+        return (self.was, self.rows_admitted_before) != (self.becomes, self.rows_admitted)
+
+
+def rehearse(w: Warehouse, dataset: str, period: Period | None = None) -> list[Change]:
+    """What ``replay`` would change, without a trace of having asked."""
+    mode = w.contract(dataset).extras.delivery_mode
+    in_force = {one.delivery_id for one in deliveries.in_force(w.ledger, dataset, mode)}
+    before = deliveries.newest_verdicts(w.ledger, dataset)
+    landed = deliveries.kept_of(w.ledger, dataset, period)
+    found = judge_room.rehearse(w, landed, overridden=deliveries.admitted_by_hand(w.ledger))
+    return [_change(one, before.get(one.delivery_id), word, in_force) for one, word in found]
+
+
+def _change(
+    delivery: Delivery,
+    before: Mapping[str, Any] | None,
+    word: Judgement | UnreadableDelivery,
+    in_force: Collection[str],
+) -> Change:
+    is_lost = isinstance(word, landing.LostCopy) and before is not None
+    was = VerdictKind(before["verdict"]) if before else None
+    rows_before = before["rows_admitted"] if before else 0
+    reason: str | None
+    if isinstance(word, UnreadableDelivery):
+        becomes, reason, rows = (None if is_lost else VerdictKind.HELD), word.code, rows_before if is_lost else 0
+    else:
+        becomes, reason, rows = word.verdict, word.reason_code, word.rows_admitted
+    return Change(
+        delivery_id=delivery.delivery_id,
+        dataset=delivery.dataset,
+        part=delivery.part,
+        period=delivery.period.label,
+        was=was,
+        becomes=becomes,
+        reason_code=reason,
+        rows_admitted_before=rows_before,
+        rows_admitted=rows,
+        leaves_force=becomes == VerdictKind.HELD and delivery.delivery_id in in_force,
+    )
+
+
+def replay(w: Warehouse, dataset: str, period: Period | None = None) -> Judged:
+    """Judge landed deliveries again under the contract of today; the newest verdict counts.
+
+    One whose landed copy is lost keeps the verdict it has: damage of ours says nothing of its rows.
+    """
     w.contract(dataset)
     landed = deliveries.kept_of(w.ledger, dataset, period)
     return judge(w, landed, overridden=deliveries.admitted_by_hand(w.ledger))

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -32,6 +33,16 @@ from warehouse.storage import keys, lake, landing, vault
 
 # A place in no sheet and row 0: the whole file.
 WHOLE_FILE: Place = (None, 0)
+
+
+def without_erased(s: Settings, contract: Contract, parsed: Parsed) -> Parsed:
+    """A file that is only looked at, without erased persons; nothing is blanked and nothing recorded."""
+    marks = tombstones.load(s)
+    if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
+        return parsed
+    with searching(s, marks) as connection:
+        places = marked_places(connection, contract, parsed.table)
+    return replace(parsed, table=parsed.table.filter(pc.invert(_is_at(parsed.table, places)))) if places else parsed
 
 
 def filter_erased(s: Settings, led: Ledger, contract: Contract, delivery: Delivery, parsed: Parsed) -> Parsed:

@@ -1,12 +1,12 @@
 """Landed deliveries parsed and judged, what is admitted stored, the verdicts recorded.
 
-Here: which deliveries are judged together, and that files come before the ledger's row. Not here: reading files
-(parse), the verdict itself (gate), pseudonyms (vault).
+Here: which deliveries are judged together, that files come before the ledger's row, and the same without a trace. Not
+here: reading files (parse), the verdict itself (gate), pseudonyms (vault).
 """
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import duckdb
 
@@ -30,18 +30,79 @@ def confirm_keys(w: Warehouse, contract: Contract) -> None:
     keys.landing_identity(w.settings)
 
 
-def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str] = frozenset()) -> list[Verdict]:
+@dataclass
+class Judged:
+    """What judging came to. ``lost``: judged before, and our copy cannot be read now; the verdict it has stands."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    lost: dict[str, landing.LostCopy] = field(default_factory=dict)
+
+
+def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str] = frozenset()) -> Judged:
     """Parse and judge deliveries, store what is admitted, and record the verdicts, oldest period first.
 
     A delivery in ``overridden`` was admitted by a person: what would hold it is recorded and does not.
     """
-    waiting = sorted(landed, key=lambda one: (one.dataset, one.period_start, one.part, one.received_at))
-    verdicts: list[Verdict] = []
+    waiting = _in_order(landed)
+    judged = Judged()
     for group in _groups(waiting):
         with keys.shared_lock(w.settings):
-            verdicts += _judge_group(w, group, overridden)
-        w.progress(f"{group[0].dataset}: {len(verdicts)}/{len(waiting)}")
-    return verdicts
+            _judge_group(w, group, overridden, judged)
+        w.progress(f"{group[0].dataset}: {len(judged.verdicts) + len(judged.lost)}/{len(waiting)}")
+    return judged
+
+
+def rehearse(
+    w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str] = frozenset()
+) -> Iterator[tuple[Delivery, gate.Judgement | UnreadableDelivery]]:
+    """What judging deliveries would come to now, one after the other; nothing is stored or recorded.
+
+    Each is compared with the profiles on record: a real run compares later periods with what it found of earlier ones.
+    """
+    for group in _groups(_in_order(landed)):
+        contract = w.contract(group[0].dataset)
+        confirm_keys(w, contract)
+        with keys.shared_lock(w.settings):
+            parsed: dict[str, Parsed] = {}
+            for delivery in group:
+                try:
+                    parsed[delivery.delivery_id] = read_as_sent(
+                        w, contract, landing.read(w.settings, delivery), delivery.media
+                    )
+                except UnreadableDelivery as error:
+                    yield delivery, error
+            judgements = assess(w, contract, group, parsed, overridden)
+        for delivery in group:
+            if delivery.delivery_id in judgements:
+                yield delivery, judgements[delivery.delivery_id]
+
+
+def read_as_sent(w: Warehouse, contract: Contract, data: bytes, media: str) -> Parsed:
+    """The rows of a file that is only looked at, without those of erased persons; raises UnreadableDelivery."""
+    return erased.without_erased(w.settings, contract, parse(contract, data, media))
+
+
+def assess(
+    w: Warehouse,
+    contract: Contract,
+    group: Sequence[Delivery],
+    parsed: Mapping[str, Parsed],
+    overridden: frozenset[str] = frozenset(),
+) -> dict[str, gate.Judgement]:
+    """The gate's word on what could be read of a group of one period, compared with what is on record before it."""
+    if not parsed:
+        return {}
+    context = {
+        one.delivery_id: gate.DeliveryContext(period=one.period, part=one.part, received_at=one.received_at)
+        for one in group
+        if one.delivery_id in parsed
+    }
+    history = deliveries.profiles_before(w.ledger, contract.dataset, group[0].period_start)
+    return gate.judge(w.settings, contract, parsed, context, history, overridden)
+
+
+def _in_order(landed: Iterable[Delivery]) -> list[Delivery]:
+    return sorted(landed, key=lambda one: (one.dataset, one.period_start, one.part, one.received_at))
 
 
 def _groups(waiting: list[Delivery]) -> Iterator[list[Delivery]]:
@@ -58,33 +119,31 @@ def _groups(waiting: list[Delivery]) -> Iterator[list[Delivery]]:
         yield group
 
 
-def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]) -> list[Verdict]:
+def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str], judged: Judged) -> None:
     contract = w.contract(group[0].dataset)
     confirm_keys(w, contract)
     started = time.monotonic()
     parsed: dict[str, Parsed] = {}
-    verdicts = []
     for delivery in group:
         try:
             read = parse(contract, landing.read(w.settings, delivery), delivery.media)
             parsed[delivery.delivery_id] = erased.filter_erased(w.settings, w.ledger, contract, delivery, read)
+        except landing.LostCopy as error:
+            if deliveries.is_judged(w.ledger, delivery.delivery_id):
+                judged.lost[delivery.delivery_id] = error
+            else:
+                judged.verdicts.append(_record_unreadable(w, contract, delivery, error))
         except UnreadableDelivery as error:
-            verdicts.append(_record_unreadable(w, contract, delivery, error))
-    if not parsed:
-        return verdicts
-    readable = {delivery.delivery_id: delivery for delivery in group if delivery.delivery_id in parsed}
-    context = {
-        key: gate.DeliveryContext(period=delivery.period, part=delivery.part, received_at=delivery.received_at)
-        for key, delivery in readable.items()
-    }
-    history = deliveries.profiles_before(w.ledger, contract.dataset, group[0].period_start)
-    judgements = gate.judge(w.settings, contract, parsed, context, history, overridden)
+            judged.verdicts.append(_record_unreadable(w, contract, delivery, error))
+    judgements = assess(w, contract, group, parsed, overridden)
+    if not judgements:
+        return
+    by_id = {delivery.delivery_id: delivery for delivery in group}
     seconds = (time.monotonic() - started) / len(parsed)
     with vault.splitting(w.settings, contract) as connection:
         for key, judgement in judgements.items():
             version = contract.of_version(parsed[key].version)
-            verdicts.append(_record_judgement(w, connection, version, readable[key], judgement, seconds))
-    return verdicts
+            judged.verdicts.append(_record_judgement(w, connection, version, by_id[key], judgement, seconds))
 
 
 def _record_unreadable(w: Warehouse, contract: Contract, delivery: Delivery, error: UnreadableDelivery) -> Verdict:

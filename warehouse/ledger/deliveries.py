@@ -310,6 +310,21 @@ def unjudged(led: Ledger, dataset: str) -> list[Delivery]:
     return sorted(found, key=lambda delivery: delivery.received_at)
 
 
+def is_judged(led: Ledger, identifier: str) -> bool:
+    columns = tables.verdicts.c
+    return bool(led.rows(sa.select(columns.verdict_id).where(columns.delivery_id == identifier).limit(1)))
+
+
+def newest_verdicts(led: Ledger, dataset: str) -> dict[str, dict[str, Any]]:
+    """``verdict``, ``rows_admitted`` and ``contract_sha256`` of a dataset's judged deliveries, by id."""
+    found = led.rows(
+        "select v.delivery_id, v.verdict, v.rows_admitted, v.contract_sha256 from latest_verdicts v"
+        " join deliveries d on d.delivery_id = v.delivery_id where d.dataset = :dataset",
+        dataset=dataset,
+    )
+    return {row["delivery_id"]: row for row in found}
+
+
 def _chosen(led: Ledger, *conditions: sa.ColumnElement[bool]) -> list[Delivery]:
     return [Delivery(**row) for row in led.rows(sa.select(tables.deliveries).where(*conditions))]
 

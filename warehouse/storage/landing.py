@@ -37,12 +37,17 @@ from warehouse.ledger.deliveries import Delivery, Origin
 from warehouse.storage import keys
 
 __all__ = [
-    "Landed", "destroy_expired", "forget", "land", "read", "rewritten", "shred", "spool", "sweep"
+    "Landed", "LostCopy", "destroy_expired", "forget", "land", "read", "refuse_brotli", "rewritten", "shred", "spool",
+    "sweep",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
 _SPOOL_PREFIX = "spool-"
 _INCOMING = ".incoming"
+
+
+class LostCopy(UnreadableDelivery):
+    """Our own copy cannot be read, whatever was sent: it says nothing of the rows."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def land(
     LANDING_CHANGED when the file changes while it is being landed, and LANDING_NOT_WRITTEN when the disk takes no more.
     """
     keys.confirm(s, led, "landing")
-    _refuse_brotli(path)
+    refuse_brotli(path)
     with keys.shared_lock(s):
         return _land(s, led, contract, part, period, path, media, origin)
 
@@ -150,23 +155,23 @@ def _is_damaged(s: Settings, delivery: Delivery) -> bool:
 def read(s: Settings, delivery: Delivery) -> bytes:
     """The bytes as sent, decrypted in memory and checked against the ledger's hash.
 
-    Raises UnreadableDelivery LANDING_DESTROYED, LANDING_MISSING or LANDING_CORRUPT, and ConfigError
+    Raises LostCopy LANDING_DESTROYED, LANDING_MISSING or LANDING_CORRUPT, and ConfigError
     KEYS_WRONG when the landing key is not the one the file was encrypted to.
     """
     identity = keys.landing_identity(s)
     name = delivery.delivery_id
     if delivery.destroyed_at is not None:
-        raise UnreadableDelivery(
+        raise LostCopy(
             "LANDING_DESTROYED",
             f"Berkas kiriman {name} sudah dimusnahkan menurut masa simpannya.",
             f"The bytes of delivery {name} were destroyed when their retention ended.",
-            "Minta pengirim mengirim ulang bila masih diperlukan dan diizinkan.",
-            "Ask the sender to send it again if it is still needed and allowed.",
+            "Minta pengirim mengirim ulang bila masih diperlukan dan diizinkan; masukkan dengan --file.",
+            "Ask the sender to send it again if it is still needed and allowed, and take it with --file.",
         )
     try:
         data: bytes = pyrage.decrypt((s.home / delivery.stored_path).read_bytes(), [identity])
     except FileNotFoundError:
-        raise UnreadableDelivery(
+        raise LostCopy(
             "LANDING_MISSING",
             f"Berkas kiriman {name} tidak ada di landing.",
             f"The file of delivery {name} is not in landing.",
@@ -366,7 +371,7 @@ def _shred_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_brotli(path: Path) -> None:
+def refuse_brotli(path: Path) -> None:
     """Parquet with Brotli is unreadable to DuckDB as we ship it; say so at the door, not in the night."""
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
@@ -386,8 +391,8 @@ def _refuse_brotli(path: Path) -> None:
         )
 
 
-def _corrupt(name: str) -> UnreadableDelivery:
-    return UnreadableDelivery(
+def _corrupt(name: str) -> LostCopy:
+    return LostCopy(
         "LANDING_CORRUPT",
         f"Berkas kiriman {name} rusak: isinya tidak sama dengan yang diterima.",
         f"The file of delivery {name} is damaged: its content is not what was received.",

@@ -1,0 +1,141 @@
+"""What is only looked at leaves no trace: a file on trial, a replay rehearsed; and what a real replay spares."""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests import samples
+from warehouse import night
+from warehouse.core.settings import Settings
+from warehouse.intake import decisions
+from warehouse.intake.trial import shape
+from warehouse.ledger import deliveries
+from warehouse.ledger.deliveries import VerdictKind
+from warehouse.ledger.warehouse import Warehouse, open_warehouse
+from warehouse.storage import keys
+
+EPPGBM, INVESTMENT = "kemenkes/eppgbm", "portal/investment"
+
+
+def trace(s: Settings) -> dict[str, str]:
+    """Every file of a home with its content; SQLite's index of its readers is none."""
+    files = [path for path in s.home.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def written(folder: Path, dataset: str, rows: list[samples.Row] | None = None) -> Path:
+    data, _media = samples.as_file(dataset, rows or samples.good_rows(dataset))
+    path = folder / "file"
+    path.write_bytes(data)
+    return path
+
+
+def tried(s: Settings, path: Path, dataset: str, part: str = "all") -> dict:
+    return asdict(night.try_file(dataset, samples.period(dataset), part, path, s=s))
+
+
+def test_a_good_file_on_trial_is_judged_in_a_home_that_stays_empty(settings: Settings, tmp_path: Path):
+    found = tried(settings, written(tmp_path, INVESTMENT), INVESTMENT)
+    assert (found["verdict"], found["reason_code"]) == ("accepted", None)
+    assert found["rows_read"] == found["rows_admitted"] == len(samples.good_rows(INVESTMENT))
+    assert trace(settings) == {}
+
+
+def test_a_trial_names_rules_and_rows_and_shows_no_value(settings: Settings, tmp_path: Path):
+    keys.make_sandbox_keys(settings)
+    open_warehouse(settings)
+    rows = samples.changed(samples.good_rows(EPPGBM), nik="36710119122290")
+    before = trace(settings)
+    part = next(iter({row["puskesmas"] for row in rows if row.get("puskesmas")})).casefold()
+    found = tried(settings, written(tmp_path, EPPGBM, rows), EPPGBM, part)
+    assert trace(settings) == before
+    assert found["rows_read"] == found["rows_admitted"] + found["rows_quarantined"] + found["rows_refused"]
+    (row,) = (row for row in found["rows"] if row["rule_code"] == "EPPGBM-001")
+    assert (row["column"], row["source_row"], row["shape"]) == ("nik", 3, "9×14")
+    assert [rule["failed"] for rule in found["rules"] if rule["rule_code"] == "EPPGBM-001"] == [1]
+    told = json.dumps(found, default=str)
+    assert not [row["nik"] for row in rows if row["nik"] and row["nik"] in told]
+    assert not [row["nama"] for row in rows if row["nama"] in told]
+
+
+def test_a_file_that_cannot_be_read_says_why_on_trial(settings: Settings, tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_bytes(b"<html><body>Sign in</body></html>")
+    assert tried(settings, path, INVESTMENT)["reason_code"] == "PARSE_HTML"
+    assert trace(settings) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("3671012345678901", "9×16"),
+        ("Tn. Budi Santoso", "A. A A"),
+        ("2026-10-15", "9×4-9×2-9×2"),
+        ("1.250,50", "9×1.9×3,9×2"),
+        ("Ü\u00a0x", "A\u00a0A"),
+        (None, None),
+        ("", ""),
+    ],
+)
+def test_a_shape_keeps_what_tells_a_slip_and_no_letter_or_digit(text, seen):
+    assert shape(text) == seen
+
+
+# --- replay
+
+
+@pytest.fixture
+def w(settings: Settings, tmp_path: Path) -> Warehouse:
+    """A home with one delivery in force."""
+    keys.make_sandbox_keys(settings)
+    path = written(tmp_path, INVESTMENT)
+    night.ingest_file(INVESTMENT, samples.period(INVESTMENT), "all", path, s=settings)
+    return open_warehouse(settings)
+
+
+def stricter(w: Warehouse) -> Warehouse:
+    """The same under a contract by which nothing may come into force any more."""
+    contract = w.contract(INVESTMENT)
+    extras = contract.extras.model_copy(update={"agreement_end": date(2020, 1, 1)})
+    ended = contract.model_copy(update={"extras": extras})
+    return replace(w, contracts={**w.contracts, INVESTMENT: ended})
+
+
+def test_a_rehearsed_replay_tells_what_would_leave_force_and_changes_nothing(w: Warehouse):
+    before = trace(w.settings)
+    (same,) = decisions.rehearse(w, INVESTMENT)
+    assert not same.is_one
+    (change,) = decisions.rehearse(stricter(w), INVESTMENT)
+    assert (change.was, change.becomes, change.reason_code) == ("accepted", "held", "AGREEMENT_EXPIRED")
+    assert change.leaves_force
+    assert trace(w.settings) == before
+
+
+def test_a_verdict_keeps_the_contract_that_gave_it(w: Warehouse):
+    under = stricter(w)
+    decisions.replay(under, INVESTMENT)
+    found = w.ledger.rows("select contract_sha256 from verdicts order by judged_at")
+    hashes = [w.contract(INVESTMENT).sha256, under.contract(INVESTMENT).sha256]
+    assert [row["contract_sha256"] for row in found] == hashes
+    assert len(set(hashes)) == 2
+
+
+@pytest.mark.parametrize("loss", ["missing", "damaged"])
+def test_our_own_damaged_copy_is_no_verdict_on_good_rows(w: Warehouse, loss: str):
+    (delivery,) = deliveries.kept(w.ledger)
+    stored = w.settings.home / delivery.stored_path
+    if loss == "missing":
+        stored.unlink()
+    else:
+        stored.write_bytes(stored.read_bytes()[:-1])
+    (change,) = decisions.rehearse(w, INVESTMENT)
+    assert (change.becomes, change.leaves_force) == (None, False)
+    judged = decisions.replay(w, INVESTMENT)
+    assert judged.verdicts == []
+    assert judged.lost[delivery.delivery_id].code in {"LANDING_MISSING", "LANDING_CORRUPT"}
+    (in_force,) = deliveries.in_force(w.ledger, INVESTMENT, "snapshot")
+    assert deliveries.newest_verdicts(w.ledger, INVESTMENT)[in_force.delivery_id]["verdict"] == VerdictKind.ACCEPTED
