@@ -51,6 +51,24 @@ def test_what_a_killed_process_spilled_is_removed_and_hinders_nobody(settings):
         assert spilled(settings) == []
 
 
+def test_an_extension_that_nobody_signed_is_never_loaded(settings, tmp_path, monkeypatch):
+    """Neither in place of the one that was checked before, nor by a connection that has loaded that one."""
+    with duck.connect(settings, sees_identifiers=True):
+        pass
+    data = bytearray(duck.httpfs_extension().read_bytes())
+    data[len(data) // 2] ^= 1
+    for path in ((replaced := tmp_path / "httpfs.duckdb_extension"), (other := tmp_path / "other.duckdb_extension")):
+        path.write_bytes(data)
+    with duck.connect(settings, sees_identifiers=True) as connection:
+        with pytest.raises(duckdb.Error, match="signature"):
+            connection.load_extension(str(other))
+        with pytest.raises(duckdb.Error, match="allow_unsigned_extensions"):
+            connection.execute("SET allow_unsigned_extensions = true")
+    monkeypatch.setattr(duck, "httpfs_extension", lambda: replaced)
+    with pytest.raises(duckdb.Error, match="signature"):
+        duck.connect(settings, sees_identifiers=True)
+
+
 @pytest.fixture
 def tables():
     with duckdb.connect() as con:
