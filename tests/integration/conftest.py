@@ -1,15 +1,21 @@
 """A home and a ledger for tests that make releases of builds of their own (tests/release_helpers)."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from tests.release_helpers import NOON
-from warehouse import ledger
+from warehouse import ledger, scan
 from warehouse.core.settings import PROJECT_DIR, Settings
 
 
 @pytest.fixture
-def s(tmp_path) -> Settings:
-    """A home of its own, and a project with the real contracts but no rules on marts: the marts here are made up."""
+def s(tmp_path, monkeypatch) -> Settings:
+    """A home of its own, and a project with the real contracts but no rules on marts: the marts here are made up.
+
+    No process looks ahead for the leak scan: to start it takes longer than the whole of such a small release.
+    """
+    monkeypatch.setattr(scan, "ahead", lambda _s: nullcontext(scan.Ahead()))
     expectations = tmp_path / "project" / "expectations"
     expectations.mkdir(parents=True)
     (expectations / "sources").symlink_to(PROJECT_DIR / "expectations" / "sources")

@@ -9,7 +9,7 @@ from tests.sandbox_home import copied
 from warehouse import linkage
 from warehouse.core.contract import get_contract
 from warehouse.core.settings import Settings
-from warehouse.linkage import profiles
+from warehouse.linkage import model, profiles
 from warehouse.storage import lake, vault
 
 MONTH, QUARTER = "2026-10-01", "2026-07-01"
@@ -172,7 +172,9 @@ def test_who_truly_stands_in_two_agencies_files_lies_inside_the_bounds(con, told
     assert low <= both <= high
 
 
-def test_a_model_is_learnt_anew_and_links_as_well(told, good_night: Settings, tmp_path_factory):
+def test_a_model_is_learnt_anew_and_links_as_well(told, good_night: Settings, tmp_path_factory, monkeypatch):
+    # Twenty million random pairs are a city's: of these few thousand people they would be the same pairs many times.
+    monkeypatch.setattr(model, "SAMPLED_PAIRS", 1e6)
     s = copied(good_night, tmp_path_factory.mktemp("trained") / "a home")
     led = linkage.Ledger(s.ledger)
     linkage.train(s, led)

@@ -33,7 +33,7 @@ EXPECTED_MATCHES = 0.7
 # In a place of few, a name or birth date is as rare as in a small town: a handful of records proves nothing.
 _SMALLEST_TOWN = 10_000
 _SEED = 20230501
-_SAMPLED_PAIRS = 2e7
+SAMPLED_PAIRS = 2e7
 TRAINED_ON = 400_000
 # Below this a rate of one mistake in a hundred rests on fewer than ten of them.
 LEAST_KNOWN = 1_000
@@ -131,7 +131,7 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
         )
     with _nothing_of_it_told():
         linker = _linker(connection, untrained(), table)
-        linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
+        linker.training.estimate_u_using_random_sampling(max_pairs=SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None)
         linker.training.estimate_m_from_label_column("label")
         trained: dict[str, Any] = linker.misc.save_model_to_json()
     return trained
