@@ -78,11 +78,11 @@ def named(program: str) -> list[tuple[str, list[str]]]:
 
 def inline(program: str) -> list[tuple[str, list[str]]]:
     """Commands named in running text; they may break off where the reader knows the rest."""
-    found = []
-    for page in PAGES:
-        for match in re.finditer(rf"`{program} ([^`]+)`", page.read_text(encoding="utf-8")):
-            found.append((page.name, shlex.split(match[1].replace("\n", " "))))
-    return found
+    return [
+        (page.name, shlex.split(match[1].replace("\n", " ")))
+        for page in PAGES
+        for match in re.finditer(rf"`{program} ([^`]+)`", page.read_text(encoding="utf-8"))
+    ]
 
 
 def command_tree():
@@ -100,7 +100,7 @@ def walk(words: list[str]):
 
 
 def options_of(command) -> set[str]:
-    return {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    return {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
 
 
 def of_guides(*pages: Path) -> list[Block]:
@@ -200,9 +200,10 @@ def test_the_production_guide_names_every_variable_service_and_secret():
 
 
 def test_links_between_pages_lead_somewhere():
-    broken = []
-    for page in [*PAGES, DOCS / "data-dictionary.md"]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if "://" not in target and not (page.parent / target).exists():
-                broken.append(f"{page.name}: {target}")
+    broken = [
+        f"{page.name}: {target}"
+        for page in [*PAGES, DOCS / "data-dictionary.md"]
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
     assert not broken

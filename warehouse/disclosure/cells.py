@@ -195,9 +195,11 @@ def _ties(table: str, names: Sequence[str], places: Sequence[str], key: bytes) -
 
 def _demand_parts(cells: Cells, names: Sequence[str], exact: np.ndarray, splits: Sequence[Split]) -> None:
     wrong = [names[n] for n in range(len(names)) if (exact[:, n] < 0).any()]
-    for split in splits:
-        if (exact[:, split.parts].sum(axis=1) > exact[:, split.parent]).any():
-            wrong.append(f"{' + '.join(names[n] for n in split.parts)} > {names[split.parent]}")
+    wrong += [
+        f"{' + '.join(names[n] for n in split.parts)} > {names[split.parent]}"
+        for split in splits
+        if (exact[:, split.parts].sum(axis=1) > exact[:, split.parent]).any()
+    ]
     for name, added in cells.sums.items():
         if (
             name in names

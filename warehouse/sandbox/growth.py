@@ -94,8 +94,7 @@ def _z(lms: np.ndarray, value: np.ndarray, *, restricted: bool) -> np.ndarray:
         return z
     at = {k: _measure(lms, np.full_like(median, k)) for k in (-3, -2, 2, 3)}
     z = np.where(z > 3, 3 + (value - at[3]) / (at[3] - at[2]), z)
-    z = np.where(z < -3, -3 + (value - at[-3]) / (at[-2] - at[-3]), z)
-    return z
+    return np.where(z < -3, -3 + (value - at[-3]) / (at[-2] - at[-3]), z)
 
 
 def labels(haz: np.ndarray, waz: np.ndarray, whz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

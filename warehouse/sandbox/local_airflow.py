@@ -346,10 +346,13 @@ def _spawn(running: Running, name: str, command: list[str]) -> None:
         )
 
 
+# Linux's name of the request, from <sys/prctl.h>.
+_PR_SET_PDEATHSIG = 1
+
+
 def _end_with_starter() -> None:
     """Ask the kernel to end this process when its starter dies, however that dies: nothing of ours is left running."""
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _serve_report(running: Running) -> None:

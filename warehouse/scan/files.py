@@ -216,10 +216,10 @@ def _inside(
     elif head[:6] == b"ARROW1":
         _columns(place, found, _arrow(file), values, with_shapes)
     elif head[8:12] == b"DUCK" and not _is_encrypted(head):
-        with _on_disk(file, path) as where:
+        with _OnDisk(file, path) as where:
             _duckdb(where, place, found, values, with_shapes)
     elif head[:16] == b"SQLite format 3\0":
-        with _on_disk(file, path) as where:
+        with _OnDisk(file, path) as where:
             _counts(
                 place,
                 found,
@@ -370,7 +370,7 @@ def _uri(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-class _on_disk:
+class _OnDisk:
     """The file's own path, or a private copy for engines that open paths only."""
 
     def __init__(self, file: IO[bytes], path: Path | None) -> None:

@@ -41,7 +41,9 @@ PHONE = re.compile(
 )
 EMAIL = re.compile(rb"[A-Za-z0-9._%+-]{2,64}@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,12})(?![A-Za-z0-9])")
 # Addresses of nobody: reserved names, and what version control and packages call their users.
-_NOBODYS_DOMAINS = re.compile(rb"(?:^|\.)(?:example(?:\.[a-z]+)?|test|invalid|localhost|local|apache\.org)$", re.I)
+_NOBODYS_DOMAINS = re.compile(
+    rb"(?:^|\.)(?:example(?:\.[a-z]+)?|test|invalid|localhost|local|apache\.org)$", re.IGNORECASE
+)
 
 DATE = re.compile(
     rb"(?<![0-9])(?:((?:19|20)[0-9]{2})([-/.]?)([01][0-9])\2([0-3][0-9])"
@@ -49,11 +51,11 @@ DATE = re.compile(
 )
 BIRTH_WORDS = (b"lahir", b"birth", b"born", b"dob")
 # Between the word and the date: the rest of a field's name, quotes, a colon, blanks.
-BIRTH_LABEL = re.compile(rb"(?:lahir|birth|born|dob)(?:[ _.-]?(?:date|day|on))?[^0-9A-Za-z\n]{1,12}", re.I)
-_BIRTH_COLUMN = re.compile(r"(?:tgl|tanggal)_?lahir|birth_?da|date_?of_?birth|(?:^|_)(?:dob|ttl)(?:_|$)", re.I)
-_PHONE_COLUMN = re.compile(r"(?:^|_)(?:no_?)?(?:hp|phone|telp|telepon|ponsel|whatsapp|wa)(?:_|$)", re.I)
-_NUMBER_LABEL = re.compile(rb"(?:nik|kk|ktp|kependudukan)[^0-9\n]{0,12}$", re.I)
-_LABELLED_KPJ = re.compile(rb"kpj[^0-9A-Za-z\n]{1,12}([0-9]{11})(?![0-9])", re.I)
+BIRTH_LABEL = re.compile(rb"(?:lahir|birth|born|dob)(?:[ _.-]?(?:date|day|on))?[^0-9A-Za-z\n]{1,12}", re.IGNORECASE)
+_BIRTH_COLUMN = re.compile(r"(?:tgl|tanggal)_?lahir|birth_?da|date_?of_?birth|(?:^|_)(?:dob|ttl)(?:_|$)", re.IGNORECASE)
+_PHONE_COLUMN = re.compile(r"(?:^|_)(?:no_?)?(?:hp|phone|telp|telepon|ponsel|whatsapp|wa)(?:_|$)", re.IGNORECASE)
+_NUMBER_LABEL = re.compile(rb"(?:nik|kk|ktp|kependudukan)[^0-9\n]{0,12}$", re.IGNORECASE)
+_LABELLED_KPJ = re.compile(rb"kpj[^0-9A-Za-z\n]{1,12}([0-9]{11})(?![0-9])", re.IGNORECASE)
 
 
 def is_number(digits: bytes) -> bool:

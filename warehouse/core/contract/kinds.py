@@ -66,7 +66,7 @@ class Kind(BaseModel):
                 raise ValueError(f"its {what} is in one language only")
             named = [set(_PLACEHOLDER.findall(text or "")) for text in texts]
             if odd := named[0] ^ named[1]:
-                raise ValueError(f"its {what} has {{{sorted(odd)[0][0]}}} in one language only")
+                raise ValueError(f"its {what} has {{{min(odd)[0]}}} in one language only")
         return self
 
 
@@ -151,7 +151,7 @@ def resolve(
     if "kind" in given:
         fields = _filled(fields, given["kind"], arguments, labels or {}, measures)
     elif arguments:
-        raise KindFault(f"{sorted(arguments)[0]!r} is no part of a rule without a kind")
+        raise KindFault(f"{min(arguments)!r} is no part of a rule without a kind")
     fields.setdefault("measures", {})
     if "measure" in fields:
         name = re.sub(r"^(previous|change)_", "", str(fields["kwargs"].get("column")))

@@ -357,9 +357,11 @@ class Contract(Strict):
             problems.append(f"version {earlier.version} is of {earlier.dataset}")
         if earlier.major >= self.major:
             problems.append(f"version {earlier.version} is not earlier than {self.version}")
-        for name in ("delivery_mode", "period_kind", "parts", "retention_days"):
-            if getattr(earlier.extras, name) != getattr(self.extras, name):
-                problems.append(f"version {earlier.version} has another {name}")
+        problems += [
+            f"version {earlier.version} has another {name}"
+            for name in ("delivery_mode", "period_kind", "parts", "retention_days")
+            if getattr(earlier.extras, name) != getattr(self.extras, name)
+        ]
         own = {column.name: column for column in self.columns}
         for column in (one for one in earlier.columns if one.extras.lake):
             same = own.get(column.name)

@@ -139,7 +139,7 @@ class _Fact:
 
     def classed(self, step: int) -> list[str]:
         """What makes two rows of one time alike on a step: as ``shown``, with a cohort's number for its band."""
-        cohorts = [_at(column.quasi_identifier, self.told(column), 3 if step < 3 else step) for column in self.ages]
+        cohorts = [_at(column.quasi_identifier, self.told(column), max(step, 3)) for column in self.ages]
         return [*(f'f."{c.name}"' if step < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts] + [
             _at(column.quasi_identifier, self.told(column), step) for column in self.quasi if column not in self.ages
         ]
