@@ -1,5 +1,6 @@
 """Fixtures every test may use: settings in a folder of their own, and no network for unit tests."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -19,19 +20,14 @@ pytest_plugins = ["tests.sandbox_home"]
 for name in [name for name in os.environ if name.startswith("WAREHOUSE_")]:
     del os.environ[name]
 
-UNIT = Path(__file__).parent / "unit"
-
-
-# Files are handed to workers in this order: one that takes minutes must not be the last, alone on its core.
-_FIRST = ("e2e/test_default_scale.py", "e2e", "integration", "features", "unit")
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        name = Path(item.path).relative_to(UNIT.parent).as_posix()
-        return next((at for at, start in enumerate(_FIRST) if name.startswith(start)), len(_FIRST))
-
-    items.sort(key=place)
+    """Files are handed to workers the longest first: one that takes minutes must not be the last, alone on its core."""
+    seconds = json.loads((TESTS / "seconds.json").read_text(encoding="utf-8"))
+    items.sort(key=lambda item: -seconds.get(Path(item.path).relative_to(TESTS).as_posix(), 0))
 
 
 @pytest.fixture
