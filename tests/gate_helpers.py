@@ -58,6 +58,7 @@ def contract(
 ) -> Contract:
     settings = {
         "agency_name": "Dinas",
+        "legal_basis": "test",
         "agreement_number": "PKS/1",
         "agreement_end": date(2027, 12, 31),
         "retention_days": 730,

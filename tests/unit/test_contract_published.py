@@ -194,7 +194,9 @@ def checked() -> dict[str, str]:
 
 def test_check_config_names_a_contract_that_breaks_its_promise(project: Path) -> None:
     path = project / "sources/kemenkes/under_five_targets.odcs.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("classification: public", "classification: health", 1))
+    basis = "customProperties:\n  - {property: legal_basis, value: a law}\n  - {property: agency_name"
+    text = path.read_text(encoding="utf-8").replace("customProperties:\n  - {property: agency_name", basis)
+    path.write_text(text.replace("classification: public", "classification: health", 1), encoding="utf-8")
     said = checked()["contracts"]
     assert "CONTRACT_BREAKS" in said
     assert "kemenkes/under_five_targets: column" in said
@@ -210,7 +212,7 @@ def test_check_config_names_a_contract_that_breaks_its_promise(project: Path) ->
             "kind: model_rihgt",
             "OPS-RELEASES-001 (ops_releases.yaml, line",
         ),
-        ("rules.yaml", "value_set: [true]", "values_set: [true]", "(participants.odcs.yaml, line"),
+        ("rules.yaml", "value_set: [true]", "values_set: [true]", "participants.odcs.yaml, line"),
         ("rules.yaml", "_match_regex", "_mach_regex", "expect_column_values_to_mach_regex does not exist"),
     ],
 )

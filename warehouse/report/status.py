@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from warehouse import release
-from warehouse.core.contract import load_contracts, published
-from warehouse.core.errors import WarehouseError
+from warehouse.core.contract import load_contracts, place_of, published
+from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies, gate, timeliness
 from warehouse.ledger import Ledger, nights, open_ledger
@@ -140,7 +140,7 @@ def checks(s: Settings) -> Rows:
 
 def _steps(s: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "home", lambda: str(s.home)
-    yield "contracts", lambda: _contracts(s)
+    yield "contracts", lambda: confirm_contracts(s)
     yield "rules of marts", lambda: _mart_rules(s)
     yield "keys", lambda: keys.describe(s)
     yield "ledger", lambda: open_ledger(s).engine.dialect.name
@@ -155,13 +155,26 @@ def _checked(name: str, step: Callable[[], str]) -> dict[str, Any]:
         return {"check": name, "ok": False, "detail": " ".join(filter(None, words))}
 
 
-def _contracts(s: Settings) -> str:
+def confirm_contracts(s: Settings) -> str:
+    """How many contracts there are and what they hold, all of it tried; raises ConfigError naming every fault."""
     loaded = load_contracts(s.contracts_dir).values()
-    parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
-    rules = [rule for contract in loaded for version in contract.versions for rule in gate.all_rules(version)]
-    gate.confirm(rules, pointers=True)
+    versions = [version for contract in loaded for version in contract.versions]
+    found = [
+        f"{place_of(s.contracts_dir, version, fault.name, fault.stands_with)}: {fault}"
+        for version, fault in gate.faults(s, versions)
+    ]
+    if found:
+        raise ConfigError(
+            "CONTRACT_UNSOUND",
+            f"Kontrak tidak dapat dijalankan. {'; '.join(found)}",
+            f"Contracts could not be run. {'; '.join(found)}",
+            "Perbaiki bagian itu di kontrak; belum ada kiriman yang dinilai.",
+            "Correct that part of the contract; no delivery was judged.",
+        )
     published.confirm(s.contracts_dir.parent / published.FILE, loaded)
-    return f"{len(loaded)} datasets, {parts} parts, {len(rules)} rules"
+    parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
+    rules = sum(len(gate.all_rules(version)) for version in versions)
+    return f"{len(loaded)} datasets, {parts} parts, {rules} rules"
 
 
 def _mart_rules(s: Settings) -> str:

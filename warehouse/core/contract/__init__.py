@@ -4,7 +4,7 @@ Here: loading (loading), kinds of rules (kinds), what may change without a new m
 reading files (parse), judging rows (gate), talking to agencies (agencies).
 """
 
-from warehouse.core.contract.loading import contract_named, get_contract, load_contract, load_contracts
+from warehouse.core.contract.loading import contract_named, get_contract, load_contract, load_contracts, place_of
 from warehouse.core.contract.model import (
     PROFILE_BUILT_INS,
     Column,
@@ -35,4 +35,5 @@ __all__ = [
     "get_contract",
     "load_contract",
     "load_contracts",
+    "place_of",
 ]

@@ -9,7 +9,6 @@ rule's column is called, or the column that its argument ``label`` names. A name
 profile is filled in when the delivery is judged.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -81,7 +80,7 @@ class Kinds(BaseModel):
     def fields(self, name: str) -> dict[str, Any]:
         """What a kind says, with what the kinds it is like say; raises KindFault for one that does not exist."""
         if name not in self.kinds:
-            raise KindFault(f"kind {name!r} is not known{_nearest(name, self.kinds)}")
+            raise KindFault(f"kind {name!r} is not known{documents.nearest(name, self.kinds)}")
         own = self.kinds[name].model_dump(exclude_unset=True)
         like = own.pop("like", None)
         return _joined(self.fields(like) if like else {}, self.with_action(own))
@@ -92,7 +91,7 @@ class Kinds(BaseModel):
             return fields
         action = fields["action"]
         if action not in self.actions:
-            raise KindFault(f"action {action!r} is not known{_nearest(action, self.actions)}")
+            raise KindFault(f"action {action!r} is not known{documents.nearest(action, self.actions)}")
         rest = {key: value for key, value in fields.items() if key != "action"}
         return rest | {"action_id": self.actions[action].id, "action_en": self.actions[action].en}
 
@@ -178,7 +177,10 @@ def _filled(
     needed = _names([fields.get("kwargs"), fields.get("measures"), [fields.get(text) for text in _TEXTS]])
     takes = sorted(needed - set(measures))
     if unknown := sorted(given.keys() - needed):
-        raise KindFault(f"kind {kind!r} takes no {unknown[0]!r}; it takes {', '.join(takes) or 'nothing'}")
+        raise KindFault(
+            f"kind {kind!r} takes no {unknown[0]!r}; it takes {', '.join(takes) or 'nothing'}"
+            f"{documents.nearest(unknown[0], takes)}"
+        )
     if missing := sorted(needed - arguments.keys() - set(measures) - {"label"}):
         raise KindFault(f"kind {kind!r} needs {missing[0]!r}; it takes {', '.join(takes)}")
     bare = None
@@ -238,8 +240,3 @@ def _text(text: str, language: str, arguments: Mapping[str, Any], bare: str | No
 def _number(value: float, language: str, *, is_share: bool) -> str:
     text = f"{round(value * 100, 6) if is_share else value:,.10g}" + ("%" if is_share else "")
     return text.translate(str.maketrans(",.", ".,")) if language == "id" else text
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"; the nearest is {near[0]!r}" if near else ""

@@ -3,20 +3,38 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaProperty
+from open_data_contract_standard.model import Server as ODCSServer
 from pydantic import ValidationError
 
 from warehouse.core.contract import documents
 from warehouse.core.contract.kinds import OF_A_CONTRACT, Kinds, load_kinds
 from warehouse.core.contract.kinds import resolve as resolve_kind
-from warehouse.core.contract.model import Column, ColumnExtras, Contract, ContractExtras, Rule, Server, ServerExtras
+from warehouse.core.contract.model import (
+    Column,
+    ColumnExtras,
+    Contract,
+    ContractExtras,
+    Protocol,
+    Rule,
+    Server,
+    ServerExtras,
+    Strict,
+)
 from warehouse.core.errors import ConfigError
 
 # The name under which a contract's rules are ours; tools of others pass them over.
 ENGINE = "gate"
+# What each protocol signs in with; all of it is needed.
+_CREDENTIALS: dict[Protocol, tuple[str, ...]] = {
+    "sftp": ("private_key", "known_hosts"),
+    "splp": ("client_id", "client_secret"),
+    "bps_webapi": ("key",),
+}
+T = TypeVar("T", bound=Strict)
 
 
 def _invalid(path: Path, detail: str) -> ConfigError:
@@ -45,6 +63,14 @@ def _extras(items: Sequence[CustomProperty] | None) -> dict[str, Any]:
     return {item.property or "": item.value for item in items or ()}
 
 
+def _told(kind: type[T], items: Sequence[CustomProperty] | None) -> T:
+    """Our own properties of a contract or server; raises ValueError naming the property."""
+    try:
+        return kind(**_extras(items))
+    except ValidationError as error:
+        raise ValueError(documents.explained(error, kind.model_fields, "property ")) from None
+
+
 def load_contract(path: Path, kinds: Kinds) -> Contract:
     """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file, the line and the fault."""
     lines: dict[str, int] = {}
@@ -53,9 +79,11 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
         odcs = OpenDataContractStandard.model_validate(given)
         if lost := _dropped_keys(given, odcs.model_dump(by_alias=True, exclude_none=True)):
             raise ValueError("keys ODCS does not know: " + ", ".join(lost))
+        if missing := [name for name in ("id", "name", "version") if not getattr(odcs, name)]:
+            raise ValueError(f"it has no {missing[0]}")
         (schema,) = odcs.schema_ or []
         (server,) = odcs.servers or []
-        extras = ContractExtras(**_extras(odcs.customProperties))
+        extras = _told(ContractExtras, odcs.customProperties)
         columns = tuple(_column(prop, extras) for prop in schema.properties or ())
         rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
         rules = tuple(rule.model_copy(update={"place": documents.place(path, lines, rule.code)}) for rule in rules)
@@ -65,17 +93,27 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
             version=odcs.version,
             purpose=odcs.description.purpose if odcs.description else None,
             grain=schema.dataGranularityDescription,
-            server=Server(
-                environment=server.environment,
-                location=server.location or server.host,
-                extras=ServerExtras(**_extras(server.customProperties)),
-            ),
+            server=_server(server),
             columns=columns,
             rules=rules,
             extras=extras.model_copy(update={"profile": measures}),
         )
     except (ValidationError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _invalid(path, documents.located(documents.explained(error), lines)) from error
+
+
+def _server(given: ODCSServer) -> Server:
+    """Where and how to ask; raises ValueError for a credential that its protocol needs or does not take."""
+    extras = _told(ServerExtras, given.customProperties)
+    takes = _CREDENTIALS.get(extras.protocol, ())
+    if unknown := sorted(extras.secrets.keys() - set(takes)):
+        hint = documents.nearest(unknown[0], takes)
+        raise ValueError(f"property secrets: {extras.protocol} takes no {unknown[0]!r}{hint}")
+    if missing := [name for name in takes if name not in extras.secrets]:
+        raise ValueError(f"property secrets: {extras.protocol} needs {missing[0]!r}")
+    if extras.protocol == "sftp" and "username" not in extras.parameters:
+        raise ValueError("property parameters: sftp needs 'username'")
+    return Server(environment=given.environment, location=given.location or given.host, extras=extras)
 
 
 def _column(prop: SchemaProperty, of_contract: ContractExtras) -> Column:
@@ -91,7 +129,8 @@ def _column(prop: SchemaProperty, of_contract: ContractExtras) -> Column:
             extras=extras,
         )
     except ValidationError as error:
-        raise ValueError(f"column {prop.name!r}: {documents.explained(error)}") from None
+        detail = documents.explained(error, ColumnExtras.model_fields)
+        raise ValueError(f"column {prop.name!r}: {detail}") from None
 
 
 def _rules(
@@ -118,19 +157,47 @@ def _rules(
 
 @lru_cache
 def load_contracts(folder: Path) -> dict[str, Contract]:
-    """All contracts under ``folder`` by dataset name, sorted; refuses two that share a rule code."""
+    """All contracts under ``folder`` by dataset name, sorted; refuses two that share a rule code.
+
+    Raises ConfigError CONTRACT_INVALID, which tells of every file at fault.
+    """
     kinds = load_kinds(folder.parent / "rules.yaml")
-    contracts = {}
+    contracts: dict[str, Contract] = {}
     seen: dict[str, str] = {}
+    errors = []
     for path in sorted(folder.glob("*/*.odcs.yaml")):
-        contract = with_earlier(path, load_contract(path, kinds), kinds)
-        if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
-            raise _invalid(path, f"id {contract.dataset!r} does not match its place")
-        for rule in (rule for version in contract.versions for rule in version.rules):
-            if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
-                raise _invalid(path, f"rule code {rule.code} is already used by {other}")
-        contracts[contract.dataset] = contract
+        try:
+            contract = _one_of_many(path, kinds, seen)
+            contracts[contract.dataset] = contract
+        except ConfigError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        message_id = " ".join(error.message_id for error in errors)
+        message_en = " ".join(error.message_en for error in errors)
+        raise ConfigError("CONTRACT_INVALID", message_id, message_en, errors[0].action_id, errors[0].action_en)
     return contracts
+
+
+def _one_of_many(path: Path, kinds: Kinds, seen: dict[str, str]) -> Contract:
+    """A contract in its place, whose rule codes are nobody else's; ``seen`` says whose each code is."""
+    contract = with_earlier(path, load_contract(path, kinds), kinds)
+    if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
+        raise _invalid(path, f"id {contract.dataset!r} does not match its place")
+    for rule in (rule for version in contract.versions for rule in version.rules):
+        if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
+            raise _invalid(path, f"rule code {rule.code} is already used by {other}")
+    return contract
+
+
+def place_of(folder: Path, contract: Contract, *names: str) -> str:
+    """File and line of the first of these that the contract's file names, for whoever has to correct it."""
+    path = folder / f"{contract.dataset}.odcs.yaml"
+    if contract.major != load_contracts(folder)[contract.dataset].major:
+        path = folder / contract.dataset / f"v{contract.major}.odcs.yaml"
+    _given, lines = documents.read(path)
+    return documents.place(path, lines, next((name for name in names if name in lines), None))
 
 
 def with_earlier(path: Path, contract: Contract, kinds: Kinds) -> Contract:

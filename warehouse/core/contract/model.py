@@ -344,6 +344,8 @@ class Contract(Strict):
                 problems.append(f"rule {rule.code} has a threshold without a dated reason")
             if rule.extras.asset == "profile" and rule.severity == "quarantine":
                 problems.append(f"rule {rule.code} judges a delivery: severity is stop or warn")
+        if self.is_about_persons and not (self.extras.legal_basis or "").strip():
+            problems.append("legal_basis is missing, and its rows are about persons")
         problems += self._problems_of_parts()
         problems += [problem for one in self.earlier for problem in self._problems_beside(one)]
         if problems:

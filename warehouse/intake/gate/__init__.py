@@ -6,6 +6,7 @@ rows (vault, lake), recording verdicts (intake.judge).
 Great Expectations takes seconds to import, so nothing here imports it before a judgement begins.
 """
 
+from warehouse.intake.gate.binding import faults
 from warehouse.intake.gate.expectations import confirm
 from warehouse.intake.gate.marts import judge_mart, mart_rules
 from warehouse.intake.gate.model import DeliveryContext, Judgement
@@ -17,6 +18,7 @@ __all__ = [
     "Judgement",
     "all_rules",
     "confirm",
+    "faults",
     "judge",
     "judge_mart",
     "mart_rules",

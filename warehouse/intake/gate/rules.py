@@ -145,7 +145,7 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
     if key and not any(_sets_doubles_aside(rule, key) for rule in contract.rules):
         derived.append(key_rule(contract))
     for rule in contract.rules:
-        _refuse_unusable(rule)
+        refuse_unusable(rule)
     return (*derived, *contract.rules)
 
 
@@ -158,7 +158,7 @@ def rules_of_versions(contract: Contract) -> tuple[Rule, ...]:
     return tuple(found.values())
 
 
-def _refuse_unusable(rule: Rule) -> None:
+def refuse_unusable(rule: Rule) -> None:
     """What Great Expectations would take and then judge wrongly here."""
     if "row_condition" in rule.kwargs:
         # Its query for the failing rows leaves the condition out, and would quarantine rows that passed.
