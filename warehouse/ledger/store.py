@@ -128,7 +128,7 @@ class Ledger:
             if is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             else:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.execution_options(isolation_level="REPEATABLE READ")
             # Both take what they show at the first question, not at the beginning.
             connection.execute(sa.select(schema_views)).all()
             try:
