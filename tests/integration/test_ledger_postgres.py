@@ -84,3 +84,15 @@ def test_a_failed_attempt_keeps_its_words(url):
     (row,) = led.rows(sa.select(tables.fetches))
     assert row["outcome"] == FetchOutcome.REFUSED
     assert {name: row[name] for name in error.as_dict()} == error.as_dict()
+
+
+def test_a_frozen_ledger_shows_one_moment(url):
+    ledger.upgrade(url)
+    led = ledger.Ledger(url)
+    one, other = (delivered(contract([column("x")], dataset="kemenkes/frozen"), name) for name in "ab")
+    deliveries.record_delivery(led, one)
+    with led.frozen() as seen:
+        deliveries.record_delivery(led, other)
+        deliveries.record_verdict(seen, one, verdict(one, VerdictKind.ACCEPTED, RECEIVED))
+        assert deliveries.unjudged(seen, one.dataset) == [one]
+    assert deliveries.unjudged(led, one.dataset) == [other]

@@ -14,11 +14,13 @@ from warehouse.core.settings import Settings
 from warehouse.intake import decisions
 from warehouse.intake.trial import shape
 from warehouse.ledger import deliveries
-from warehouse.ledger.deliveries import VerdictKind
+from warehouse.ledger.deliveries import DecisionKind, VerdictKind
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
+from warehouse.report import status
 from warehouse.storage import keys
 
 EPPGBM, INVESTMENT = "kemenkes/eppgbm", "portal/investment"
+WHY = "the agreement is being renewed"
 
 
 def trace(s: Settings) -> dict[str, str]:
@@ -118,10 +120,14 @@ def test_a_rehearsed_replay_tells_what_would_leave_force_and_changes_nothing(w: 
 def test_a_verdict_keeps_the_contract_that_gave_it(w: Warehouse):
     under = stricter(w)
     decisions.replay(under, INVESTMENT)
+    decisions.decide(under, deliveries.kept(w.ledger)[0].delivery_id, DecisionKind.ADMIT, WHY, "OTHER", "Sari", "x")
     found = w.ledger.rows("select contract_sha256 from verdicts order by judged_at")
-    hashes = [w.contract(INVESTMENT).sha256, under.contract(INVESTMENT).sha256]
+    hashes = [w.contract(INVESTMENT).sha256, *[under.contract(INVESTMENT).sha256] * 2]
     assert [row["contract_sha256"] for row in found] == hashes
     assert len(set(hashes)) == 2
+    assert [row["detail"] for row in status.checks(w.settings) if row["check"] == "ledger"] == [
+        f"sqlite; judged under another text of their contract, see replay --try: {INVESTMENT} 1"
+    ]
 
 
 @pytest.mark.parametrize("loss", ["missing", "damaged"])

@@ -13,6 +13,7 @@ from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies, gate, timeliness
 from warehouse.ledger import Ledger, nights, open_ledger
+from warehouse.ledger import deliveries as ledger_of
 from warehouse.storage import keys
 
 Rows = list[dict[str, Any]]
@@ -143,7 +144,7 @@ def _steps(s: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "contracts", lambda: confirm_contracts(s)
     yield "rules of marts", lambda: _mart_rules(s)
     yield "keys", lambda: keys.describe(s)
-    yield "ledger", lambda: open_ledger(s).engine.dialect.name
+    yield "ledger", lambda: _ledger(s)
     yield "endpoints", lambda: "replaced by file" if s.endpoints.is_file() else "as in the contracts"
 
 
@@ -175,6 +176,21 @@ def confirm_contracts(s: Settings) -> str:
     parts = sum(len(agencies.parts(s, contract)) for contract in loaded)
     rules = sum(len(gate.all_rules(version)) for version in versions)
     return f"{len(loaded)} datasets, {parts} parts, {rules} rules"
+
+
+def _ledger(s: Settings) -> str:
+    """What the ledger is, and how many verdicts in force another text of their contract has given, by dataset."""
+    led = open_ledger(s)
+    stale = []
+    for name, contract in load_contracts(s.contracts_dir).items():
+        now = {version.sha256 for version in contract.versions}
+        verdicts = ledger_of.newest_verdicts(led, name)
+        in_force = [verdicts[one.delivery_id] for one in ledger_of.in_force(led, name, contract.extras.delivery_mode)]
+        # What was judged before hashes were kept may have been judged by the same: nothing is said of it.
+        if count := sum(row["contract_sha256"] is not None and row["contract_sha256"] not in now for row in in_force):
+            stale.append(f"{name} {count}")
+    told = f"; judged under another text of their contract, see replay --try: {', '.join(stale)}" if stale else ""
+    return led.engine.dialect.name + told
 
 
 def _mart_rules(s: Settings) -> str:
