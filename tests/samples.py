@@ -49,8 +49,15 @@ def contracts() -> dict[str, Contract]:
     return load_contracts(Settings().contracts_dir)
 
 
+@lru_cache
+def versions() -> dict[str, Contract]:
+    """All contracts that files may be of: by dataset, an earlier version as ``dataset@major``."""
+    earlier = {f"{name}@{one.major}": one for name, contract in contracts().items() for one in contract.earlier}
+    return contracts() | earlier
+
+
 def period(dataset: str) -> Period:
-    return _PERIODS[contracts()[dataset].extras.period_kind]
+    return _PERIODS[versions()[dataset].extras.period_kind]
 
 
 def good_rows(dataset: str) -> list[Row]:
@@ -61,7 +68,7 @@ def good_rows(dataset: str) -> list[Row]:
 def breaking_rows(dataset: str) -> dict[str, Break]:
     """Rule code -> rows that trip it, for every rule of the dataset but those in ``UNBREAKABLE``."""
     good = good_rows(dataset)
-    breaks = _derived_breaks(contracts()[dataset], good)
+    breaks = _derived_breaks(versions()[dataset], good)
     for code, made in _BREAKS[dataset](good).items():
         breaks[code] = made if isinstance(made, Break) else Break(made)
     return breaks
@@ -185,7 +192,7 @@ def _eppgbm_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
     }
 
 
-def _families() -> list[Row]:
+def _families_of_2025() -> list[Row]:
     codes = {
         "id_status_penguasaan_bangunan": "1",
         "id_lantai_terluas": "2",
@@ -221,6 +228,27 @@ def _families() -> list[Row]:
     ]
 
 
+def _families() -> list[Row]:
+    left_out = {"status_dtsen", "id_status_keberadaan_keluarga", "desil_regsosek", "desil_p3ke"}
+    with (Settings().seeds_dir / "regions.csv").open(encoding="utf-8", newline="") as file:
+        bps = {row["kemendagri_code"].replace(".", ""): row["bps_code"] for row in csv.DictReader(file)}
+    return [
+        {name: cell for name, cell in row.items() if name not in left_out}
+        | {
+            "kabupaten": "KOTA TANGERANG",
+            "kode_kecamatan": bps[row["kode_kelurahan"] or ""][:7],
+            "kode_kelurahan": bps[row["kode_kelurahan"] or ""],
+            "desil_kabupaten_kota": str((number + 3) % 10 + 1),
+            "pbi_pemda": "10"[number % 2],
+            "id_lantai_terluas": "10",
+            "id_atap_terluas": "9",
+            "id_sumber_airminum": "12",
+            "id_bb_utama": "12",
+        }
+        for number, row in enumerate(_families_of_2025())
+    ]
+
+
 def _place_breaks(prefix: str, first: int, good: list[Row]) -> dict[str, list[Row]]:
     kecamatan = "kec" if "kec" in good[0] else "kecamatan"
     return {
@@ -236,25 +264,16 @@ _USUAL_ANSWERS = (
 )  # fmt: skip
 
 
-def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
+def _families_breaks_of_all(good: list[Row], answers: dict[int, str]) -> dict[str, list[Row] | Break]:
+    """Breaks of the rules that both versions have; ``answers``: number of a rule -> the answer that it counts."""
     assets = [name for name in good[0] if name.startswith("aset_bergerak_")]
     columns = [column.name for column in contracts()["bps/social_registry_families"].file_columns]
     return {
         "DTSEN-FAM-001": changed(good, no_kk="3.67101E+15"),
         "DTSEN-FAM-002": [*good, dict(good[0])],
-        "DTSEN-FAM-003": changed(good, desil_nasional="11"),
-        "DTSEN-FAM-004": changed(good, desil_regsosek="12"),
-        "DTSEN-FAM-005": changed(good, desil_p3ke="rendah"),
-        # Valid in the BPS system alone.
-        "DTSEN-FAM-006": changed(good, kode_kelurahan="3671030018", desa=None),
         "DTSEN-FAM-007": changed(good, kode_kabupaten="3603"),
-        # Valid in both systems: Cipondoh for Kemendagri, Karang Anyar for BPS.
-        "DTSEN-FAM-008": changed(
-            good, kode_kecamatan=None, kode_kelurahan="3671051001", kecamatan=None, desa="Karang Anyar"
-        ),
         "DTSEN-FAM-009": changed(good, jumlah_anggota_keluarga="40"),
         "DTSEN-FAM-010": changed(good, luas_lantai_bangunan="0"),
-        "DTSEN-FAM-011": changed(good, desil_nasional="1-4"),
         "DTSEN-FAM-012": changed(good, jumlah_anggota_keluarga="-4"),
         **{
             f"DTSEN-FAM-{20 + number:03d}": changed(good, **{name: "98"})
@@ -262,21 +281,67 @@ def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         },
         "DTSEN-FAM-101": [*good, good[0] | {"desil_nasional": "9"}],
         **_place_breaks("DTSEN-FAM", 102, good),
-        "DTSEN-FAM-109": every(good, status_dtsen=None),
-        "DTSEN-FAM-105": [row | {"kode_kelurahan": "3671030018", "desa": None} for row in good[:30]] + good[30:],
         "DTSEN-FAM-106": Break(good, {"rows": 80.0}),
         "DTSEN-FAM-107": Break(good, {"rows": 10.0}),
-        "DTSEN-FAM-108": every(good, desil_nasional="Belum Ada Desl", desil_p3ke=None),
         # Before, few families had the answer that all of them give now.
-        **{
-            f"DTSEN-FAM-{120 + number}": Break(good, {f"share_{answer}": 0.2})
-            for number, answer in enumerate(_USUAL_ANSWERS)
-        },
+        **{f"DTSEN-FAM-{number}": Break(good, {f"share_{answer}": 0.2}) for number, answer in answers.items()},
         "DTSEN-FAM-129": Break(good, {"share_desil_1_to_4": 0.9}),
     }
 
 
+def _families_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
+    answers = {130: "lantai_terluas_10", 121: "dinding_terluas_1", 132: "atap_terluas_9", 133: "sumber_airminum_12"}
+    answers |= {
+        122: "atap_terluas_2",
+        124: "sumberpenerangan_1",
+        135: "bb_utama_12",
+        126: "fasilitas_bab_1",
+        127: "jenis_kloset_1",
+    }
+    return _families_breaks_of_all(good, answers | {128: "pembuangan_tinja_1"}) | {
+        "DTSEN-FAM-006": changed(good, desa="Antah Berantah"),
+        # Karang Anyar for BPS, Cipondoh for Kemendagri; the name is neither.
+        "DTSEN-FAM-008": changed(good, kode_kecamatan=None, kode_kelurahan="3671051001"),
+        "DTSEN-FAM-105": every(good[:30], desa="Antah Berantah") + good[30:],
+        "DTSEN-FAM-108": every(good, desil_nasional="Belum Ada Desl"),
+        "DTSEN-FAM-111": every(good[:4], desa=None) + good[4:],
+        # What reads as a place, of the other system.
+        "DTSEN-FAM-112": [
+            row | {"kode_kecamatan": None, "kode_kelurahan": code.replace(".", "")}
+            for row, (code, _, _) in zip(good[:60], kelurahan(), strict=False)
+        ]
+        + good[60:],
+        "DTSEN-FAM-113": every(good, desil_kabupaten_kota=None),
+        "DTSEN-FAM-114": every(good, desil_kabupaten_kota="9"),
+        "DTSEN-FAM-115": every(good, pbi_pemda=None),
+    }
+
+
+def _families_breaks_of_2025(good: list[Row]) -> dict[str, list[Row] | Break]:
+    answers = dict(enumerate(_USUAL_ANSWERS, start=120))
+    return _families_breaks_of_all(good, answers) | {
+        "DTSEN-FAM-003": changed(good, desil_nasional="11"),
+        "DTSEN-FAM-004": changed(good, desil_regsosek="12"),
+        "DTSEN-FAM-005": changed(good, desil_p3ke="rendah"),
+        # Valid in the BPS system alone.
+        "DTSEN-FAM-006": changed(good, kode_kelurahan="3671030018", desa=None),
+        # Valid in both systems: Cipondoh for Kemendagri, Karang Anyar for BPS.
+        "DTSEN-FAM-008": changed(
+            good, kode_kecamatan=None, kode_kelurahan="3671051001", kecamatan=None, desa="Karang Anyar"
+        ),
+        "DTSEN-FAM-011": changed(good, desil_nasional="1-4"),
+        "DTSEN-FAM-109": every(good, status_dtsen=None),
+        "DTSEN-FAM-105": [row | {"kode_kelurahan": "3671030018", "desa": None} for row in good[:30]] + good[30:],
+        "DTSEN-FAM-108": every(good, desil_nasional="Belum Ada Desl", desil_p3ke=None),
+    }
+
+
 def _individuals() -> list[Row]:
+    return [{name: cell for name, cell in row.items() if name != "desil_nasional_anggota"}
+            for row in _individuals_of_2025()]  # fmt: skip
+
+
+def _individuals_of_2025() -> list[Row]:
     rows = []
     for number in range(24):
         birth, female = date(1980, 1, 5) + timedelta(days=400 * number), number % 2 == 1
@@ -315,7 +380,6 @@ def _individuals_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DTSEN-IND-007": [*good, dict(good[0])],
         "DTSEN-IND-008": changed(good, tanggal_lahir="2027-01-01"),
         "DTSEN-IND-009": changed(good, tanggal_lahir="1890-01-01"),
-        "DTSEN-IND-010": changed(good, desil_nasional_anggota="11"),
         "DTSEN-IND-020": changed(good, 1, nik=good[0]["nik"]),
         "DTSEN-IND-101": changed(good, id_hub_kepala_keluarga="3"),
         "DTSEN-IND-102": changed(good, 1, id_hub_kepala_keluarga="1"),
@@ -327,6 +391,10 @@ def _individuals_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
             for number, answer in enumerate(("status_4", "status_5", "status_8", "school_2"))
         },
     }
+
+
+def _individuals_breaks_of_2025(good: list[Row]) -> dict[str, list[Row] | Break]:
+    return _individuals_breaks(good) | {"DTSEN-IND-010": changed(good, desil_nasional_anggota="11")}
 
 
 def _assistance() -> list[Row]:
@@ -641,7 +709,9 @@ _GOOD: dict[str, Callable[[], list[Row]]] = {
     "bpjstk/participants": _participants,
     "bps/indicators": _indicators,
     "bps/social_registry_families": _families,
+    "bps/social_registry_families@1": _families_of_2025,
     "bps/social_registry_individuals": _individuals,
+    "bps/social_registry_individuals@1": _individuals_of_2025,
     "dukcapil/population": _population,
     "kemenkes/eppgbm": _eppgbm,
     "kemenkes/under_five_targets": _targets,
@@ -657,7 +727,9 @@ _BREAKS: dict[str, Callable[[list[Row]], dict[str, list[Row] | Break]]] = {
     "bpjstk/participants": _participants_breaks,
     "bps/indicators": _indicators_breaks,
     "bps/social_registry_families": _families_breaks,
+    "bps/social_registry_families@1": _families_breaks_of_2025,
     "bps/social_registry_individuals": _individuals_breaks,
+    "bps/social_registry_individuals@1": _individuals_breaks_of_2025,
     "dukcapil/population": _population_breaks,
     "kemenkes/eppgbm": _eppgbm_breaks,
     "kemenkes/under_five_targets": _targets_breaks,
@@ -676,7 +748,7 @@ _BREAKS: dict[str, Callable[[list[Row]], dict[str, list[Row] | Break]]] = {
 
 def as_file(dataset: str, rows: list[Row], shape: str | None = None) -> tuple[bytes, str]:
     """The rows in the named shape, by default the contract's first: bytes and media (csv, xlsx, json, pages)."""
-    contract = contracts()[dataset]
+    contract = versions()[dataset]
     chosen = next(one for one in contract.extras.shapes if shape in (None, one.name))
     return _WRITERS[chosen.media](contract, chosen, rows)
 

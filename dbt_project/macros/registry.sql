@@ -12,6 +12,12 @@ coalesce({{ kelurahan }}, {{ dbt.concat([kecamatan, "'.0000'"]) }}, {{ unplaced_
 {%- endmacro %}
 
 {#
+The city's own desil is a second rank of the same rows: what is no rank, such as housing, schooling and reasons, is counted under
+the nation's alone, so that no small count is rounded twice.
+#}
+{% macro is_no_second_rank(ranking) -%}{{ ranking }} <> 'dtsen_kota'{%- endmacro %}
+
+{#
 '1'..'10' -> '01'..'10'; the range 6-10 kept apart; NULL stays unknown and is never the poorest. Any other range says no more
 than that a rank exists: unknown.
 #}

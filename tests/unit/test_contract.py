@@ -14,7 +14,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 
 SOURCES = Settings().contracts_dir
-CONTRACTS = list(samples.contracts().values())
+CONTRACTS = list(samples.versions().values())
 KINDS = load_kinds(SOURCES.parent / "rules.yaml")
 IDENTIFYING = {"nik", "no_kk", "nama", "nama_ortu", "tgl_lahir", "tanggal_lahir", "no_kpj"}
 
@@ -263,10 +263,10 @@ def test_unknown_dataset_names_the_known_ones() -> None:
 def test_every_file_of_the_folder_is_a_contract_and_has_samples() -> None:
     found = {f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}" for path in SOURCES.glob("*/*.odcs.yaml")}
     assert {contract.dataset for contract in CONTRACTS} == found
-    assert [dataset for dataset in sorted(found) if not samples.good_rows(dataset)] == []
+    assert [name for name in samples.versions() if not samples.good_rows(name)] == []
 
 
-@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.dataset)
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: f"{contract.dataset}@{contract.major}")
 class TestEveryContract:
     def test_identifying_columns_stay_out_of_the_lake(self, contract) -> None:
         assert IDENTIFYING.isdisjoint(column.name for column in contract.lake_columns)
@@ -328,15 +328,17 @@ class TestEveryContract:
 
 
 def test_health_of_named_persons_is_dropped_while_reading() -> None:
-    individuals = samples.contracts()["bps/social_registry_individuals"]
-    assert {"id_kondisi_gizi", "id_penyakit_menahun", "id_disabilitas"} <= individuals.extras.ignored_headers.keys()
+    newest = samples.contracts()["bps/social_registry_individuals"].extras.ignored_headers
+    assert {"kondisi_gizi", "penyakit_kronis", "kesedihan_depresi"} <= newest.keys()
+    first = samples.versions()["bps/social_registry_individuals@1"].extras.ignored_headers
+    assert {"id_kondisi_gizi", "id_penyakit_menahun", "id_disabilitas"} <= first.keys()
 
 
 def test_registry_columns_are_all_read_or_dropped_with_a_reason() -> None:
     """Columns as typed in a public regional app, `sesuai LIST VARIABEL resmi` (tests/data/dtsen)."""
     lines = (Path(__file__).parent.parent / "data/dtsen/columns.txt").read_text(encoding="utf-8").splitlines()
     for level, dataset in (("family", "families"), ("individual", "individuals")):
-        contract = samples.contracts()[f"bps/social_registry_{dataset}"]
+        contract = samples.versions()[f"bps/social_registry_{dataset}@1"]
         known = {
             header for one in contract.file_columns for header in one.headers
         } | contract.extras.ignored_headers.keys()

@@ -10,7 +10,7 @@ from warehouse.intake.gate import DeliveryContext, all_rules, judge
 from warehouse.intake.parse import parse
 
 DATA = Path(__file__).parent.parent / "data"
-DATASETS = sorted(samples.contracts())
+DATASETS = sorted(samples.versions())
 
 
 def context(dataset: str, part: str) -> DeliveryContext:
@@ -20,7 +20,7 @@ def context(dataset: str, part: str) -> DeliveryContext:
 @pytest.fixture(scope="module", params=DATASETS)
 def judged(request, tmp_path_factory):
     """Good rows and every break of a dataset, judged in one run; each delivery is a part of its own."""
-    dataset, contract = request.param, samples.contracts()[request.param]
+    dataset, contract = request.param, samples.versions()[request.param]
     deliveries = {"good": samples.Break(samples.good_rows(dataset)), **samples.breaking_rows(dataset)}
     parsed, contexts, history = {}, {}, []
     for code, sample in deliveries.items():
@@ -125,7 +125,7 @@ def test_a_figure_of_a_period_nobody_would_see_is_put_aside(official, true: str,
 
 
 def test_a_rank_may_have_a_leading_zero_and_nothing_else(tmp_path: Path) -> None:
-    dataset = "bps/social_registry_families"
+    dataset = "bps/social_registry_families@1"
     sent = {
         "6": "06",
         "06": "06",
@@ -140,7 +140,7 @@ def test_a_rank_may_have_a_leading_zero_and_nothing_else(tmp_path: Path) -> None
     good = samples.good_rows(dataset)
     rows = [row | {"desil_nasional": rank} for row, rank in zip(good, sent, strict=False)] + good[len(sent) :]
     data, media = samples.as_file(dataset, rows)
-    contract = samples.contracts()[dataset]
+    contract = samples.versions()[dataset]
     judgement = judge(
         Settings(home=tmp_path), contract, {"d": parse(contract, data, media)}, {"d": context(dataset, "all")}, [],
         frozenset(),

@@ -83,6 +83,8 @@ def test_one_number_as_nik_and_as_family_card_has_two_pseudonyms(s):
         "1234567890123456",
         "3671014102200000",
         "36710141022000071",
+        # A double holds sixteen digits exactly up to 2**53 only: from Papua on, the last one may be another's.
+        "9171014102200007.0",
     ],
 )
 def test_an_unusable_nik_has_no_pseudonym(s, nik):
@@ -90,7 +92,7 @@ def test_an_unusable_nik_has_no_pseudonym(s, nik):
     assert rows["nik_key"].to_pylist() == identities["nik_key"].to_pylist() == [None]
 
 
-@pytest.mark.parametrize("nik", [f" {NIK} ", f"'{NIK}", "367101 410220 0007", "367101.410220.0007"])
+@pytest.mark.parametrize("nik", [f" {NIK} ", f"'{NIK}", "367101 410220 0007", "367101.410220.0007", f"{NIK}.0"])
 def test_spellings_of_one_nik_have_one_pseudonym(s, nik):
     plain, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted())
     spelt, _ = pseudonymise(s, CONTRACT, DELIVERY, admitted(nik=nik))

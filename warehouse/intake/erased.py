@@ -41,7 +41,7 @@ def without_erased(s: Settings, contract: Contract, parsed: Parsed) -> Parsed:
     if not marks.chains or tombstones.texts_sql(contract, typed=False) is None:
         return parsed
     with searching(s, marks) as connection:
-        places = marked_places(connection, contract, parsed.table)
+        places = marked_places(connection, contract.of_version(parsed.version), parsed.table)
     return replace(parsed, table=parsed.table.filter(pc.invert(_is_at(parsed.table, places)))) if places else parsed
 
 
@@ -190,7 +190,7 @@ def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
 
 
 def _digits(rows: pa.Table) -> set[str]:
-    return {re.sub(r"\D", "", text or "") for text in rows[vault.NIK].to_pylist()}
+    return {re.sub(r"\D", "", re.sub(r"[.]0+$", "", text or "")) for text in rows[vault.NIK].to_pylist()}
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:

@@ -84,9 +84,19 @@ def define_pseudonym(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     )
 
 
+def without_float_tail(text: str) -> str:
+    """SQL for the digits of a code or number that passed through a column of numbers: 3671.0.
+
+    Sixteen digits from 9 on are beyond what a double holds exactly (2**53): such a number may be another's, and stays
+    as it came, for the rules to refuse.
+    """
+    return f"regexp_replace({text}, '^([0-9]{{1,15}}|[0-8][0-9]{{15}})[.]0+$', '\\1')"
+
+
 def usable_sql(column: str) -> str:
     """SQL for the digits of a number that can identify, NULL for masked, made-up, cut or mangled ones."""
-    digits = f"regexp_replace(\"{column}\", '[\\s.''`-]', '', 'g')"
+    number = without_float_tail(f'trim("{column}")')
+    digits = f"regexp_replace({number}, '[\\s.''`-]', '', 'g')"
     return (
         f"CASE WHEN regexp_full_match({digits}, '[0-9]{{16}}')"
         f" AND NOT regexp_full_match({digits}, '{_STAND_INS}') THEN {digits} END"

@@ -17,7 +17,9 @@ select
     cast(count(received.family_key) as bigint) as receiving_any
     {%- for programme in assistance_programmes() %},
     cast(sum(coalesce(received.receives_{{ programme }}, 0)) as bigint) as receiving_{{ programme }}
-    {%- endfor %}
+    {%- endfor %},
+    cast(count(case when family.receives_pbi_pemda then 1 end) as bigint) as receiving_pbi_pemda,
+    cast(count(case when family.receives_pbi_pemda is null then 1 end) as bigint) as unanswered_pbi_pemda
 from months
 inner join {{ ref('fct_welfare') }} as family
     on family.period_start = months.registry_period and family.ranking = months.ranking and family.is_in_scope

@@ -32,5 +32,5 @@ select
     {%- endfor %}
 from {{ ref('fct_welfare') }} as family
 cross join weights
-where family.is_in_scope
+where family.is_in_scope and {{ is_no_second_rank('family.ranking') }}
 group by family.period_start, family.ranking, family.kemendagri_code

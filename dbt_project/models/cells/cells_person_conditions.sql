@@ -10,5 +10,5 @@ select
     cast(sum(case when age_years between 7 and 18 and school_code is not null then 1 else 0 end) as bigint) as answered,
     cast(sum(case when age_years between 7 and 18 and school_code = '2' then 1 else 0 end) as bigint) as attending
 from {{ ref('fct_registry_member') }}
-where is_in_scope
+where is_in_scope and {{ is_no_second_rank('ranking') }}
 group by period_start, ranking, kemendagri_code

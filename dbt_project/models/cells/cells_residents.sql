@@ -8,7 +8,7 @@ with residents as (
         coalesce(age_years between 15 and 64, false) as is_15_64,
         case when age_years between 15 and 64 and is_working then worker_segment end as working_as
     from {{ ref('fct_registry_member') }} as member
-    where is_in_scope
+    where is_in_scope and {{ is_no_second_rank('ranking') }}
 )
 
 select

@@ -80,7 +80,9 @@ class ColumnExtras(Strict):
     use: Literal["identity", "linkage", "gate", "mart", "lineage"] | None = None
     headers: tuple[str, ...] = Field((), description="Further spellings of the agency's header")
     codes: dict[str, tuple[str, ...]] | None = Field(None, description="Accepted code -> spellings that mean it")
-    code_system: Literal["kemendagri_code", "bps_code", "kemendagri_code_undotted", "region_name"] | None = None
+    code_system: (
+        Literal["kemendagri_code", "bps_code", "kemendagri_code_undotted", "region_code_by_name", "region_name"] | None
+    ) = Field(None, description="region_code_by_name: a code of either system, and the name beside it tells of which")
     null_tokens: tuple[str, ...] = Field(NULL_TOKENS, description="Read as missing; else the dataset's")
     unit: str | None = Field(None, description="What a number counts or measures: kg, cm, m2, IDR; demanded of numbers")
     formats: tuple[str, ...] = Field(("%Y-%m-%d",), description="Date formats, tried in order")

@@ -17,6 +17,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.intake.gate.model import DeliveryContext
 from warehouse.intake.gate.rules import SENT, UNCAST, UNCODED
 from warehouse.intake.parse import Parsed
+from warehouse.storage import vault
 
 RAW = "raw__"
 COMPARED = ("previous_", "change_")
@@ -94,9 +95,8 @@ def cast_sql(text: str, column: Column) -> str:
 
 def _typed(column: Column) -> str:
     text = f"trim({quoted(RAW + column.name)})"
-    if column.extras.code_system not in {None, "region_name"}:
-        # A code that passed through a column of numbers: 3671.0.
-        text = f"regexp_replace({text}, '^([0-9]+)[.]0+$', '\\1')"
+    if column.is_identifier or column.extras.code_system not in {None, "region_name"}:
+        text = vault.without_float_tail(text)
     if not column.extras.codes:
         return cast_sql(text, column)
     spellings = {

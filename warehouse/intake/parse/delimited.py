@@ -82,7 +82,8 @@ def _find_header(contract: Contract, shape: FileShape, data: bytes, encoding: st
 
     A delimiter that was not agreed but fits better raises PARSE_DELIMITER, or what is wrong with the header under it.
     """
-    text = data[:_HEAD].decode(encoding, errors="ignore")
+    # One bad byte makes a file that says it is UTF-8 one of single bytes: its mark is no part of the first header.
+    text = data[:_HEAD].removeprefix(codecs.BOM_UTF8).decode(encoding, errors="ignore")
     best: tuple[int, bool] = (-1, False)
     chosen: tuple[str, list[str], int, int] | None = None
     for delimiter in (*shape.delimiters, *(other for other in _DELIMITERS if other not in shape.delimiters)):

@@ -30,12 +30,14 @@ families as (
 ),
 
 layouts as (
-    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer. DTSEN has
-    -- struck-off families in its files: without their status nobody is known to count.
+    -- A column that a delivery never fills was not in its layout: nobody was asked, so nobody failed to answer. DTSEN had
+    -- struck-off families in its files: without their status nobody is known to count, unless the layout has none.
     select
         delivery_id,
         count(desil_p3ke) > 0 as has_p3ke,
-        count(registry_status) > 0 or min(ranking) = 'dtsen' as has_registry_status
+        count(desil_kota) > 0 as has_city_desil,
+        count(registry_status) > 0
+        or min(ranking) = 'dtsen' and count(case when not has_status then 1 end) = 0 as has_registry_status
     from {{ ref('stg_bps__social_registry_families') }}
     group by delivery_id
 ),
@@ -112,7 +114,7 @@ scored as (
 ),
 
 ranked as (
-    -- A family has its own ranking's row, and a second one where the extract carries the P3KE rank too: never one column.
+    -- A family has its own ranking's row, and another for each further rank that the extract carries: never one column.
     select
         scored.*,
         layouts.has_registry_status,
@@ -124,6 +126,10 @@ ranked as (
     select scored.*, layouts.has_registry_status, 'p3ke', {{ desil_label('scored.desil_p3ke') }}
     from scored
     inner join layouts on layouts.delivery_id = scored.delivery_id and layouts.has_p3ke
+    union all
+    select scored.*, layouts.has_registry_status, 'dtsen_kota', {{ desil_label('scored.desil_kota') }}
+    from scored
+    inner join layouts on layouts.delivery_id = scored.delivery_id and layouts.has_city_desil
 ),
 
 judged as (
@@ -141,6 +147,7 @@ select
     ranked_desil as desil,
     exclusion_reason is null as is_in_scope,
     exclusion_reason,
+    receives_pbi_pemda,
     cast(person_count as bigint) as person_count,
     cast(size_agrees as bigint) as size_agrees,
     {%- for name in living_standards_indicators() %}

@@ -1,6 +1,7 @@
 /*
 Families in scope by rank, with and without assistance, month by month against the registry quarter in effect. A family on a
-list that the registry does not show in scope may be one it does show under another card: that is the upper bound.
+list that the registry does not show in scope may be one it does show under another card: that is the upper bound. The premium
+that province or city pay is no list: the registry itself says it, where its layout asks, and who is silent may receive it.
 */
 {%- set smallest = var('disclosure_threshold') %}
 with programmes as (
@@ -54,17 +55,42 @@ bounded as (
         and unmatched.kemendagri_code = by_rank.kemendagri_code
 ),
 
+premium as (
+    -- A layout that does not ask has no rows.
+    select
+        cells.period_start, cells.ranking, cells.kemendagri_code, cells.desil, cells.families,
+        cells.receiving_pbi_pemda as receiving, cells.unanswered_pbi_pemda as possibly_receiving
+    from {{ ref('cells_assistance') }} as cells
+    inner join (
+        select distinct period_start, ranking from {{ ref('fct_welfare') }} where receives_pbi_pemda is not null
+    ) as asked
+        on asked.period_start = cells.registry_period and asked.ranking = cells.ranking
+),
+
+told as (
+    select period_start, ranking, kemendagri_code, programme, desil, families, receiving, possibly_receiving from bounded
+    union all
+    select
+        period_start, ranking, kemendagri_code, 'pbi_pemda', desil, families, receiving, possibly_receiving
+    from premium
+    union all
+    select
+        period_start, ranking, kemendagri_code, 'pbi_pemda', 'all', sum(families), sum(receiving), sum(possibly_receiving)
+    from premium
+    group by period_start, ranking, kemendagri_code
+),
+
 measured as (
     select
         period_start, kemendagri_code, 'families_receiving' as measure, ranking, desil, programme,
         receiving as numerator, families as denominator,
         receiving as numerator_low, receiving + possibly_receiving as numerator_high
-    from bounded
+    from told
     union all
     select
         period_start, kemendagri_code, 'families_not_receiving', ranking, desil, programme,
         families - receiving, families, families - receiving - possibly_receiving, families - receiving
-    from bounded
+    from told
     union all
     select
         period_start, kemendagri_code, 'families_receiving_not_in_scope', ranking, 'all', programme,
