@@ -22,6 +22,7 @@ def a_contract(
     path: str | None = None,
     parameters: dict[str, Any] | None = None,
     secrets: dict[str, str] | None = None,
+    hosts: tuple[str, ...] = (),
     period_kind: str = "month",
     parts: str = "all",
     retention_days: int = 365,
@@ -36,7 +37,9 @@ def a_contract(
         server=Server(
             environment="test",
             location=None,
-            extras=ServerExtras(protocol=protocol, path=path, parameters=parameters or {}, secrets=secrets or {}),
+            extras=ServerExtras(
+                protocol=protocol, path=path, parameters=parameters or {}, secrets=secrets or {}, hosts=hosts
+            ),
         ),
         columns=(),
         rules=(),
@@ -97,6 +100,7 @@ DUKCAPIL = a_contract(
     parameters={
         "services": ["AGR_VISUAL_KEC_FIX", "AGR_VISUAL_KEL_FIX"],
         "where": "no_prop=36 AND no_kab=71",
+        "key": ["no_prop", "no_kab", "no_kec", "no_kel"],
         "page_size": 1000,
     },
     period_kind="half_year",
@@ -105,7 +109,7 @@ BPJSTK = a_contract(
     "bpjstk/participants",
     "splp",
     path="/v1/participants",
-    parameters={"query": {"branch": "{part}", "period": "{period}"}, "page_size": 100},
+    parameters={"query": {"branch": "{part}", "period": "{period}"}, "key": ["no_kpj"], "page_size": 100},
     secrets={"client_id": "bpjstk_client_id", "client_secret": "bpjstk_client_secret"},
     parts="branch",
 )

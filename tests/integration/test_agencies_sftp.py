@@ -12,11 +12,15 @@ from agencies_helpers import ALL, EPPGBM, a_job, make_holdings
 
 from tests.sandbox_home import NOW
 from warehouse.core.errors import ConfigError, FetchError, WarehouseError
+from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies
 from warehouse.intake.agencies import sftp
+from warehouse.sandbox import sftp_agency
 from warehouse.sandbox.faults import Fault
 from warehouse.sandbox.servers import Agencies, serve
+
+OCTOBER = Period.parse("2026-10")
 
 
 @pytest.fixture
@@ -56,9 +60,9 @@ def test_a_file_arrives_exactly_under_the_name_it_was_sent(s, folder, part, name
 
 def test_the_newer_of_two_files_is_taken(s, folder):
     (folder / "cibodas.xlsx").write_bytes(b"PK\x03\x04newer")
-    os.utime(folder / "cibodas.csv", (1, 1))
+    os.utime(folder / "cibodas.csv", (9000, 9000))
     assert fetch(s).media == "xlsx"
-    os.utime(folder / "cibodas.xlsx", (0, 0))
+    os.utime(folder / "cibodas.xlsx", (8000, 8000))
     assert fetch(s).media == "csv"
 
 
@@ -156,10 +160,66 @@ def test_a_file_replaced_after_a_break_is_taken_anew(s, folder, running, monkeyp
     assert fetch(s).path.read_bytes() == b"x" * 2 * sftp._STRETCH
 
 
-def test_a_file_that_is_still_being_written_is_left(s, running):
+def test_a_file_that_is_still_being_written_is_left(s, running, monkeypatch):
+    monkeypatch.setattr(sftp, "_QUIET_SECONDS", 0.01)
     running.faults.set(Fault(agency="dinkes", kind="growing"))
-    with pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+    with pytest.raises(FetchError, match="FETCH_INCOMPLETE") as caught:
         fetch(s)
+    assert caught.value.attempts == 3
+
+
+def test_a_fresh_file_is_taken_when_it_has_not_changed_while_we_waited(s, folder, monkeypatch):
+    waited = []
+    monkeypatch.setattr(sftp.time, "sleep", waited.append)
+    os.utime(folder / "cibodas.csv", (time.time() + 3600, time.time() + 3600))
+    assert fetch(s).bytes == (folder / "cibodas.csv").stat().st_size
+    assert waited == [sftp._QUIET_SECONDS]
+
+
+def test_a_sender_that_marks_what_is_done_is_waited_for(s, folder):
+    parameters = EPPGBM.server.extras.parameters | {"done_suffix": ".done"}
+    extras = EPPGBM.server.extras.model_copy(update={"parameters": parameters})
+    contract = EPPGBM.model_copy(update={"server": EPPGBM.server.model_copy(update={"extras": extras})})
+
+    def marked():
+        return agencies.fetch(s, contract, "cibodas", OCTOBER, a_job(s, contract, "2026-10").spool)
+
+    with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
+        marked()
+    (folder / "cibodas.csv.done").touch()
+    os.utime(folder / "cibodas.csv.done", (8000, 8000))
+    with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
+        marked()
+    os.utime(folder / "cibodas.csv", (7000, 7000))
+    assert marked().path.name == "cibodas.csv"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "code"), [({"st_mtime": None}, "FETCH_NOT_DATA"), ({"st_size": None}, "FETCH_NOT_DATA"),
+                        ({"st_size": 10**15}, "FETCH_TOO_LARGE")]
+)  # fmt: skip
+def test_a_file_without_end_size_or_time_is_left(s, monkeypatch, lacks, code):
+    stat = paramiko.SFTPClient.stat
+
+    def odd(client, path):
+        found = stat(client, path)
+        for name, value in lacks.items():
+            setattr(found, name, value)
+        return found
+
+    monkeypatch.setattr(paramiko.SFTPClient, "stat", odd)
+    with pytest.raises(FetchError) as caught:
+        fetch(s)
+    assert caught.value.code == code
+
+
+def test_a_transfer_that_stalls_ends_with_the_fetchs_time(s, monkeypatch):
+    monkeypatch.setattr(sftp_agency._File, "read", lambda *_: time.sleep(3) or b"x")
+    job = a_job(s, EPPGBM, "2026-10", "cibodas")
+    started = time.monotonic()
+    with pytest.raises(FetchError, match="FETCH_TIMEOUT"):
+        agencies.fetch(s, EPPGBM, "cibodas", job.period, job.spool, seconds=0.7)
+    assert time.monotonic() - started < 2.5
 
 
 def test_a_file_cut_by_its_sender_arrives_as_it_is(s, folder, running):

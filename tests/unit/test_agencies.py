@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,12 +15,12 @@ from agencies_helpers import BPJSTK, BPS, EPPGBM, PORTAL, a_contract, a_job, pag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError, FetchError
-from warehouse.core.settings import PROJECT_DIR, Settings
+from warehouse.core.settings import Settings
 from warehouse.intake import agencies
 from warehouse.intake.agencies import bps_webapi, by_hand, ckan, splp
-from warehouse.intake.agencies.pages import page_writer
+from warehouse.intake.agencies.pages import Tally, page_writer
 from warehouse.intake.agencies.web import Web, _retry_after
 from warehouse.storage.media import media_of
 
@@ -33,7 +34,7 @@ def recorded(name: str) -> dict:
 
 @pytest.fixture
 def s(settings: Settings) -> Settings:
-    write_endpoints(settings, bps="http://bps.test", portal="http://portal.test")
+    write_endpoints(settings, bps="https://bps.test", portal="https://portal.test")
     write_secret(settings, "bps_webapi_key", KEY)
     return settings
 
@@ -69,9 +70,11 @@ def bps_contract(**parameters) -> Contract:
     )
 
 
-def portal_contract(resource: str, period_kind: str) -> Contract:
+def portal_contract(resource: str, period_kind: str, *hosts: str) -> Contract:
     parameters = {"package": "x", "resource": resource}
-    return a_contract("portal/investment", "ckan", path="/api/3/action", parameters=parameters, period_kind=period_kind)
+    return a_contract(
+        "portal/investment", "ckan", path="/api/3/action", parameters=parameters, period_kind=period_kind, hosts=hosts
+    )
 
 
 # --- BPS --------------------------------------------------------------------------------------------------------------
@@ -182,7 +185,7 @@ def test_a_recorded_package_leads_to_its_file_and_the_bytes_say_what_it_is(s, an
     answers["package_show"] = portal("data_go_id_package_show")
     file = httpx.Response(200, content=b"kecamatan;jumlah\nBenda;1\n")
     answers["jumlah-kematian-ibu-menurut-kecamatan.xlsx"] = [file]
-    fetched = ckan.fetch(a_job(s, portal_contract("JUMLAH KEMATIAN IBU", "month"), "2026-10"))
+    fetched = ckan.fetch(a_job(s, portal_contract("JUMLAH KEMATIAN IBU", "month", "data.kamparkab.go.id"), "2026-10"))
     assert fetched.media == "csv"
     assert fetched.path.name == "jumlah-kematian-ibu-menurut-kecamatan.xlsx"
     assert fetched.path.read_bytes().startswith(b"kecamatan")
@@ -194,7 +197,7 @@ def test_a_recorded_package_leads_to_its_file_and_the_bytes_say_what_it_is(s, an
         ("data_go_id_unsupported_action_404", 404, "FETCH_NOT_AVAILABLE"),
         ("data_go_id_unsupported_action_404", 200, "FETCH_NOT_AVAILABLE"),
         ("data_go_id_package_list", 200, "FETCH_NOT_DATA"),
-        ("data_go_id_package_search_TRIMMED", 200, "FETCH_NOT_AVAILABLE"),
+        ("data_go_id_package_search_TRIMMED", 200, "FETCH_NOT_DATA"),
     ],
 )
 def test_recorded_portal_answers_without_the_file_are_refused(s, answers, body, status, code):
@@ -227,7 +230,7 @@ def test_a_period_is_not_taken_for_another_that_contains_its_digits(s, answers, 
 @pytest.fixture
 def bus(s, answers):
     """A bus that gives tokens and the given pages in turn."""
-    write_endpoints(s, bpjstk="http://bus.test")
+    write_endpoints(s, bpjstk="https://bus.test")
     write_secret(s, "bpjstk_client_id", "us")
     write_secret(s, "bpjstk_client_secret", "secret")
     answers["token"] = [httpx.Response(200, json={"access_token": "t", "expires_in": 300})]
@@ -265,7 +268,7 @@ def test_other_names_for_the_same_things_are_the_contracts_business(bus):
     names = {"records_path": "isi.baris", "total_path": "meta.jumlah", "page_parameter": "hal", "size_parameter": "n"}
     got, asked = bus(pages, **names)
     assert got == pages
-    assert asked[1] == {"branch": "cikokol", "period": "2026-10", "hal": "2", "n": "100"}
+    assert asked[1] == {"branch": "cikokol", "period": "2026-10", "sort": "no_kpj", "hal": "2", "n": "100"}
 
 
 @pytest.mark.parametrize(
@@ -303,7 +306,9 @@ def test_retry_after_is_read_in_both_forms(seconds):
     assert abs(_retry_after(format_datetime(moment, usegmt=True)) - seconds) < 2
 
 
-@pytest.mark.parametrize("header", [None, "", "soon", "-1", "1.5e3"])
+@pytest.mark.parametrize(
+    "header", [None, "", "soon", "-1", "1.5e3", "²", "٣", "Mon, 99 Zzz 99999 99:99:99 GMT", ", , ,"]
+)
 def test_an_unreadable_retry_after_is_none(header):
     assert _retry_after(header) is None
 
@@ -411,7 +416,8 @@ def test_parts_are_the_senders_of_today(s, tmp_path):
         agencies.parts(before, EPPGBM)
 
 
-def test_a_file_in_the_drop_folder_is_taken_by_its_period_and_part(s):
+def test_a_file_in_the_drop_folder_is_taken_by_its_period_and_part(s, monkeypatch):
+    monkeypatch.setattr(by_hand, "_QUIET_SECONDS", 0)
     contract = a_contract("published/official_figures", "by_hand", period_kind="year")
     with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
         by_hand.fetch(a_job(s, contract, "2025"))
@@ -426,21 +432,43 @@ def test_a_file_in_the_drop_folder_is_taken_by_its_period_and_part(s):
         by_hand.fetch(a_job(s, contract, "2024"))
 
 
-def test_every_contract_says_what_its_protocol_asks_for(s):
-    needed = {
-        "bps_webapi": ({"indicators"}, {"key"}),
-        "arcgis": ({"services", "where"}, set()),
-        "ckan": ({"package", "resource"}, set()),
-        "splp": ({"query"}, {"client_id", "client_secret"}),
-        "sftp": ({"username"}, {"private_key", "known_hosts"}),
-        "by_hand": (set(), set()),
-    }
-    contracts = load_contracts(PROJECT_DIR / "expectations" / "sources")
-    assert contracts
-    for contract in contracts.values():
-        extras = contract.server.extras
-        parameters, secrets = needed[extras.protocol]
-        assert parameters <= extras.parameters.keys(), contract.dataset
-        assert secrets == extras.secrets.keys(), contract.dataset
-        assert extras.path or extras.protocol == "by_hand", contract.dataset
-        assert agencies.parts(s, contract), contract.dataset
+@pytest.mark.parametrize("name", ["2025.part", "2025.csv~", "2025.csv.tmp", ".2025.csv", "2025", "2025.crdownload"])
+def test_a_copy_under_way_to_the_drop_folder_is_left(s, name):
+    inbox = s.home / "inbox" / "published" / "official_figures"
+    inbox.mkdir(parents=True)
+    (inbox / name).write_text("a\n")
+    contract = a_contract("published/official_figures", "by_hand", period_kind="year")
+    with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
+        by_hand.fetch(a_job(s, contract, "2025"))
+
+
+def test_a_file_that_grows_in_the_drop_folder_is_left(s, monkeypatch):
+    inbox = s.home / "inbox" / "published" / "official_figures"
+    inbox.mkdir(parents=True)
+    (inbox / "2025.csv").write_text("a\n")
+    monkeypatch.setattr(by_hand.time, "sleep", lambda _seconds: (inbox / "2025.csv").write_text("a\nb\n"))
+    contract = a_contract("published/official_figures", "by_hand", period_kind="year")
+    with pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+        by_hand.fetch(a_job(s, contract, "2025"))
+
+
+rows = st.lists(st.integers(0, 30), max_size=12)
+
+
+@given(pages=st.lists(rows, max_size=5), total=st.integers(0, 40), once=st.booleans())
+def test_an_answer_is_whole_only_with_all_its_distinct_records(tmp_path_factory, pages, total, once):
+    job = a_job(Settings(home=tmp_path_factory.mktemp("tally")), BPJSTK, "2026-10")
+    tally = Tally(job, ["n"], once=once)
+    distinct = [number for page in pages for number in (page if once else set(page))]
+    is_whole = len(set(distinct)) == len(distinct) and sum(map(len, pages)) == total
+    with nullcontext() if is_whole else pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+        for page in pages or [[]]:
+            tally.add([{"n": number, "row": position} for position, number in enumerate(page)], total)
+        tally.demand_whole()
+
+
+def test_a_record_without_its_key_is_told_apart_by_all_it_says(s):
+    tally = Tally(a_job(s, BPJSTK, "2026-10"), ["a.key"], once=True)
+    tally.add([{"a": {"key": None}, "x": 1}, {"a": {"key": None}, "x": 2}, None, {"a": 5}], 5)
+    with pytest.raises(FetchError, match="FETCH_INCOMPLETE"):
+        tally.add([{"x": 2, "a": {"key": None}}], 5)

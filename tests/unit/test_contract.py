@@ -220,6 +220,39 @@ def test_profile_rule_cannot_quarantine(document: dict, tmp_path: Path) -> None:
     assert "severity is stop or warn" in refusal(document, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "change", "expected"),
+    [
+        ("dukcapil/population", {"parameters": {"page_sise": 5}}, "parameters of arcgis: page_sise"),
+        ("dukcapil/population", {"parameters": {"page_size": 0}}, "page_size"),
+        ("dukcapil/population", {"parameters": {"services": []}}, "services"),
+        ("bpjstk/participants", {"parameters": {"page_size": 10**9}}, "page_size"),
+        ("kemenkes/eppgbm", {"parameters": {"username": None}}, "username"),
+        ("kemenkes/eppgbm", {"parameters": {"quiet_seconds": "soon"}}, "quiet_seconds"),
+        ("bps/indicators", {"location": "http://webapi.bps.go.id"}, "credentials are not sent to an http address"),
+        ("portal/investment", {"hosts": ["https://data.example"]}, "hosts"),
+        ("portal/investment", {"hosts": ["*"]}, "hosts"),
+        ("portal/investment", {"hosts": ["files.example.go.id", "files.example.go.id:8443"]}, None),
+    ],
+)
+def test_a_server_that_could_not_be_asked_is_refused(
+    tmp_path, dataset: str, change: dict, expected: str | None
+) -> None:
+    given = yaml.safe_load((SOURCES / f"{dataset}.odcs.yaml").read_text(encoding="utf-8"))
+    server = given["servers"][0]
+    said = {item["property"]: item for item in server["customProperties"]}
+    said["parameters"]["value"] |= change.get("parameters", {})
+    server |= {"location": change["location"]} if "location" in change else {}
+    server["customProperties"] += [{"property": "hosts", "value": change["hosts"]}] if "hosts" in change else []
+    if expected is None:
+        assert load(given, tmp_path, dataset).server.extras.hosts == tuple(change["hosts"])
+        return
+    with pytest.raises(ConfigError) as error:
+        load(given, tmp_path, dataset)
+    assert error.value.code == "CONTRACT_INVALID"
+    assert expected in error.value.message_en
+
+
 TERMS = {"label_id": "inflasi", "label_en": "inflation", "due_day": 5, "source": "ours", "source_date": "2026-11-30"}
 
 

@@ -11,7 +11,7 @@ from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies
 from warehouse.intake.agencies import Fetched
-from warehouse.intake.extract import UNREACHABLE_IN_A_ROW, extract
+from warehouse.intake.extract import SILENT_IN_A_ROW, extract
 from warehouse.ledger import tables
 from warehouse.ledger.deliveries import FetchOutcome
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
@@ -29,13 +29,13 @@ def w(settings: Settings) -> Warehouse:
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes | WarehouseError]:
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes | Exception]:
     """What the agency answers by part; a part that is not named is not published yet."""
-    given: dict[str, bytes | WarehouseError] = {}
+    given: dict[str, bytes | Exception] = {}
 
-    def fetch(_s: object, _contract: object, part: str, _period: object, spool: Path, _progress: object) -> Fetched:
+    def fetch(_s: object, _contract: object, part: str, _period: object, spool: Path, *_rest: object) -> Fetched:
         answer = given.get(part, FetchError("FETCH_NOT_AVAILABLE", "Belum ada.", "Not there yet."))
-        if isinstance(answer, WarehouseError):
+        if isinstance(answer, Exception):
             raise answer
         path = spool / part
         path.write_bytes(answer)
@@ -45,7 +45,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes | WarehouseError
     return given
 
 
-def test_each_part_is_an_attempt_on_record_with_its_words(w: Warehouse, answers: dict[str, bytes | WarehouseError]):
+def test_each_part_is_an_attempt_on_record_with_its_words(w: Warehouse, answers: dict[str, bytes | Exception]):
     refused = FetchError("FETCH_REFUSED", "Ditolak.", "Refused.", "Periksa.", "Check.")
     answers |= {"cikokol": b"x", "benda": refused}
     parts = ["cikokol", "benda", "neglasari"]
@@ -63,21 +63,21 @@ def test_each_part_is_an_attempt_on_record_with_its_words(w: Warehouse, answers:
     assert rows["neglasari"]["outcome"] == "not_available"
 
 
-def test_the_same_bytes_again_are_no_new_delivery(w: Warehouse, answers: dict[str, bytes | WarehouseError]):
+def test_the_same_bytes_again_are_no_new_delivery(w: Warehouse, answers: dict[str, bytes | Exception]):
     answers["cikokol"] = b"x"
     outcomes = [extract(w, w.contract(DATASET), [(OCTOBER, ["cikokol"])])[0].outcome for _ in range(2)]
     assert outcomes == [FetchOutcome.LANDED, FetchOutcome.UNCHANGED]
 
 
 def test_who_is_not_at_home_is_not_waited_for_part_by_part(
-    w: Warehouse, answers: dict[str, bytes | WarehouseError], monkeypatch: pytest.MonkeyPatch
+    w: Warehouse, answers: dict[str, bytes | Exception], monkeypatch: pytest.MonkeyPatch
 ):
     parts = agencies.parts(w.settings, w.contract(DATASET))
     answers |= dict.fromkeys(parts, UNREACHABLE)
     asked, fetch = [], agencies.fetch
     monkeypatch.setattr(agencies, "fetch", lambda *job: (asked.append(job[2]), fetch(*job))[1])
     attempts = extract(w, w.contract(DATASET), [(OCTOBER, parts)])
-    assert asked == parts[:UNREACHABLE_IN_A_ROW]
+    assert asked == parts[:SILENT_IN_A_ROW]
     assert {one.outcome for one in attempts} == {FetchOutcome.FAILED}
     assert len(attempts) == len(parts)
 
@@ -87,7 +87,7 @@ def test_who_is_not_at_home_is_not_waited_for_part_by_part(
     [(UNREACHABLE, False), (UNREACHABLE, True), (ConfigError("SECRET_MISSING", "Tidak ada.", "Missing."), True)],
 )
 def test_a_scheduler_is_given_the_error_the_agency_raised(
-    w: Warehouse, answers: dict[str, bytes | WarehouseError], error: WarehouseError, is_last_try: bool
+    w: Warehouse, answers: dict[str, bytes | Exception], error: WarehouseError, is_last_try: bool
 ):
     answers |= dict.fromkeys(agencies.parts(w.settings, w.contract(DATASET)), error)
     day = OCTOBER.due_on(w.contract(DATASET).extras.due_day)
@@ -96,9 +96,7 @@ def test_a_scheduler_is_given_the_error_the_agency_raised(
     assert caught.value is error
 
 
-def test_one_part_that_came_is_a_night_unless_what_failed_may_pass(
-    w: Warehouse, answers: dict[str, bytes | WarehouseError]
-):
+def test_one_part_that_came_is_a_night_unless_what_failed_may_pass(w: Warehouse, answers: dict[str, bytes | Exception]):
     first, second, *_ = agencies.parts(w.settings, w.contract(DATASET))
     answers |= {first: b"x", second: UNREACHABLE}
     day = OCTOBER.due_on(w.contract(DATASET).extras.due_day)
@@ -107,3 +105,41 @@ def test_one_part_that_came_is_a_night_unless_what_failed_may_pass(
     outcome = night.extract_open(DATASET, day, is_last_try=True, s=w.settings)
     assert (outcome.unchanged, outcome.failed) == (1, 1)
     assert outcome.errors == [f"{second}: FETCH_UNREACHABLE: Unreachable."]
+
+
+@pytest.mark.parametrize("error", [AttributeError("3671012345678901"), RecursionError(), MemoryError()])
+def test_what_nobody_foresaw_is_a_row_of_its_part_and_names_no_value(
+    w: Warehouse, answers: dict[str, bytes | Exception], error: Exception
+):
+    answers |= {"benda": error, "cikokol": b"x"}
+    first, second = extract(w, w.contract(DATASET), [(OCTOBER, ["benda", "cikokol"])])
+    assert (first.outcome, second.outcome) == (FetchOutcome.FAILED, FetchOutcome.LANDED)
+    row = next(row for row in w.ledger.rows(sa.select(tables.fetches)) if row["part"] == "benda")
+    assert row["error_code"] == "EXTRACT_UNFORESEEN"
+    assert type(error).__name__ in row["message_en"]
+    assert "3671012345678901" not in str(row)
+
+
+def test_the_attempts_really_made_are_on_record(w: Warehouse, answers: dict[str, bytes | Exception]):
+    five = FetchError("FETCH_SERVER_ERROR", "Galat.", "Error.")
+    five.attempts = 5
+    answers |= {"benda": five}
+    assert extract(w, w.contract(DATASET), [(OCTOBER, ["benda"])])[0].attempts == 5
+
+
+@pytest.mark.parametrize("code", ["FETCH_TIMEOUT", "FETCH_UNREACHABLE"])
+def test_a_silent_agency_is_asked_for_two_parts_and_the_others_have_no_attempt(
+    w: Warehouse, answers: dict[str, bytes | Exception], code: str
+):
+    parts = agencies.parts(w.settings, w.contract(DATASET))[:4]
+    answers |= dict.fromkeys(parts, FetchError(code, "Diam.", "Silent."))
+    assert [one.attempts for one in extract(w, w.contract(DATASET), [(OCTOBER, parts)])] == [1, 1, 0, 0]
+
+
+def test_parts_for_which_a_dataset_has_no_time_left_are_named(
+    w: Warehouse, answers: dict[str, bytes | Exception], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("warehouse.intake.extract.LONGEST_SECONDS", 0)
+    answers |= {"benda": b"x"}
+    (attempt,) = extract(w, w.contract(DATASET), [(OCTOBER, ["benda"])])
+    assert (attempt.outcome, attempt.attempts, attempt.error.code) == (FetchOutcome.FAILED, 0, "FETCH_TIMEOUT")

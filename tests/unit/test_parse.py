@@ -4,9 +4,11 @@ import contextlib
 import csv
 import io
 import json
+import tarfile
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xlsxwriter
@@ -445,6 +447,61 @@ def test_records_of_an_answer_are_numbered_over_its_pages() -> None:
     parsed = parse(CONTRACTS["dukcapil/population"], pages_bytes(*pages), "pages")
     assert places(parsed) == list(range(1, 105))
     assert parsed.refused == [RefusedRow(None, 105, "PARSE_NOT_A_RECORD")]
+
+
+def of_datastore(rows: int, total: Any) -> dict:
+    row = good_rows("portal/domestic_products")[0]
+    records = [row | {"_id": number, "perangkat_daerah": f"OPD {number}"} for number in range(rows)]
+    return {"success": True, "result": {"records": records, "total": total}}
+
+
+@pytest.mark.parametrize(
+    ("pages", "is_whole"),
+    [
+        ([(100, 137)], False),
+        ([(100, 137), (37, 137)], True),
+        ([(100, 137), (37, 138)], False),
+        ([(137, 100)], False),
+        ([(3, None)], True),
+    ],
+)
+def test_an_answer_by_hand_is_compared_with_the_total_it_states(pages: list[tuple], is_whole: bool) -> None:
+    products = CONTRACTS["portal/domestic_products"]
+    answers = [json.dumps(of_datastore(rows, total)).encode() for rows, total in pages]
+    data, media = (answers[0], "json") if len(answers) == 1 else (pages_bytes(*answers), "pages")
+    if is_whole:
+        assert parse(products, data, media).rows_read == sum(rows for rows, _ in pages)
+    else:
+        assert refusal(products, data, media).code == "PARSE_INCOMPLETE"
+
+
+def test_an_answer_that_speaks_of_more_pages_is_not_whole() -> None:
+    records = [{"attributes": row} for row in good_rows("dukcapil/population")]
+    first, last = {"features": records[:50], "exceededTransferLimit": True}, {"features": records[50:]}
+    population = CONTRACTS["dukcapil/population"]
+    assert refusal(population, json.dumps(first).encode(), "json").code == "PARSE_INCOMPLETE"
+    assert parse(population, pages_bytes(first, last), "pages").rows_read == len(records)
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE,
+                                  tarfile.GNUTYPE_SPARSE])  # fmt: skip
+def test_an_archive_with_anything_but_plain_files_is_no_answer(kind: bytes) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo("page-00001.json")
+        member.type, member.linkname = kind, "page-00001.json"
+        archive.addfile(member)
+    assert refusal(CONTRACTS["dukcapil/population"], file.getvalue(), "pages").code in {
+        "PARSE_NOT_DATA",
+        "PARSE_TRUNCATED",
+    }
+
+
+def test_dimensions_that_multiply_beyond_any_table_are_refused() -> None:
+    many = [{"val": n} for n in range(3000)]
+    table = {"vervar": many, "var": many, "turvar": many, "tahun": many, "turtahun": many, "datacontent": {}}
+    body = json.dumps({"status": "OK", "data-availability": "available"} | table).encode()
+    assert refusal(CONTRACTS["bps/indicators"], body, "json").code == "PARSE_TOO_LARGE"
 
 
 def test_numbers_in_answers_keep_their_digits() -> None:

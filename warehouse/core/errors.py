@@ -43,9 +43,13 @@ class ConfigError(WarehouseError):
 
 
 class FetchError(WarehouseError):
-    """An agency could not be reached, refused us, or answered with something that is not the data."""
+    """An agency could not be reached, refused us, or answered with something that is not the data.
+
+    attempts: how often it was asked before this was given up; 0 where it was not asked at all.
+    """
 
     exit_code = 3
+    attempts = 1
 
     @property
     def may_retry(self) -> bool:

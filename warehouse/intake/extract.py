@@ -1,9 +1,13 @@
 """Asking the agencies, or taking a file that came by hand, and landing what comes: one recorded attempt each.
 
+The unit of failure is the part: whatever goes wrong with one, foreseen or not, is its own row with the attempts really
+made, and the others are asked. What all parts of a dataset may take together is bounded by ``LONGEST_SECONDS``.
+
 Here: what is asked for and in which order, and when to stop asking. Not here: wire protocols (agencies), keeping bytes
 (landing), judging (judge).
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,6 +18,7 @@ from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError, FetchError, WarehouseError
 from warehouse.core.periods import Period, open_periods
 from warehouse.intake import agencies
+from warehouse.intake.agencies.job import where_raised
 from warehouse.ledger import deliveries
 from warehouse.ledger.deliveries import Attempt, FetchOutcome, Origin
 from warehouse.ledger.warehouse import Warehouse
@@ -22,8 +27,11 @@ from warehouse.storage import keys, landing
 # A period and the parts asked for; None: all of them.
 Asked = tuple[Period, Sequence[str] | None]
 
-# After so many parts in a row that found nobody at home, the rest of the parts are not waited for.
-UNREACHABLE_IN_A_ROW = 2
+# After so many parts in a row that got no answer, the rest of the parts are not waited for.
+SILENT_IN_A_ROW = 2
+_SILENT = {"FETCH_UNREACHABLE", "FETCH_TIMEOUT"}
+# A scheduler ends the task at forty minutes, and what has been landed is then not judged.
+LONGEST_SECONDS = 1800.0
 
 _OUTCOMES = {
     "FETCH_NOT_AVAILABLE": FetchOutcome.NOT_AVAILABLE,
@@ -51,36 +59,46 @@ def open_parts(w: Warehouse, contract: Contract, logical_date: date, *, backfill
 
 def extract(w: Warehouse, contract: Contract, asked: Iterable[Asked]) -> list[Attempt]:
     """Ask the agency for parts of periods, in the order given, and land what it sends; one recorded attempt each."""
-    return [attempt for period, parts in asked for attempt in _extract_period(w, contract, period, parts)]
+    until = time.monotonic() + LONGEST_SECONDS
+    return [attempt for period, parts in asked for attempt in _extract_period(w, contract, period, parts, until)]
 
 
-def _extract_period(w: Warehouse, contract: Contract, period: Period, parts: Sequence[str] | None) -> list[Attempt]:
+def _extract_period(
+    w: Warehouse, contract: Contract, period: Period, parts: Sequence[str] | None, until: float
+) -> list[Attempt]:
     keys.confirm(w.settings, w.ledger, "landing")
-    attempts = []
-    unreachable: list[FetchError] = []
+    attempts: list[Attempt] = []
+    silent: list[FetchError] = []
     with landing.spool(w.settings) as spool:
         for part in parts or agencies.parts(w.settings, contract):
             begun = _begin(w, contract, period, part, "agency")
-            try:
-                if len(unreachable) == UNREACHABLE_IN_A_ROW:
-                    raise unreachable[-1]
-                attempt = _fetch(w, contract, begun, spool)
-                unreachable.clear()
-            except FetchError as error:
-                attempt = _end(w, begun, outcome=_OUTCOMES.get(error.code, FetchOutcome.FAILED), error=error)
-                if error.code != "FETCH_UNREACHABLE":
-                    unreachable.clear()
-                elif len(unreachable) < UNREACHABLE_IN_A_ROW:
-                    unreachable.append(error)
-            except WarehouseError as error:
-                attempt = _end(w, begun, outcome=FetchOutcome.REFUSED, error=error)
-                unreachable.clear()
+            if len(silent) == SILENT_IN_A_ROW or time.monotonic() >= until:
+                attempts.append(_end(w, begun, error=silent[-1] if silent else _no_time(contract), attempts=0))
+                continue
+            attempt = _ask(w, contract, begun, spool, until - time.monotonic())
+            if isinstance(attempt.error, FetchError) and attempt.error.code in _SILENT:
+                silent.append(attempt.error)
+            else:
+                silent.clear()
             attempts.append(attempt)
     return attempts
 
 
-def _fetch(w: Warehouse, contract: Contract, begun: Attempt, spool: Path) -> Attempt:
-    fetched = agencies.fetch(w.settings, contract, begun.part, begun.period, spool, w.progress)
+def _ask(w: Warehouse, contract: Contract, begun: Attempt, spool: Path, seconds: float) -> Attempt:
+    """What came of asking for one part; only what ends the process is raised."""
+    try:
+        return _fetch(w, contract, begun, spool, min(seconds, agencies.LONGEST_SECONDS))
+    except FetchError as error:
+        outcome = _OUTCOMES.get(error.code, FetchOutcome.FAILED)
+        return _end(w, begun, outcome=outcome, error=error, attempts=error.attempts)
+    except WarehouseError as error:
+        return _end(w, begun, outcome=FetchOutcome.REFUSED, error=error)
+    except Exception as error:
+        return _end(w, begun, error=_unforeseen(contract, error))
+
+
+def _fetch(w: Warehouse, contract: Contract, begun: Attempt, spool: Path, seconds: float) -> Attempt:
+    fetched = agencies.fetch(w.settings, contract, begun.part, begun.period, spool, w.progress, seconds)
     landed = _land(w, contract, begun, fetched.path, fetched.media)
     landing.shred(fetched.path)
     return _end(
@@ -90,6 +108,27 @@ def _fetch(w: Warehouse, contract: Contract, begun: Attempt, spool: Path) -> Att
         attempts=fetched.attempts,
         bytes=fetched.bytes,
         delivery_id=landed.delivery_id,
+    )
+
+
+def _no_time(contract: Contract) -> FetchError:
+    minutes = f"{LONGEST_SECONDS / 60:.0f}"
+    return FetchError(
+        "FETCH_TIMEOUT",
+        f"{contract.extras.agency_name} tidak ditanya lagi: dataset ini sudah memakan {minutes} menit.",
+        f"{contract.extras.agency_name} is not asked any more: this dataset has taken {minutes} minutes.",
+        "Malam berikutnya mencoba lagi; bila berulang, hubungi pengelola layanan itu.",
+        "The next night tries again; if it persists, call the service's operator.",
+    )
+
+
+def _unforeseen(contract: Contract, error: Exception) -> WarehouseError:
+    return WarehouseError(
+        "EXTRACT_UNFORESEEN",
+        f"Kiriman {contract.dataset} tidak dapat disimpan karena sebab yang tidak diduga ({where_raised(error)}).",
+        f"The delivery of {contract.dataset} could not be kept for an unforeseen reason ({where_raised(error)}).",
+        "Laporkan kepada teknisi data; bagian dan dataset lain tetap berjalan.",
+        "Tell the data engineer; other parts and datasets go on.",
     )
 
 

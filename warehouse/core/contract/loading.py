@@ -10,7 +10,7 @@ from open_data_contract_standard.model import CustomProperty, DataQuality, OpenD
 from open_data_contract_standard.model import Server as ODCSServer
 from pydantic import ValidationError
 
-from warehouse.core.contract import documents
+from warehouse.core.contract import documents, protocols
 from warehouse.core.contract.kinds import OF_A_CONTRACT, Kinds, load_kinds
 from warehouse.core.contract.kinds import resolve as resolve_kind
 from warehouse.core.contract.model import (
@@ -103,7 +103,7 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
 
 
 def _server(given: ODCSServer) -> Server:
-    """Where and how to ask; raises ValueError for a credential that its protocol needs or does not take."""
+    """Where and how to ask; raises ValueError for credentials or parameters that its protocol lacks or refuses."""
     extras = _told(ServerExtras, given.customProperties)
     takes = _CREDENTIALS.get(extras.protocol, ())
     if unknown := sorted(extras.secrets.keys() - set(takes)):
@@ -111,9 +111,9 @@ def _server(given: ODCSServer) -> Server:
         raise ValueError(f"property secrets: {extras.protocol} takes no {unknown[0]!r}{hint}")
     if missing := [name for name in takes if name not in extras.secrets]:
         raise ValueError(f"property secrets: {extras.protocol} needs {missing[0]!r}")
-    if extras.protocol == "sftp" and "username" not in extras.parameters:
-        raise ValueError("property parameters: sftp needs 'username'")
-    return Server(environment=given.environment, location=given.location or given.host, extras=extras)
+    server = Server(environment=given.environment, location=given.location or given.host, extras=extras)
+    protocols.confirm(server)
+    return server
 
 
 def _column(prop: SchemaProperty, of_contract: ContractExtras) -> Column:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -27,6 +27,7 @@ Category = Literal[
     "schema", "timeliness", "uniqueness", "validity",
 ]  # fmt: skip
 Protocol = Literal["bps_webapi", "arcgis", "ckan", "splp", "sftp", "by_hand"]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$")]
 
 
 _NUMBERS = (int, float, date)
@@ -65,12 +66,16 @@ class FileShape(Strict):
     title_rows: int = Field(0, description="Most title rows that may stand above the header row")
     total_words: tuple[str, ...] = Field((), description="A row whose first filled cell is one of these is a total")
     records_path: str | None = Field(None, description="Dotted path to the list of records in a JSON page")
+    total_path: str | None = Field(
+        None, description="Dotted path to the number of records that all pages hold together"
+    )
     fields_path: str | None = Field(None, description="Dotted path inside a record to its fields (ArcGIS: attributes)")
 
 
 class ServerExtras(Strict):
     protocol: Protocol
     path: str | None = Field(None, description="Path template: {period} {year} {month} {part}")
+    hosts: tuple[Host, ...] = Field((), description="Hosts beside the location's that files may come from: host[:port]")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Protocol's own settings")
     secrets: dict[str, str] = Field(default_factory=dict, description="Credential -> its file in the secrets folder")
 

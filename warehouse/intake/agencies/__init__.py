@@ -1,8 +1,8 @@
 """Talks to the agencies: one module per wire protocol, one spool file per delivery, nothing else.
 
-A fetch brings the exact bytes of one (dataset, part, period) into a spool folder, whole or not at all. Contracts say
-what to ask (``server.parameters``: each protocol's module states which it takes), the endpoints file where, the secrets
-folder with what credentials.
+A fetch brings the exact bytes of one (dataset, part, period) into a spool folder, whole or not at all, within the
+bounds that ``job`` states. Contracts say what to ask (``server.parameters``: each protocol's module states which it
+takes) and of which further hosts, the endpoints file where, the secrets folder with what credentials.
 
 Not here: keeping the bytes (landing), reading them (parse), judging them (gate).
 """
@@ -12,13 +12,13 @@ import os
 from pathlib import Path
 
 from warehouse.core.contract import Contract
-from warehouse.core.errors import ConfigError, WarehouseError
+from warehouse.core.errors import ConfigError, FetchError, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake.agencies import arcgis, bps_webapi, by_hand, ckan, sftp, splp
-from warehouse.intake.agencies.job import Fetched, Job, Progress
+from warehouse.intake.agencies.job import LONGEST_SECONDS, Fetched, Job, Progress
 
-__all__ = ["Fetched", "Progress", "fetch", "parts"]
+__all__ = ["LONGEST_SECONDS", "Fetched", "Progress", "fetch", "parts"]
 
 _PROTOCOLS = {
     "bps_webapi": bps_webapi.fetch,
@@ -31,15 +31,27 @@ _PROTOCOLS = {
 
 
 def fetch(
-    s: Settings, contract: Contract, part: str, period: Period, spool: Path, progress: Progress | None = None
+    s: Settings,
+    contract: Contract,
+    part: str,
+    period: Period,
+    spool: Path,
+    progress: Progress | None = None,
+    seconds: float = LONGEST_SECONDS,
 ) -> Fetched:
-    """Bring one delivery into ``spool``.
+    """Bring one delivery into ``spool``, within ``seconds`` of wall clock.
 
-    Raises FetchError, ConfigError when an address or credential is missing or wrong, and SPOOL_NOT_WRITTEN when our own
-    disk takes no more.
+    Raises FetchError, which tells the attempts made, also for what nobody foresaw; ConfigError when an address or
+    credential is missing or wrong, and SPOOL_NOT_WRITTEN when our own disk takes no more.
     """
+    job = Job(s, contract, part, period, spool, progress, seconds)
     try:
-        return _PROTOCOLS[contract.server.extras.protocol](Job(s, contract, part, period, spool, progress))
+        return _whole(job)
+    except FetchError as error:
+        error.attempts = job.attempts
+        raise
+    except WarehouseError:
+        raise
     except OSError as error:
         raise WarehouseError(
             "SPOOL_NOT_WRITTEN",
@@ -48,6 +60,18 @@ def fetch(
             f"Periksa ruang dan izin di {s.tmp_dir}, lalu ulangi.",
             f"Check space and permissions of {s.tmp_dir}, then repeat.",
         ) from error
+    except Exception as error:
+        unforeseen = job.unforeseen(error)
+        unforeseen.attempts = job.attempts
+        raise unforeseen from error
+
+
+def _whole(job: Job) -> Fetched:
+    """The delivery; what came incomplete, or changed on the way, is asked for again from its beginning."""
+    for walk in job.walks():
+        with walk:
+            fetched = _PROTOCOLS[job.contract.server.extras.protocol](job)
+    return fetched
 
 
 def parts(s: Settings, contract: Contract) -> list[str]:

@@ -1,17 +1,21 @@
 """ArcGIS REST map services, as Dukcapil's: every region level of one delivery, page after page.
 
-Its ways: no key; layer ids change and are looked up; errors come inside a 200 body; an answer that was cut says
-``exceededTransferLimit``.
+Its ways: no key; layer ids change and are looked up; errors come inside a 200 body; a server gives fewer rows a page
+than it was asked for, and says ``exceededTransferLimit`` when there are more; older ones ignore ``resultOffset`` and
+send the first page for ever; without ``orderByFields`` rows may come in another order on each page.
+
+Rows are asked for in the order of the key. They are whole when as many distinct ones have come as ``returnCountOnly``
+said before and says after, and the last page knows of no more. A page that brings back an earlier row ends the walk.
 
 Contract: ``path`` to the services folder; parameters ``services`` (map services, one per level, in order), ``where``,
-``page_size`` (default 1000).
+``key`` (the attributes that tell rows apart; else all of them), ``page_size`` (default 1000).
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from warehouse.intake.agencies.job import Fetched, Job
-from warehouse.intake.agencies.pages import MEDIA, page_writer
+from warehouse.intake.agencies.pages import MEDIA, Tally, dig, is_count, page_writer
 from warehouse.intake.agencies.web import Answer, Web
 
 _ERROR_CODES: dict[Any, str] = {
@@ -33,46 +37,57 @@ def fetch(job: Job) -> Fetched:
 
 def _features(job: Job, web: Web, service: str) -> Iterator[Answer]:
     """All pages of a service's data layer. An empty layer means that the agency has nothing for us yet."""
-    layer = _layer_id(job, web, service)
-    expected = _json(job, web, f"{service}/{layer}/query", returnCountOnly="true")[1].get("count")
-    size = int(job.parameter("page_size", 1000))
-    offset = 0
-    while True:
+    query = f"{service}/{_layer_id(job, web, service)}/query"
+    key = tuple(job.parameter("key", ()))
+    order = {"orderByFields": ",".join(key)} if key else {}
+    expected = _count(job, web, query)
+    if expected == 0:
+        raise job.error("FETCH_NOT_AVAILABLE")
+    tally = Tally(job, [f"attributes.{name}" for name in key], once=True)
+    has_more = True
+    while has_more or not tally.is_whole:
         answer, body = _json(
             job,
             web,
-            f"{service}/{layer}/query",
+            query,
             outFields="*",
             returnGeometry="false",
-            resultOffset=offset,
-            resultRecordCount=size,
+            **order,
+            resultOffset=tally.received,
+            resultRecordCount=int(job.parameter("page_size", 1000)),
         )
         features = body.get("features")
         if not isinstance(features, list):
             raise job.error("FETCH_NOT_DATA", "features")
-        if not features:
-            break
+        tally.add(features, expected)
         yield answer
-        offset += len(features)
-        if not body.get("exceededTransferLimit") and len(features) < size:
-            break
-    if offset == 0:
-        raise job.error("FETCH_NOT_AVAILABLE")
-    if offset != expected:
-        raise job.error("FETCH_INCOMPLETE", f"{offset} / {expected}")
+        has_more = bool(body.get("exceededTransferLimit")) and bool(features)
+        if not features:
+            tally.demand_whole()
+    if _count(job, web, query) != expected:
+        raise job.error("FETCH_INCOMPLETE", f"count != {expected}")
+
+
+def _count(job: Job, web: Web, query: str) -> int:
+    count = _json(job, web, query, returnCountOnly="true")[1].get("count")
+    if not is_count(count):
+        raise job.error("FETCH_NOT_DATA", "count")
+    return count
 
 
 def _layer_id(job: Job, web: Web, service: str) -> int:
     """The service's feature layer: a group layer holds others and no rows."""
     layers = _json(job, web, service)[1].get("layers")
     ids = [
-        layer["id"]
+        dig(layer, "id")
         for layer in (layers if isinstance(layers, list) else [])
-        if not layer.get("subLayerIds") and layer.get("type", "Feature Layer") == "Feature Layer"
+        if not dig(layer, "subLayerIds") and (dig(layer, "type") or "Feature Layer") == "Feature Layer"
     ]
     if len(ids) != 1:
         raise job.error("FETCH_NOT_DATA", f"layers: {len(ids)}")
-    return int(ids[0])
+    if not is_count(ids[0]):
+        raise job.error("FETCH_NOT_DATA", "layer id")
+    return ids[0]
 
 
 def _json(job: Job, web: Web, url: str, **query: Any) -> tuple[Answer, dict[str, Any]]:
@@ -82,6 +97,7 @@ def _json(job: Job, web: Web, url: str, **query: Any) -> tuple[Answer, dict[str,
     if not isinstance(body, dict):
         raise job.error("FETCH_NOT_DATA")
     if "error" in body:
-        code = body["error"].get("code") if isinstance(body["error"], dict) else None
-        raise job.error(_ERROR_CODES.get(code, "FETCH_NOT_DATA"), f"error {code}")
+        code = dig(body, "error.code")
+        known = _ERROR_CODES.get(code, "FETCH_NOT_DATA") if is_count(code) else "FETCH_NOT_DATA"
+        raise job.error(known, f"error {code}" if is_count(code) else "error")
     return answer, body

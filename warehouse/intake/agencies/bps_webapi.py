@@ -4,6 +4,8 @@ Its ways: the key stands in the URL; a firewall refuses clients that are no brow
 that is too large comes as ``null``; lists come ten to a page whatever one asks; a national call may span three years, a
 province's or city's two; a year is a number of its own that the ``th`` list translates.
 
+A list takes no order; it is whole when as many distinct entries have come as each of its pages says there are in all.
+
 Contract: ``path`` of ``list``; parameters ``domain``, ``years`` (how many years a delivery holds, the period's being
 the last; default 1) and ``indicators`` (the parts: variable ids); secret ``key``.
 """
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from warehouse.intake.agencies.job import Fetched, Job
-from warehouse.intake.agencies.pages import MEDIA, page_writer
+from warehouse.intake.agencies.pages import MEDIA, Tally, page_writer
 from warehouse.intake.agencies.web import Answer, Web
 
 NATIONAL = "0000"
@@ -50,17 +52,20 @@ class _Api:
     def year_ids(self) -> dict[str, int]:
         """The years the variable has: label -> the id that ``th`` takes."""
         found: dict[str, int] = {}
-        page, pages = 1, 1
-        while page <= pages:
+        tally = Tally(self._job, ["th_id"], once=True)
+        page = 1
+        while not tally.is_whole:
             body = self._ask(model="th", page=page).json(self._job)
-            if _is_empty(body):
-                break
+            if _is_empty(body) and page == 1:
+                return {}
             try:
-                about, items = body["data"]
-                pages = int(about["pages"])
+                about, items = ({"total": tally.total}, []) if _is_empty(body) else body["data"]
+                tally.add(items, int(about["total"]))
                 found |= {str(item["th"]): int(item["th_id"]) for item in items}
             except (KeyError, TypeError, ValueError):
                 raise self._job.error("FETCH_NOT_DATA", "model=th") from None
+            if not items:
+                tally.demand_whole()
             page += 1
         return found
 

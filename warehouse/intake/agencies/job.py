@@ -1,4 +1,9 @@
-"""One fetch: what is asked of whom, with which settings and secrets, and what to say when it fails.
+"""One fetch: what is asked of whom, with which settings and secrets, within which bounds, and what to say if it fails.
+
+A fetch of one part has bounds as a whole, whatever the server does: ``LONGEST_SECONDS`` of wall clock, after which its
+connections are shut (a server that sends a byte now and then meets no timeout of a read), ``LARGEST_BYTES`` received
+and ``MOST_QUESTIONS`` over HTTP. A question is asked at most five times, within five minutes, and a fetch that came to
+``FETCH_INCOMPLETE`` three times.
 
 Here: what every protocol needs. Not here: any protocol.
 """
@@ -7,9 +12,12 @@ import errno
 import json
 import logging
 import re
+import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import uniform
@@ -31,9 +39,16 @@ _TEMPLATE = re.compile(r"\{(period|year|month|part)\}")
 # What an OSError says when our own disk is the trouble and not the line.
 LOCAL_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
+# The largest delivery, a registry of two million people, has 1 GB and comes in minutes.
+LONGEST_SECONDS = 600.0
+LARGEST_BYTES = 2 * 1024**3
+MOST_QUESTIONS = 1000
+
 # A wait longer than this is for the next night, not for this one.
 _LONGEST_WAIT_SECONDS = 120.0
+_LONGEST_RETRY_SECONDS = 300.0
 _ATTEMPTS = 5
+_WALKS = 3
 
 _TEXTS = {
     "FETCH_UNREACHABLE": (
@@ -90,6 +105,24 @@ _TEXTS = {
         "Malam berikutnya mencoba lagi; bila berulang, minta pengirim memeriksa berkasnya.",
         "The next night tries again; if it persists, ask the sender to check the file.",
     ),
+    "FETCH_TOO_LARGE": (
+        "{who} mengirim lebih banyak daripada yang boleh diambil sekaligus; tidak ada yang disimpan.",
+        "{who} sends more than one fetch may take; nothing was kept.",
+        "Tanyakan kepada pengirim mengapa kirimannya sebesar itu, dan minta dibagi.",
+        "Ask the sender why it is so large, and to divide it.",
+    ),
+    "FETCH_HOST_UNKNOWN": (
+        "{who} menunjuk ke server lain yang tidak disebut dalam kontrak; tidak ada yang diminta dari sana.",
+        "{who} points to another server, which the contract does not name; nothing was asked of it.",
+        "Periksa alamat itu di layanannya; bila memang milik pengirim, tulis namanya di hosts pada kontrak.",
+        "Look at that address in the service; if it is the sender's, write its name under hosts of the contract.",
+    ),
+    "FETCH_UNFORESEEN": (
+        "Pengambilan dari {who} gagal karena sebab yang tidak diduga.",
+        "The fetch from {who} failed for an unforeseen reason.",
+        "Laporkan kepada teknisi data; bagian dan dataset lain tetap berjalan.",
+        "Tell the data engineer; other parts and datasets go on.",
+    ),
 }
 
 
@@ -119,8 +152,12 @@ class Job:
     period: Period
     spool: Path
     progress: Progress | None = None
+    seconds: float = LONGEST_SECONDS
     attempts: int = 1
     _said_at: float = field(default_factory=time.monotonic)
+    _begun_at: float = field(default_factory=time.monotonic)
+    _bytes: int = 0
+    _questions: int = 0
 
     @property
     def location(self) -> str:
@@ -199,13 +236,78 @@ class Job:
         error.wait_seconds = wait_seconds
         return error
 
+    def unforeseen(self, error: Exception) -> FetchError:
+        """A FetchError for what nobody thought of: the kind of ``error`` and its place in our code, never its text."""
+        return self.error("FETCH_UNFORESEEN", where_raised(error))
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self._begun_at + self.seconds - time.monotonic())
+
+    def count_question(self) -> None:
+        """Raises FETCH_INCOMPLETE when a fetch asks without end, FETCH_TIMEOUT when its time is over."""
+        self._questions += 1
+        if self._questions > MOST_QUESTIONS:
+            raise self.error("FETCH_INCOMPLETE", f"> {MOST_QUESTIONS}")
+        self.confirm_time()
+
+    def count_bytes(self, received: int) -> None:
+        """Raises FETCH_TOO_LARGE or FETCH_TIMEOUT when what has come passes the fetch's bounds."""
+        self._bytes += received
+        if self._bytes > LARGEST_BYTES:
+            raise self.error("FETCH_TOO_LARGE", f"> {LARGEST_BYTES / 1e9:.1f} GB")
+        self.confirm_time()
+
+    def confirm_time(self) -> None:
+        if not self.seconds_left:
+            raise self.error("FETCH_TIMEOUT", f"> {self.seconds:.0f} s")
+
+    @contextmanager
+    def cutting_off(self, connection: socket.socket) -> Iterator[None]:
+        """Shut ``connection`` when the fetch's time is over, whatever waits for it."""
+        timer = threading.Timer(self.seconds_left, _shut, [connection])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def tries(self) -> Iterator[stamina.Attempt]:
         """Attempts with growing, jittered waits, or the wait the agency asks for; only for failures that may pass."""
         for attempt in stamina.retry_context(
-            on=_wait_before_retry, attempts=_ATTEMPTS, timeout=600.0, wait_initial=0.5, wait_max=30.0, wait_jitter=1.0
+            on=self._wait_before_retry,
+            attempts=_ATTEMPTS,
+            timeout=_LONGEST_RETRY_SECONDS,
+            wait_initial=0.5,
+            wait_max=30.0,
+            wait_jitter=1.0,
         ):
             self.attempts += attempt.num > 1
             yield attempt
+
+    def walks(self) -> Iterator[stamina.Attempt]:
+        """The whole fetch, again where what came was incomplete or changed meanwhile."""
+        for attempt in stamina.retry_context(
+            on=lambda error: (
+                isinstance(error, FetchError) and error.code == "FETCH_INCOMPLETE" and self.seconds_left > 0
+            ),
+            attempts=_WALKS,
+            timeout=None,
+            wait_initial=1.0,
+            wait_max=10.0,
+            wait_jitter=1.0,
+        ):
+            self.attempts += attempt.num > 1
+            yield attempt
+
+    def _wait_before_retry(self, error: Exception) -> bool | float:
+        if not isinstance(error, FetchError) or not error.may_retry or not self.seconds_left:
+            return False
+        if not isinstance(error, TryAgain):
+            return True
+        longest = min(_LONGEST_WAIT_SECONDS, self.seconds_left)
+        return error.wait_seconds + uniform(0, 1) if error.wait_seconds <= longest else False
 
     def say(self, text: str) -> None:
         """Report progress of a long transfer, at most every two seconds."""
@@ -223,12 +325,22 @@ def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
 stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
 
-def _wait_before_retry(error: Exception) -> bool | float:
-    if not isinstance(error, FetchError) or not error.may_retry:
-        return False
-    if not isinstance(error, TryAgain):
-        return True
-    return error.wait_seconds + uniform(0, 1) if error.wait_seconds <= _LONGEST_WAIT_SECONDS else False
+def where_raised(error: BaseException) -> str:
+    """The kind of an exception and the line of ours that it came from; its text may quote a delivery."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if "warehouse" in path.parts:
+            place = f", {path.name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return type(error).__name__ + place
+
+
+def _shut(connection: socket.socket) -> None:
+    # Of the plain socket also under TLS: whoever waits on it wakes up, and TLS's state stays the reader's own.
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _endpoints(path: Path) -> dict[str, dict[str, Any]]:

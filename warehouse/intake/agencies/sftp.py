@@ -1,15 +1,23 @@
 """SFTP: one file that a sender put into an agreed folder.
 
 The server has to show the host key we know and takes our key, never a password. A transfer that breaks goes on where it
-stopped if the file is still the same; a file that grew or changed meanwhile is not taken.
+stopped if the file is still the same. Files are asked for by their agreed names: no folder is listed, and what an
+upload is called until it is done is never taken.
 
-Contract: ``path``; parameters ``alternatives`` (further paths the same file may come under: the newest file found is
-taken) and ``username``; secrets ``private_key`` and ``known_hosts``. Location: ``sftp://host:port``.
+An upload under way is left. Whatever the sender's clock says, a file is taken when it last changed ``quiet_seconds``
+ago, or has not changed during as many that we waited; and only if it is the same after the transfer. Where the
+contract names a ``done_suffix``, the sender puts ``<file><done_suffix>`` beside the file when it is whole: without
+that mark, or with one older than the file, nothing is there yet.
+
+Contract: ``path``; parameters ``username``, ``alternatives`` (further paths the same file may come under: the newest
+file found is taken), ``quiet_seconds`` (default 20) and ``done_suffix``; secrets ``private_key`` and ``known_hosts``.
+Location: ``sftp://host:port``.
 """
 
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -18,12 +26,13 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from warehouse.core.errors import ConfigError
-from warehouse.intake.agencies.job import LOCAL_DISK_ERRORS, Fetched, Job
+from warehouse.intake.agencies.job import LARGEST_BYTES, LOCAL_DISK_ERRORS, Fetched, Job
 from warehouse.storage.media import looks_like_html, media_of
 
 _TIMEOUT_SECONDS = 20.0
 # Reads asked for in one go, before the first is answered: hides the line's latency, and bounds memory.
 _STRETCH = 8 * 1024 * 1024
+_QUIET_SECONDS = 20
 
 
 def fetch(job: Job) -> Fetched:
@@ -31,13 +40,13 @@ def fetch(job: Job) -> Fetched:
     version: _Remote | None = None
     for attempt in job.tries():
         with attempt, _session(job) as session:
-            remote = _newest(job, session)
+            remote = _at_rest(job, session, _newest(job, session))
             if version != remote:
                 partial.unlink(missing_ok=True)
                 version = remote
             _download(job, session, remote, partial)
             if _stat(job, session, remote.path) != remote or partial.stat().st_size != remote.size:
-                raise job.error("FETCH_INCOMPLETE")
+                raise job.error("FETCH_INCOMPLETE", f"{partial.stat().st_size} / {remote.size}")
     path = partial.rename(job.spool / PurePosixPath(remote.path).name)
     with path.open("rb") as file:
         if looks_like_html(file.read(512)):
@@ -56,7 +65,9 @@ class _Remote(NamedTuple):
 def _stat(job: Job, session: paramiko.SFTPClient, path: str) -> _Remote:
     found = session.stat(path)
     if found.st_size is None or found.st_mtime is None:
-        raise job.error("FETCH_INCOMPLETE")
+        raise job.error("FETCH_NOT_DATA", "size, mtime")
+    if found.st_size > LARGEST_BYTES:
+        raise job.error("FETCH_TOO_LARGE", f"> {LARGEST_BYTES / 1e9:.1f} GB")
     return _Remote(path, found.st_size, found.st_mtime)
 
 
@@ -72,6 +83,24 @@ def _newest(job: Job, session: paramiko.SFTPClient) -> _Remote:
     return max(found, key=lambda remote: remote.changed)
 
 
+def _at_rest(job: Job, session: paramiko.SFTPClient, remote: _Remote) -> _Remote:
+    """The file, if nobody is writing it. Raises FETCH_NOT_AVAILABLE before its sender marked it as done, and
+    FETCH_INCOMPLETE when it changes while it is watched."""
+    if suffix := job.parameter("done_suffix"):
+        try:
+            mark = _stat(job, session, remote.path + suffix)
+        except FileNotFoundError:
+            raise job.error("FETCH_NOT_AVAILABLE", suffix) from None
+        if mark.changed < remote.changed:
+            raise job.error("FETCH_NOT_AVAILABLE", suffix)
+    quiet = float(job.parameter("quiet_seconds", _QUIET_SECONDS))
+    if time.time() - remote.changed < quiet:
+        time.sleep(min(quiet, job.seconds_left))
+        if _stat(job, session, remote.path) != remote:
+            raise job.error("FETCH_INCOMPLETE")
+    return remote
+
+
 def _download(job: Job, session: paramiko.SFTPClient, remote: _Remote, partial: Path) -> None:
     """Append to ``partial`` what it lacks of the remote file."""
     with session.open(remote.path, "rb", bufsize=0) as source, partial.open("ab") as target:
@@ -83,6 +112,7 @@ def _download(job: Job, session: paramiko.SFTPClient, remote: _Remote, partial: 
             if not chunk:
                 break
             received += target.write(chunk)
+            job.count_bytes(len(chunk))
             job.say(f"{received / 1e6:.0f} / {remote.size / 1e6:.0f} MB")
 
 
@@ -100,15 +130,19 @@ def _ask_ahead(source: Any, start: int, end: int) -> None:
 @contextmanager
 def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
     """An SFTP session on a connection of its own; what goes wrong inside leaves as FetchError."""
-    host, port = _address(job)
+    job.confirm_time()
+    address = _address(job)
     client = paramiko.SSHClient()
     client.load_host_keys(str(job.secret_path("known_hosts")))
     client.set_missing_host_key_policy(_RefuseUnknownHost())
     private_key = _private_key(job)
+    watch = ExitStack()
     try:
+        connection = socket.create_connection(address, timeout=_TIMEOUT_SECONDS)
+        watch.enter_context(job.cutting_off(connection))
         client.connect(
-            host,
-            port,
+            *address,
+            sock=connection,
             username=job.parameter("username"),
             pkey=private_key,
             allow_agent=False,
@@ -130,8 +164,10 @@ def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
     except (paramiko.SSHException, EOFError, OSError) as error:
         if getattr(error, "errno", None) in LOCAL_DISK_ERRORS:
             raise
+        job.confirm_time()
         raise job.error("FETCH_UNREACHABLE") from None
     finally:
+        watch.close()
         client.close()
 
 

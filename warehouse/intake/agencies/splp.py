@@ -4,10 +4,14 @@ Their ways: a token lives shorter than a long run, so it is renewed on the way a
 many questions are answered 429 with the moment to come back; the answer states a total, and fewer rows than that are no
 delivery.
 
+Records are asked for in the order of the key, and are whole when as many have come as each page's total says, none of
+them on two pages. Two alike on one page are the sender's own, and the gate's matter.
+
 Contract: ``path`` of the resource; secrets ``client_id``, ``client_secret``; parameters ``token_path``, ``query`` (what
-is asked, templates allowed), ``page_parameter`` (default ``page``, from 1), ``size_parameter`` (``page_size``),
-``page_size`` (5000), ``records_path`` (``data``), ``total_path`` (``total``), and for services that page by cursor
-``cursor_parameter`` with ``cursor_path``.
+is asked, templates allowed), ``key`` (the fields that tell records apart; else all they say), ``order_parameter``
+(default ``sort``, asked where there is a key), ``page_parameter`` (``page``, from 1), ``size_parameter``
+(``page_size``), ``page_size`` (5000), ``records_path`` (``data``), ``total_path`` (``total``), and for services that
+page by cursor ``cursor_parameter`` with ``cursor_path``.
 """
 
 import time
@@ -16,7 +20,7 @@ from typing import Any
 
 from warehouse.core.errors import FetchError
 from warehouse.intake.agencies.job import Fetched, Job
-from warehouse.intake.agencies.pages import MEDIA, page_writer
+from warehouse.intake.agencies.pages import MEDIA, Tally, dig, is_count, page_writer
 from warehouse.intake.agencies.web import Answer, Web
 
 # A token is renewed this long before it ends, so that a request under way does not outlive it.
@@ -32,33 +36,34 @@ def fetch(job: Job) -> Fetched:
 
 
 def _pages(job: Job, session: "_Session") -> Iterator[Answer]:
-    """All pages in order. The total must stay what the first page said: rows that move between pages are lost."""
+    """All pages in order."""
     query = dict(job.parameter("query", {}))
+    key = tuple(job.parameter("key", ()))
+    if key:
+        query[job.parameter("order_parameter", "sort")] = ",".join(key)
     size = int(job.parameter("page_size", 5000))
     by_cursor = job.parameter("cursor_parameter")
-    total, received, number, cursor = None, 0, 0, None
-    while total is None or received < total:
+    tally = Tally(job, key, once=False)
+    number, cursor = 0, None
+    while not tally.is_whole:
         number += 1
         place = {job.parameter("page_parameter", "page"): number}
         if by_cursor:
             place = {by_cursor: cursor} if cursor else {}
         answer = session.get({**query, **place, job.parameter("size_parameter", "page_size"): size})
         body = answer.json(job)
-        records = _dig(body, job.parameter("records_path", "data"))
-        stated = _dig(body, job.parameter("total_path", "total"))
-        if not isinstance(records, list) or not isinstance(stated, int):
+        records = dig(body, job.parameter("records_path", "data"))
+        stated = dig(body, job.parameter("total_path", "total"))
+        if not isinstance(records, list) or not is_count(stated):
             raise job.error("FETCH_NOT_DATA")
         if stated == 0 and not job.contract.extras.may_be_empty:
             raise job.error("FETCH_NOT_AVAILABLE")
-        total = stated if total is None else total
-        received += len(records)
-        if stated != total or received > total or (not records and received < total):
-            raise job.error("FETCH_INCOMPLETE", f"{received} / {stated}")
+        tally.add(records, stated)
         yield answer
-        job.say(f"{received} / {total}")
-        cursor = _dig(body, job.parameter("cursor_path", "next_cursor"))
-        if by_cursor and not cursor and received < total:
-            raise job.error("FETCH_INCOMPLETE", f"{received} / {total}")
+        job.say(f"{tally.received} / {tally.total}")
+        cursor = dig(body, job.parameter("cursor_path", "next_cursor"))
+        if not records or (by_cursor and not cursor):
+            tally.demand_whole()
 
 
 class _Session:
@@ -94,15 +99,9 @@ class _Session:
             (self._job.secret("client_id"), self._job.secret("client_secret")),
         ).json(self._job)
         token = body.get("access_token") if isinstance(body, dict) else None
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
             raise self._job.error("FETCH_NOT_DATA", "token")
         lifetime = body.get("expires_in")
         lifetime = float(lifetime) if isinstance(lifetime, int | float) else 300.0
         self._token = token
         self._good_until = asked_at + max(lifetime - _RENEW_BEFORE_SECONDS, lifetime / 2)
-
-
-def _dig(body: Any, path: str) -> Any:
-    for key in path.split("."):
-        body = body.get(key) if isinstance(body, dict) else None
-    return body

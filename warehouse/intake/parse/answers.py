@@ -1,11 +1,13 @@
 """JSON answers, page by page: record lists (ArcGIS, Jamsostek, CKAN), BPS WebAPI tables, and one portal's chart files.
 
 Numbers keep the digits they were sent with. A page that is JSON but not the data raises; nothing of a delivery is read
-when one page is missing.
+when a page is missing: the pages' own total (``total_path``) and ``exceededTransferLimit`` are compared with what came.
+An archive of pages holds plain files alone, and a table of BPS at most ``_MOST_CELLS`` cells.
 """
 
 import io
 import json
+import math
 import tarfile
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -18,12 +20,21 @@ from warehouse.intake.parse import headers
 from warehouse.intake.parse.model import NOT_A_RECORD, UNKNOWN_KEY, Content, Record, RefusedRow, unreadable
 
 Found = Record | RefusedRow
+# All indicators of all regencies for 50 years have a quarter of it; dimensions that multiply beyond are no table.
+_MOST_CELLS = 2_000_000
 
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     rows: list[Found] = []
+    stated = set()
+    has_more = False
     for number, page in enumerate(_pages(data), start=1):
         rows.extend(_READERS[shape.media](shape, page, number, len(rows)))
+        stated |= {_dig(page, shape.total_path)} if shape.total_path else set()
+        has_more = isinstance(page, dict) and bool(page.get("exceededTransferLimit"))
+    if has_more or not stated <= {None, str(len(rows))}:
+        totals = " / ".join(total for total in sorted(map(str, stated)) if total.isdigit())
+        raise unreadable("PARSE_INCOMPLETE", f"{len(rows)} / {totals or '…'}")
     return from_records(contract, rows)
 
 
@@ -68,10 +79,14 @@ def _bodies(data: bytes) -> Iterator[bytes]:
         return
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            for member in archive:
-                if file := archive.extractfile(member):
-                    yield file.read()
-    except (tarfile.TarError, EOFError):
+            for number, member in enumerate(archive, start=1):
+                # A folder, link, device or sparse file is nothing that an agency answers, and may name terabytes.
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not 0 <= member.size <= len(data):
+                    raise unreadable("PARSE_NOT_DATA", str(number))
+                if member.issparse() or (file := archive.extractfile(member)) is None:
+                    raise unreadable("PARSE_NOT_DATA", str(number))
+                yield file.read()
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError):
         raise unreadable("PARSE_TRUNCATED") from None
 
 
@@ -120,6 +135,8 @@ def _bps_table(shape: FileShape, page: Any, number: int, before: int) -> Iterato
     try:
         dimensions = [page["vervar"], page["var"], page["turvar"], page["tahun"], page["turtahun"]]
         figures = dict(page["datacontent"])
+        if math.prod(map(len, dimensions)) > _MOST_CELLS:
+            raise unreadable("PARSE_TOO_LARGE", f"{_MOST_CELLS:,}")
         cells = list(product(*dimensions))
         keys = ["".join(str(item["val"]) for item in cell) for cell in cells]
     except (KeyError, TypeError, ValueError):

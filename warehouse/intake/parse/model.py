@@ -178,6 +178,12 @@ _TEXTS = {
         "Periksa permintaan dan hak akses; layanan mungkin menjawab dengan pesan galat.",
         "Check the request and the permission; the service may have answered with an error message.",
     ),
+    "PARSE_INCOMPLETE": (
+        "Jawaban menyatakan jumlah data lain daripada isinya, atau bahwa masih ada lanjutannya ({detail}).",
+        "The answer states another number of records than it holds, or that more follow ({detail}).",
+        "Ambil semua halamannya, atau minta berkas yang utuh kepada pengirim.",
+        "Fetch all of its pages, or ask the sender for the whole file.",
+    ),
     "PARSE_NULL_ANSWER": (
         "Layanan menjawab null: permintaannya terlalu besar (halaman {detail}).",
         "The service answered null: the request was too large (page {detail}).",
