@@ -37,7 +37,7 @@ class Given:
 
 
 def lake_schema(contract: Contract) -> pa.Schema:
-    columns = {c.name: build._SQL_TYPES[c.logical_type] for c in contract.lake_columns}
+    columns = {c.name: build.SQL_TYPES[c.logical_type] for c in contract.lake_columns}
     columns |= {name: kind for name, (kind, _) in build.LAKE_LINEAGE.items()}
     return pa.schema([(name, LAKE_TYPES[kind]) for name, kind in columns.items()])
 
@@ -92,15 +92,15 @@ def make(
         con.execute("CREATE SCHEMA lake")
         for dataset, contract in contracts.items():
             incoming = pa.Table.from_pylist(rows[dataset], schema=lake_schema(contract))
-            build._create_table(con, f"lake.{contract.table}", incoming)
+            build.create_table(con, f"lake.{contract.table}", incoming)
         build.export_ledger(settings, led, contracts, con)
         con.execute("CREATE SCHEMA linkage")
         for table, columns, found in (
-            ("identity_links", build._LINK_COLUMNS, [{"band": "link"} | link for link in links]),
-            ("identity_candidates", build._CANDIDATE_COLUMNS, list(candidates)),
+            ("identity_links", build.LINK_COLUMNS, [{"band": "link"} | link for link in links]),
+            ("identity_candidates", build.CANDIDATE_COLUMNS, list(candidates)),
         ):
             kinds = pa.schema([(name, LAKE_TYPES[kind]) for name, (kind, _) in columns.items()])
-            build._create_table(con, f"linkage.{table}", pa.Table.from_pylist(found, schema=kinds))
+            build.create_table(con, f"linkage.{table}", pa.Table.from_pylist(found, schema=kinds))
     return file
 
 

@@ -129,7 +129,7 @@ def test_asking_twice_gives_the_same_bytes(s, running, contract):
 
 
 def test_long_transfers_say_how_far_they_are_and_name_no_one(s, running, monkeypatch):
-    monkeypatch.setattr(job_module, "_SAY_EVERY_SECONDS", 0)
+    monkeypatch.setattr(job_module, "SAY_EVERY_SECONDS", 0)
     said = []
     fetch(s, BPJSTK, progress=said.append)
     assert said[0] == "bpjstk/participants 2026-10 cikokol: 100 / 1050"
@@ -181,14 +181,14 @@ def test_a_failure_that_will_not_pass_is_not_repeated(s, running, at_once, contr
 
 @BY_AGENCY
 def test_a_slow_agency_runs_into_the_time_limit(s, running, at_once, contract, monkeypatch):
-    monkeypatch.setattr(web, "_TIMEOUT", httpx.Timeout(0.2))
+    monkeypatch.setattr(web, "TIMEOUT", httpx.Timeout(0.2))
     running.faults.set(Fault(agency=contract.agency, kind="slow", seconds=1))
     with pytest.raises(FetchError, match="FETCH_TIMEOUT"):
         fetch(s, contract)
 
 
 def test_an_answer_larger_than_memory_allows_is_left(s, running, at_once, monkeypatch):
-    monkeypatch.setattr(web, "_LARGEST_PAGE", 100)
+    monkeypatch.setattr(web, "LARGEST_PAGE", 100)
     with pytest.raises(FetchError, match="FETCH_TOO_LARGE"):
         fetch(s, BPJSTK)
 

@@ -46,7 +46,7 @@ def fetch(s: Settings, part: str = "cibodas"):
 
 
 def session(s: Settings):
-    return sftp._session(a_job(s, EPPGBM, "2026-10"))
+    return sftp.open_session(a_job(s, EPPGBM, "2026-10"))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_newer_of_two_files_is_taken(s, folder):
     assert fetch(s).media == "csv"
 
 
-@pytest.mark.parametrize("size", [0, 1, 32_768, 32_769, sftp._STRETCH, sftp._STRETCH + 1])
+@pytest.mark.parametrize("size", [0, 1, 32_768, 32_769, sftp.STRETCH, sftp.STRETCH + 1])
 def test_any_size_arrives(s, folder, size):
     (folder / "cibodas.csv").write_bytes(os.urandom(size))
     assert fetch(s).path.read_bytes() == (folder / "cibodas.csv").read_bytes()
@@ -118,7 +118,7 @@ def test_a_server_that_comes_back_is_waited_for(s, running):
 
 
 def test_a_slow_server_runs_into_the_time_limit(s, running, monkeypatch):
-    monkeypatch.setattr(sftp, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(sftp, "TIMEOUT_SECONDS", 0.2)
     running.faults.set(Fault(agency="dinkes", kind="slow", seconds=1))
     with pytest.raises(FetchError) as caught:
         fetch(s)
@@ -126,42 +126,42 @@ def test_a_slow_server_runs_into_the_time_limit(s, running, monkeypatch):
 
 
 def test_a_broken_transfer_goes_on_where_it_stopped(s, folder, running, monkeypatch):
-    (folder / "cibodas.csv").write_bytes(os.urandom(3 * sftp._STRETCH))
+    (folder / "cibodas.csv").write_bytes(os.urandom(3 * sftp.STRETCH))
     starts = []
-    download = sftp._download
+    download = sftp.download
 
     def watched(job, session, remote, partial):
         starts.append(partial.stat().st_size if partial.exists() else 0)
         download(job, session, remote, partial)
 
-    monkeypatch.setattr(sftp, "_download", watched)
+    monkeypatch.setattr(sftp, "download", watched)
     running.faults.set(Fault(agency="dinkes", kind="dropped", times=1))
     fetched = fetch(s)
     assert fetched.path.read_bytes() == (folder / "cibodas.csv").read_bytes()
     assert fetched.attempts == 2
     assert starts[0] == 0
-    assert starts[1] >= sftp._STRETCH
+    assert starts[1] >= sftp.STRETCH
 
 
 def test_a_file_replaced_after_a_break_is_taken_anew(s, folder, running, monkeypatch):
-    (folder / "cibodas.csv").write_bytes(os.urandom(2 * sftp._STRETCH))
-    newest = sftp._newest
+    (folder / "cibodas.csv").write_bytes(os.urandom(2 * sftp.STRETCH))
+    newest = sftp.newest_file
     asked = []
 
     def replaced_meanwhile(job, session):
         asked.append(1)
         if len(asked) == 2:
-            (folder / "cibodas.csv").write_bytes(b"x" * 2 * sftp._STRETCH)
+            (folder / "cibodas.csv").write_bytes(b"x" * 2 * sftp.STRETCH)
             os.utime(folder / "cibodas.csv", (1, 1))
         return newest(job, session)
 
-    monkeypatch.setattr(sftp, "_newest", replaced_meanwhile)
+    monkeypatch.setattr(sftp, "newest_file", replaced_meanwhile)
     running.faults.set(Fault(agency="dinkes", kind="dropped", times=1))
-    assert fetch(s).path.read_bytes() == b"x" * 2 * sftp._STRETCH
+    assert fetch(s).path.read_bytes() == b"x" * 2 * sftp.STRETCH
 
 
 def test_a_file_that_is_still_being_written_is_left(s, running, monkeypatch):
-    monkeypatch.setattr(sftp, "_QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(sftp, "QUIET_SECONDS", 0.01)
     running.faults.set(Fault(agency="dinkes", kind="growing"))
     with pytest.raises(FetchError, match="FETCH_INCOMPLETE") as caught:
         fetch(s)
@@ -173,7 +173,7 @@ def test_a_fresh_file_is_taken_when_it_has_not_changed_while_we_waited(s, folder
     monkeypatch.setattr(sftp.time, "sleep", waited.append)
     os.utime(folder / "cibodas.csv", (time.time() + 3600, time.time() + 3600))
     assert fetch(s).bytes == (folder / "cibodas.csv").stat().st_size
-    assert waited == [sftp._QUIET_SECONDS]
+    assert waited == [sftp.QUIET_SECONDS]
 
 
 def test_a_sender_that_marks_what_is_done_is_waited_for(s, folder):
@@ -214,7 +214,7 @@ def test_a_file_without_end_size_or_time_is_left(s, monkeypatch, lacks, code):
 
 
 def test_a_transfer_that_stalls_ends_with_the_fetchs_time(s, monkeypatch):
-    monkeypatch.setattr(sftp_agency._File, "read", lambda *_: time.sleep(3) or b"x")
+    monkeypatch.setattr(sftp_agency.OpenFile, "read", lambda *_: time.sleep(3) or b"x")
     job = a_job(s, EPPGBM, "2026-10", "cibodas")
     started = time.monotonic()
     with pytest.raises(FetchError, match="FETCH_TIMEOUT"):
@@ -232,7 +232,7 @@ def test_a_full_disk_is_ours_and_not_the_senders(s, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(sftp, "_download", full)
+    monkeypatch.setattr(sftp, "download", full)
     with pytest.raises(WarehouseError, match="SPOOL_NOT_WRITTEN"):
         fetch(s)
 

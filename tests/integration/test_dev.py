@@ -80,7 +80,7 @@ def test_counts_are_rounded_to_the_smallest_that_is_shown(count: int, told: str)
 
 
 def test_one_engineer_at_a_time(tried: Settings):
-    with dev._only_engineer(tried), pytest.raises(BuildError, match="DEV_RUNNING"):
+    with dev.only_engineer(tried), pytest.raises(BuildError, match="DEV_RUNNING"):
         dev.refresh(tried, Ledger(tried.ledger), [MART])
 
 

@@ -542,12 +542,12 @@ def test_a_mart_whose_keys_are_not_all_stated_is_refused(s, led):
 
 
 def test_a_file_that_differs_from_what_was_built_is_not_released(s, led, monkeypatch):
-    written = content._fill
+    written = content.fill
 
     def lossy(con, mart, table, source, release_id):
         written(con, mart, table, f"(FROM {source} LIMIT 1)", release_id)
 
-    monkeypatch.setattr(content, "_fill", lossy)
+    monkeypatch.setattr(content, "fill", lossy)
     with pytest.raises(ReleaseError, match="RELEASE_NOT_VERIFIED"):
         release.publish(s, led, make_build(s, led))
     assert not s.current.exists()

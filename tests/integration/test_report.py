@@ -174,7 +174,7 @@ def test_pages_of_a_release_made_before_rounding_say_so(home: Settings, tmp_path
 def test_kelurahan_outside_a_sample_are_grey_and_say_so():
     rows = [{"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "is_rounded": False}]
     outside = {code: "Sukarasa" for code in figures.outlines()[0] if code not in ("36.71.01.1002", "36.71.01.1003")}
-    drawn = ElementTree.fromstring(f"<div>{figures._map([rows[0] | {'is_reliable': True}], 'Ukuran', outside)}</div>")
+    drawn = ElementTree.fromstring(f"<div>{figures.map_of([rows[0] | {'is_reliable': True}], 'Ukuran', outside)}</div>")
     grey, kecamatan = drawn.find("svg").findall("g")
     assert grey.get("fill") == figures.NOT_IN_SAMPLE
     assert {area.findtext("title") for area in grey} == {"Sukarasa: tidak ada di kota contoh / not in the sample city"}
@@ -187,7 +187,7 @@ def test_an_area_without_a_figure_is_grey_and_a_rounded_one_says_so():
     shown = {"kemendagri_code": "36.71.01", "area_name": "Tangerang", "percentage": 12.34, "is_rounded": True}
     empty = {"kemendagri_code": "36.71.02", "area_name": "Jatiuwung", "percentage": None, "is_rounded": True}
     rows = [shown | {"is_reliable": True}, empty | {"is_reliable": False}]
-    drawn = ElementTree.fromstring(f"<div>{figures._map(rows, 'Ukuran')}</div>")
+    drawn = ElementTree.fromstring(f"<div>{figures.map_of(rows, 'Ukuran')}</div>")
     areas = {area.findtext("title"): area.findall("g")[1].get("fill") for area in drawn.find("svg").findall("g")}
     assert areas == {"Tangerang: ≈ 12,3%": figures.RAMP[2], "Jatiuwung: tak ada data / no data": figures.NO_DATA}
     # Each outline that a map refers to is drawn once, by the page.
@@ -203,6 +203,6 @@ def test_a_trend_says_its_points_as_tables_do():
         for month in (1, 2)
     ]  # fmt: skip
     beside = [{"period_start": date(2025, 1, 1), "value": 11.2, "source_title": None, "source_system": "ssgi"}]
-    drawn = ElementTree.fromstring(figures._trend(months, beside, {"label_id": "Ukuran"}))
+    drawn = ElementTree.fromstring(figures.trend_of(months, beside, {"label_id": "Ukuran"}))
     titles = {element.text for element in drawn.iter("{http://www.w3.org/2000/svg}title")}
     assert titles == {"Jan 2026: 6,0%", "Feb 2026: ≈ 7,0%", "ssgi 2025: 11,2%"}

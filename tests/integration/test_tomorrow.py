@@ -58,7 +58,7 @@ class Played:
         self.first = Settings(home=home, now=_at(first))
         with _small(), Watch() as watch:
             commands.prepare(self.first, "0.01", watch)
-            commands._play_night(self.first, False, watch)
+            commands.play_night(self.first, False, watch)
         self.held = _holdings(self.first)
         self.days: list[Settings] = []
 

@@ -21,7 +21,7 @@ from warehouse.core.settings import Settings
 from warehouse.intake import agencies
 from warehouse.intake.agencies import bps_webapi, by_hand, ckan, splp
 from warehouse.intake.agencies.pages import Tally, page_writer
-from warehouse.intake.agencies.web import Web, _retry_after
+from warehouse.intake.agencies.web import Web, retry_after
 from warehouse.storage.media import media_of
 
 DATA = Path(__file__).parent.parent / "data"
@@ -123,8 +123,8 @@ def test_lists_are_walked_to_their_last_page(s, answers):
         return httpx.Response(200, json={"status": "OK", "data-availability": "available", "data": [about, items]})
 
     answers["th"] = [page(1, range(2005, 2015)), page(2, range(2015, 2025)), page(3, range(2025, 2026))]
-    with Web(a_job(s, BPS, "2025", "621"), {bps_webapi._KEY: KEY}) as web:
-        years = bps_webapi._Api(a_job(s, BPS, "2025", "621"), web).year_ids()
+    with Web(a_job(s, BPS, "2025", "621"), {bps_webapi.KEY: KEY}) as web:
+        years = bps_webapi.Api(a_job(s, BPS, "2025", "621"), web).year_ids()
     assert list(years) == [str(year) for year in range(2005, 2026)]
     assert [request.url.params["page"] for request in answers["requests"]] == ["1", "2", "3"]
 
@@ -301,16 +301,16 @@ def test_a_page_without_rows_or_total_is_no_data(bus, page):
 
 @given(seconds=st.integers(0, 10_000))
 def test_retry_after_is_read_in_both_forms(seconds):
-    assert _retry_after(str(seconds)) == seconds
+    assert retry_after(str(seconds)) == seconds
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    assert abs(_retry_after(format_datetime(moment, usegmt=True)) - seconds) < 2
+    assert abs(retry_after(format_datetime(moment, usegmt=True)) - seconds) < 2
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "soon", "-1", "1.5e3", "²", "٣", "Mon, 99 Zzz 99999 99:99:99 GMT", ", , ,"]
 )
 def test_an_unreadable_retry_after_is_none(header):
-    assert _retry_after(header) is None
+    assert retry_after(header) is None
 
 
 @given(bodies=st.lists(st.binary(max_size=2000), max_size=5))
@@ -417,7 +417,7 @@ def test_parts_are_the_senders_of_today(s, tmp_path):
 
 
 def test_a_file_in_the_drop_folder_is_taken_by_its_period_and_part(s, monkeypatch):
-    monkeypatch.setattr(by_hand, "_QUIET_SECONDS", 0)
+    monkeypatch.setattr(by_hand, "QUIET_SECONDS", 0)
     contract = a_contract("published/official_figures", "by_hand", period_kind="year")
     with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
         by_hand.fetch(a_job(s, contract, "2025"))

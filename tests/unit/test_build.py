@@ -36,7 +36,7 @@ def dbt(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             con.execute("CREATE TABLE marts.some_mart AS SELECT 1 AS n")
         return failures
 
-    monkeypatch.setattr(build, "_run_dbt", run)
+    monkeypatch.setattr(build, "run_dbt", run)
     return failures
 
 
@@ -122,7 +122,7 @@ def test_a_failed_build_names_what_failed_and_leaves_the_last_file(settings: Set
 
 
 def test_a_crash_in_a_build_is_recorded(settings: Settings, led: Ledger, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(build, "_run_dbt", lambda *_: 1 / 0)
+    monkeypatch.setattr(build, "run_dbt", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build.run(settings, led, AS_OF)
     assert [row["outcome"] for row in build_rows(led)] == ["failed"]

@@ -49,7 +49,7 @@ def test_the_tables_of_a_night_fit_a_hundred_columns(capfd):
     row = {"dataset": "bps/social_registry_individuals", "outcome": "unchanged", "rows_quarantined": 12_345} | counts
     row |= {"seconds": 1234.5}
     marts = {"outcome": "held", "error_code": "MART_WITHOUT_CELLS", "message_id": "Pesan", "stages": {"link": 1.0}}
-    commands._show_night([row], marts, console.Watch(), time.monotonic())
+    commands.show_night([row], marts, console.Watch(), time.monotonic())
     assert max(len(line.rstrip()) for line in capfd.readouterr().out.splitlines()) <= 100
 
 

@@ -178,14 +178,14 @@ def test_the_row_of_another_process_stands(s, led, tmp_path, monkeypatch):
 def test_a_file_that_changes_while_it_is_landed_is_refused(s, led, tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_bytes(b"first")
-    hash_file = landing._hash_file
+    hash_file = landing.hash_file
 
     def and_then_change(hashed):
         found = hash_file(hashed)
         path.write_bytes(b"second")
         return found
 
-    monkeypatch.setattr(landing, "_hash_file", and_then_change)
+    monkeypatch.setattr(landing, "hash_file", and_then_change)
     with pytest.raises(WarehouseError, match="LANDING_CHANGED"):
         landing.land(s, led, CONTRACT, "all", PERIOD, path, "csv", "hand")
     assert landed_files(s) == []

@@ -29,7 +29,7 @@ def led(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     keys.make_sandbox_keys(settings)
     led = open_ledger(settings)
     build_files.admit(led, EARLY)
-    monkeypatch.setattr(build, "_run_dbt", _one_mart)
+    monkeypatch.setattr(build, "run_dbt", _one_mart)
     monkeypatch.setattr(linkage, "refresh", lambda *_: None)
     monkeypatch.setattr(release, "publish", lambda *_: SimpleNamespace(outcome="released", release_id="r"))
     monkeypatch.setattr(release, "refresh_ops", lambda *_: None)

@@ -24,7 +24,7 @@ def delivery(part: str, period: Period) -> dict[str, Any]:
 def test_a_gap_before_later_data_waits_for_nobody_and_a_report_that_is_awaited_does(settings: Settings):
     contract = get_contract(settings.contracts_dir, EPPGBM)
     history = [delivery("benda", OCTOBER), delivery("cipondoh", NOVEMBER)]
-    grid = facts._grid(contract, ["benda", "cipondoh"], history, [], [OCTOBER, NOVEMBER], TODAY)
+    grid = facts.grid_of(contract, ["benda", "cipondoh"], history, [], [OCTOBER, NOVEMBER], TODAY)
     assert grid == {
         "benda": {OCTOBER.start: "good", NOVEMBER.start: "missing"},
         "cipondoh": {OCTOBER.start: "absent", NOVEMBER.start: "good"},

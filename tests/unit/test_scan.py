@@ -189,7 +189,7 @@ def test_a_number_across_two_pieces_of_a_file_is_found_once(tmp_path_factory, of
     path = tmp_path_factory.mktemp("scan") / "file"
     path.write_bytes(b"." * offset + b" " + NIK.encode() + b" " + b"." * 9000)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files, "_CHUNK", 8192)
+        patched.setattr(files, "CHUNK", 8192)
         assert [finding.count for finding in scan.scan_file(path, KNOWN)] == [1]
 
 

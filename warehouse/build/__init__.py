@@ -53,7 +53,7 @@ LAKE_LINEAGE = {
     "period_start": ("date", "First day of the period the delivery is for."),
     "received_at": ("timestamptz", "When the delivery arrived (UTC)."),
 }
-_SQL_TYPES = {"string": "varchar", "integer": "bigint", "number": "double", "date": "date", "boolean": "boolean"}
+SQL_TYPES = {"string": "varchar", "integer": "bigint", "number": "double", "date": "date", "boolean": "boolean"}
 # What a contract tells the models: how a dataset's completeness and age are judged.
 _CONTRACT_COLUMNS = {
     "dataset": (pa.string(), "Dataset, agency/name."),
@@ -98,7 +98,7 @@ _IN_FORCE_COLUMNS = {
     "received_at": (pa.timestamp("us", tz="UTC"), "When it arrived."),
     "verdict_id": (pa.string(), "Verdict that admitted it."),
 }
-_LINK_COLUMNS = {
+LINK_COLUMNS = {
     "record_key": ("varchar", "Row of the lake."),
     "dataset": ("varchar", "Dataset of that row."),
     "person_key": ("varchar", "Person the row is about; stable within a build only."),
@@ -111,7 +111,7 @@ _LINK_COLUMNS = {
         "link: firm. review: may be one more person, see identity_candidates. none: one agency's alone.",
     ),
 }
-_CANDIDATE_COLUMNS = {
+CANDIDATE_COLUMNS = {
     "record_key": ("varchar", "Row of the lake."),
     "dataset": ("varchar", "Dataset of that row."),
     "person_key": ("varchar", "Person the row is about."),
@@ -147,7 +147,7 @@ def sources_yaml(contracts: dict[str, Contract]) -> str:
             "name": contract.table,
             "description": f"{contract.title}. {contract.grain}",
             "columns": columns(
-                {c.name: (_SQL_TYPES[c.logical_type], c.description) for c in contract.lake_columns} | LAKE_LINEAGE
+                {c.name: (SQL_TYPES[c.logical_type], c.description) for c in contract.lake_columns} | LAKE_LINEAGE
             ),
         }
         for contract in contracts.values()
@@ -189,12 +189,12 @@ def sources_yaml(contracts: dict[str, Contract]) -> str:
                     {
                         "name": "identity_links",
                         "description": "One row per lake row that could be linked",
-                        "columns": columns(_LINK_COLUMNS),
+                        "columns": columns(LINK_COLUMNS),
                     },
                     {
                         "name": "identity_candidates",
                         "description": "One row per lake row and other person it may be, waiting for a decision",
-                        "columns": columns(_CANDIDATE_COLUMNS),
+                        "columns": columns(CANDIDATE_COLUMNS),
                     },
                 ],
             },
@@ -289,7 +289,7 @@ def export_ledger(s: Settings, led: Ledger, contracts: dict[str, Contract], con:
     exported["deliveries_in_force"] = made(_IN_FORCE_COLUMNS, [asdict(one) for one in _in_force(led, contracts)])
     con.execute("CREATE SCHEMA ledger")
     for name, table in exported.items():
-        _create_table(con, f'ledger."{name}"', table)
+        create_table(con, f'ledger."{name}"', table)
 
 
 def _part_row(contract: Contract, part: str) -> dict[str, Any]:
@@ -304,7 +304,7 @@ def _rule_row(rule: Rule) -> dict[str, Any]:
     return own | {"category": rule.category} | rule.extras.model_dump(include=set(_RULE_COLUMNS))
 
 
-def _create_table(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+def create_table(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
     con.register("incoming", table)
     con.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
     con.unregister("incoming")
@@ -375,7 +375,7 @@ def rounding(s: Settings) -> dict[str, int]:
     }
 
 
-def _run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int) -> list[str]:
+def run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int) -> list[str]:
     """Build every seed, model and data test; returns the names of the nodes that failed.
 
     dbt holds the build's lock too: it outlives a killed parent, and the next build would share its target folder.
@@ -565,7 +565,7 @@ def run(
             with duck.connect(s, file) as con:
                 file.chmod(0o600)
                 fill(s, led, contracts, con)
-            failures = _run_dbt(s, file, as_of, progress, lock)
+            failures = run_dbt(s, file, as_of, progress, lock)
             if not failures:
                 with duck.connect(s, file) as con:
                     content = content_hash(con)

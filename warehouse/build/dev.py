@@ -92,7 +92,7 @@ def refresh(s: Settings, led: Ledger, select: Iterable[str], *, fresh: bool = Fa
     sources, described = build.sources_file(s), build.sources_yaml(contracts)
     if sources.read_text(encoding="utf-8") != described:
         sources.write_text(described, encoding="utf-8")
-    with _only_engineer(s) as lock:
+    with only_engineer(s) as lock:
         if fresh or _state(s).get("build") != _mark(s):
             _copy(s)
         file = _file(s)
@@ -190,7 +190,7 @@ def _before(s: Settings) -> Path:
 
 
 @contextmanager
-def _only_engineer(s: Settings) -> Iterator[int]:
+def only_engineer(s: Settings) -> Iterator[int]:
     """Hold the scratch, which the scan of the home passes over meanwhile; yields the lock's file descriptor."""
     folder(s).mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(folder(s), os.O_RDONLY | os.O_DIRECTORY)

@@ -149,7 +149,7 @@ def demand_two_people(person: str, approver: str | None) -> None:
 
 def account() -> str:
     """The account that signed in to this process: not a claim, unlike the name that is given, and kept through sudo."""
-    signed_in = _signed_in()
+    signed_in = signed_in_uid()
     uid = os.getuid() if signed_in is None else signed_in
     try:
         return pwd.getpwuid(uid).pw_name
@@ -157,7 +157,7 @@ def account() -> str:
         return f"uid {uid}"
 
 
-def _signed_in() -> int | None:
+def signed_in_uid() -> int | None:
     try:
         uid = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
     except (OSError, ValueError):

@@ -192,7 +192,7 @@ def write_marts(
     (folder / "parquet").mkdir()
     for mart in catalogue.marts:
         table = f'released.main."{mart.name}"'
-        _fill(con, mart, table, published(mart.name), release_id)
+        fill(con, mart, table, published(mart.name), release_id)
         con.execute(f"COPY {table} TO {literal(_parquet(folder, mart))} (FORMAT parquet, COMPRESSION zstd)")
     _write_dimensions(con, catalogue)
     con.execute(f"CREATE TABLE released.main.mart_columns {_MART_COLUMNS}")
@@ -218,7 +218,7 @@ def write_exact(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: Path
     """Write the marts as built, with nothing rounded: for an internal release only."""
     con.execute(f"ATTACH {literal(str(file))} AS released ({STORAGE})")
     for mart in catalogue.marts:
-        _fill(con, mart, f'released.main."{mart.name}"', built(mart), release_id)
+        fill(con, mart, f'released.main."{mart.name}"', built(mart), release_id)
     _write_dimensions(con, catalogue)
     con.execute("DETACH released")
 
@@ -235,7 +235,7 @@ def _parquet(folder: Path, mart: Mart) -> str:
     return str(folder / "parquet" / f"{mart.name}.parquet")
 
 
-def _fill(con: duckdb.DuckDBPyConnection, mart: Mart, table: str, source: str, release_id: str) -> None:
+def fill(con: duckdb.DuckDBPyConnection, mart: Mart, table: str, source: str, release_id: str) -> None:
     names = [f'"{column.name}"' for column in mart.columns]
     values = [literal(release_id) if name == '"release_id"' else name for name in names]
     order = ", ".join(f'"{key}"' for key in mart.keys) or "ALL"

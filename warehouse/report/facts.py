@@ -145,7 +145,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     }
     newest = Period(max(starts), extras.period_kind) if starts else None
     periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
-    grid = _grid(contract, list(parts), history, fetches, periods, today)
+    grid = grid_of(contract, list(parts), history, fetches, periods, today)
     held = [row for row in history if row["is_waiting"]]
     not_fetched = sum(states.get(newest.start) == "failed" for states in grid.values()) if newest else 0
     last_tries = {(row["part"], row["period_start"]): row for row in fetches}
@@ -202,7 +202,7 @@ def _due_on(contract: Contract, newest: Period | None, states: list[PartState]) 
     return min(waited_for, default=max(newest.due_on(contract.due_day(state.part)) for state in states))
 
 
-def _grid(
+def grid_of(
     contract: Contract,
     expected: list[str],
     history: list[dict[str, Any]],

@@ -181,9 +181,9 @@ def _figure(
         sources=[contracts[name].title for name in words[0]["inputs"].split() if name in contracts],
         kecamatan=levels["kecamatan"],
         kelurahan=levels["kelurahan"],
-        kecamatan_map=_map(levels["kecamatan"], words[0]["label_id"], outside),
-        kelurahan_map=_map(levels["kelurahan"], words[0]["label_id"], outside),
-        trend=_trend(known, published, words[0]),
+        kecamatan_map=map_of(levels["kecamatan"], words[0]["label_id"], outside),
+        kelurahan_map=map_of(levels["kelurahan"], words[0]["label_id"], outside),
+        trend=trend_of(known, published, words[0]),
         published=published,
         base=base,
     )
@@ -269,7 +269,7 @@ def _said(row: Row) -> str:
     return f"{row['area_name']}: {percent(row['percentage'], row['is_rounded'])}{doubt}"
 
 
-def _map(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyType({})) -> str:
+def map_of(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyType({})) -> str:
     """A map of one level; '' where no area of it has a value. Kelurahan ``outside`` a sample are grey."""
     shown = [row["percentage"] for row in rows if row["percentage"] is not None]
     if not shown:
@@ -311,7 +311,7 @@ def _not_in_sample(outside: Mapping[str, str]) -> str:
     return f'<g fill="{NOT_IN_SAMPLE}" stroke="#fff" stroke-width=".5">{uses}</g>'
 
 
-def _trend(rows: list[Row], published: list[Row], words: Row) -> str:
+def trend_of(rows: list[Row], published: list[Row], words: Row) -> str:
     """The city over time with what chance or unknowns leave open, published figures beside it; '' for one point."""
     if len(rows) < 2:
         return ""

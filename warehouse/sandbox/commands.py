@@ -278,8 +278,8 @@ def run_command(scale: Scale = "default", airflow: Airflow = True) -> None:
     begun = time.monotonic()
     with Watch() as watch:
         prepare(s, scale, watch)
-        rows, marts = _play_night(s, airflow, watch)
-    _show_night(rows, marts, watch, begun)
+        rows, marts = play_night(s, airflow, watch)
+    show_night(rows, marts, watch, begun)
     out.print(f"Marts   {s.current / 'marts.duckdb'}\nLaporan {s.reports_dir / 'current' / 'index.html'}")
     out.print("Coba / try:")
     for query in QUERIES:
@@ -294,7 +294,7 @@ def tomorrow_command(airflow: Airflow = True) -> None:
     begun = time.monotonic()
     with Watch() as watch:
         s, rows, marts = play_tomorrow(get_settings(), airflow, watch)
-    _show_night(rows, marts, watch, begun)
+    show_night(rows, marts, watch, begun)
     show(tomorrow.to_see(s), False, f"Yang perlu dilihat pada {s.today()} / what to look at")
     for line in tomorrow.to_do(s):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -385,7 +385,7 @@ def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, l
     tomorrow.play(s, day)
     s = tomorrow.moved(s, day)
     get_settings.cache_clear()
-    rows, marts = _play_night(s, airflow, watch)
+    rows, marts = play_night(s, airflow, watch)
     return s, rows, marts
 
 
@@ -397,7 +397,7 @@ def _play_history(s: Settings, watch: Watch) -> None:
         _load_all(s, watch, pool, said)
 
 
-def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What history lacks, and the night of today; gives the outcome of each dataset and of the marts."""
     from warehouse import night
     from warehouse.sandbox import control, local_airflow
@@ -425,7 +425,7 @@ def _play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str
             return rows, night.marts(s.today(), s=s, progress=watch)
 
 
-def _show_night(rows: list[dict[str, Any]], marts: dict[str, Any], watch: Watch, begun: float) -> None:
+def show_night(rows: list[dict[str, Any]], marts: dict[str, Any], watch: Watch, begun: float) -> None:
     """Tables of at most a hundred columns: what came, how it ended, how long it took."""
     names = {"dataset": "dataset", "outcome": "outcome", "accepted": "taken", "held": "held", "missing": "missing",
              "failed": "failed", "rows_admitted": "admitted", "rows_quarantined": "put aside"}  # fmt: skip

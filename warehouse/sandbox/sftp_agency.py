@@ -137,7 +137,7 @@ class _Folder(paramiko.SFTPServerInterface):
         try:
             local = self._sent(path)
             attributes = self._attributes(local, posixpath.basename(path), is_asked=False)
-            return _File(local, attributes, self._agency, self._transport)
+            return OpenFile(local, attributes, self._agency, self._transport)
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or errno.EIO)
 
@@ -167,7 +167,7 @@ class _Folder(paramiko.SFTPServerInterface):
         return found
 
 
-class _File(paramiko.SFTPHandle):
+class OpenFile(paramiko.SFTPHandle):
     """An open file, cut where its attributes say it ends."""
 
     def __init__(

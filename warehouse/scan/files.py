@@ -36,7 +36,7 @@ from warehouse.scan.values import Values
 
 UNREADABLE = "unreadable"
 
-_CHUNK = 64 * 1024 * 1024
+CHUNK = 64 * 1024 * 1024
 # Longer than any identifier in any encoding, with what may label it.
 _OVERLAP = 4096
 _HEAD = 64 * 1024
@@ -81,7 +81,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             yield file
         return
-    with tempfile.SpooledTemporaryFile(_CHUNK) as copy:
+    with tempfile.SpooledTemporaryFile(CHUNK) as copy:
         with subprocess.Popen(["cat", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
             if reader.stdout:
                 shutil.copyfileobj(reader.stdout, copy)
@@ -140,9 +140,9 @@ def _raw(
     first: dict[str, str] = {}
     total: Counter[str] = Counter()
     offset, lines, begin = 0, 1, 0
-    data = file.read(_CHUNK)
+    data = file.read(CHUNK)
     while data:
-        chunk = file.read(_CHUNK)
+        chunk = file.read(CHUNK)
         # What begins near the end may go on in the next piece, and is left to it.
         end = len(data) - _OVERLAP // 2 if chunk else len(data)
         for hit in _hits(data, values, with_shapes, is_text, is_spill):
@@ -182,7 +182,7 @@ def _zstd_frames(data: bytes) -> Iterator[bytes]:
             pa.input_stream(pa.BufferReader(pa.py_buffer(data)[start:]), compression="zstd") as frame,
         ):
             # Not read(): what it sets aside for a frame that fails is never given back.
-            yield frame.read_buffer(_CHUNK)
+            yield frame.read_buffer(CHUNK)
         start = data.find(_ZSTD, start + 1)
 
 
@@ -204,7 +204,7 @@ def _inside(
     if head[:4] == b"PK\x03\x04":
         _zip(file, place, found, values, with_shapes, depth)
     elif opened := _decompressor(head, file):
-        with opened as stream, tempfile.SpooledTemporaryFile(_CHUNK) as whole:
+        with opened as stream, tempfile.SpooledTemporaryFile(CHUNK) as whole:
             _copy(stream, whole)
             _content(whole, None, place, found, values, with_shapes, depth + 1)
     elif head[:8] == b"\x89PNG\r\n\x1a\n":
@@ -273,7 +273,7 @@ def _zip(file: IO[bytes], place: str, found: _Found, values: Values, with_shapes
             part = _Found()
             for hit in search(member.filename.encode(), values, with_shapes=with_shapes):
                 part.add(f"{place} name of a part".strip(), hit.kind)
-            with archive.open(member) as stream, tempfile.SpooledTemporaryFile(_CHUNK) as whole:
+            with archive.open(member) as stream, tempfile.SpooledTemporaryFile(CHUNK) as whole:
                 _copy(stream, whole)
                 _content(
                     whole, None, f"{place} {_masked(member.filename)}".strip(), part, values, with_shapes, depth + 1

@@ -76,7 +76,7 @@ def _land(
     s: Settings, led: Ledger, contract: Contract, part: str, period: Period, path: Path, media: str, origin: Origin
 ) -> Landed:
     recipient = keys.landing_recipient(s)
-    content_sha256, size = _hash_file(path)
+    content_sha256, size = hash_file(path)
     earlier = deliveries.landed_for(led, contract.dataset, part, period)
     same = [one for one in earlier if one.content_sha256 == content_sha256]
     if same and not _is_news(s, led, earlier, same[-1], origin):
@@ -149,7 +149,7 @@ def _is_news(s: Settings, led: Ledger, earlier: list[Delivery], known: Delivery,
 
 def _is_damaged(s: Settings, delivery: Delivery) -> bool:
     stored = s.home / delivery.stored_path
-    return not stored.is_file() or _hash_file(stored)[0] != delivery.stored_sha256
+    return not stored.is_file() or hash_file(stored)[0] != delivery.stored_sha256
 
 
 def read(s: Settings, delivery: Delivery) -> bytes:
@@ -208,10 +208,10 @@ def rewritten(
             file.write(pyrage.encrypt(data, [recipient]))
         manifest = json.loads(pyrage.decrypt(_manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
         manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
-        manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(draft)[0]}
+        manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": hash_file(draft)[0]}
         _encrypt_manifest(manifest, _draft_manifest(draft), recipient)
         _put_in_place(draft, stored)
-    return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": _hash_file(stored)[0]}
+    return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": hash_file(stored)[0]}
 
 
 def forget(s: Settings, stored_path: str) -> None:
@@ -307,7 +307,7 @@ class _Hashing:
         return self._hash.hexdigest()
 
 
-def _hash_file(path: Path) -> tuple[str, int]:
+def hash_file(path: Path) -> tuple[str, int]:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
 

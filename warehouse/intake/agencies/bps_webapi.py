@@ -18,13 +18,13 @@ from warehouse.intake.agencies.pages import MEDIA, Tally, page_writer
 from warehouse.intake.agencies.web import Answer, Web
 
 NATIONAL = "0000"
-_KEY = "KEY-IS-NOT-SHOWN"
+KEY = "KEY-IS-NOT-SHOWN"
 
 
 def fetch(job: Job) -> Fetched:
     path = job.spool / f"bps-{job.part}-{job.period.label}.tar"
-    with Web(job, {_KEY: job.secret("key")}) as web:
-        api = _Api(job, web)
+    with Web(job, {KEY: job.secret("key")}) as web:
+        api = Api(job, web)
         years = api.year_ids()
         wanted = [years[label] for label in _labels(job) if label in years]
         if not wanted:
@@ -40,7 +40,7 @@ def _labels(job: Job) -> list[str]:
     return [str(year) for year in range(last - int(job.parameter("years", 1)) + 1, last + 1)]
 
 
-class _Api:
+class Api:
     """The calls of one job: a list walked to its last page, and tables in as few calls as the limits allow."""
 
     def __init__(self, job: Job, web: Web):
@@ -93,7 +93,7 @@ class _Api:
         return answer
 
     def _ask(self, **query: Any) -> Answer:
-        answer = self._web.get(self._url, {"domain": self._domain, "var": self._job.part, **query, "key": _KEY})
+        answer = self._web.get(self._url, {"domain": self._domain, "var": self._job.part, **query, "key": KEY})
         body = answer.json(self._job)
         if body is None:
             return answer

@@ -11,7 +11,7 @@ from warehouse.intake.agencies.job import LARGEST_BYTES, Fetched, Job
 from warehouse.storage.media import media_of
 
 _ENDINGS = frozenset({".csv", ".txt", ".tsv", ".xlsx", ".json", ".tar"})
-_QUIET_SECONDS = 2.0
+QUIET_SECONDS = 2.0
 
 
 def fetch(job: Job) -> Fetched:
@@ -26,8 +26,8 @@ def fetch(job: Job) -> Fetched:
     before = newest.stat()
     if before.st_size > LARGEST_BYTES:
         raise job.error("FETCH_TOO_LARGE", f"> {LARGEST_BYTES / 1e9:.1f} GB")
-    if 0 <= time.time() - before.st_mtime < _QUIET_SECONDS:
-        time.sleep(_QUIET_SECONDS)
+    if 0 <= time.time() - before.st_mtime < QUIET_SECONDS:
+        time.sleep(QUIET_SECONDS)
     copy = job.spool / newest.name
     shutil.copyfile(newest, copy)
     after = newest.stat()

@@ -33,7 +33,7 @@ from warehouse.core.settings import Settings
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-_SAY_EVERY_SECONDS = 2.0
+SAY_EVERY_SECONDS = 2.0
 _TEMPLATE = re.compile(r"\{(period|year|month|part)\}")
 
 # What an OSError says when our own disk is the trouble and not the line.
@@ -311,7 +311,7 @@ class Job:
 
     def say(self, text: str) -> None:
         """Report progress of a long transfer, at most every two seconds."""
-        if self.progress and time.monotonic() - self._said_at >= _SAY_EVERY_SECONDS:
+        if self.progress and time.monotonic() - self._said_at >= SAY_EVERY_SECONDS:
             self._said_at = time.monotonic()
             self.progress(f"{self.contract.dataset} {self.period.label} {self.part}: {text}")
 

@@ -29,22 +29,22 @@ from warehouse.core.errors import ConfigError
 from warehouse.intake.agencies.job import LARGEST_BYTES, LOCAL_DISK_ERRORS, Fetched, Job
 from warehouse.storage.media import looks_like_html, media_of
 
-_TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 # Reads asked for in one go, before the first is answered: hides the line's latency, and bounds memory.
-_STRETCH = 8 * 1024 * 1024
-_QUIET_SECONDS = 20
+STRETCH = 8 * 1024 * 1024
+QUIET_SECONDS = 20
 
 
 def fetch(job: Job) -> Fetched:
     partial = job.spool / f"sftp-{job.part}-{job.period.label}.partial"
     version: _Remote | None = None
     for attempt in job.tries():
-        with attempt, _session(job) as session:
-            remote = _at_rest(job, session, _newest(job, session))
+        with attempt, open_session(job) as session:
+            remote = _at_rest(job, session, newest_file(job, session))
             if version != remote:
                 partial.unlink(missing_ok=True)
                 version = remote
-            _download(job, session, remote, partial)
+            download(job, session, remote, partial)
             if _stat(job, session, remote.path) != remote or partial.stat().st_size != remote.size:
                 raise job.error("FETCH_INCOMPLETE", f"{partial.stat().st_size} / {remote.size}")
     path = partial.rename(job.spool / PurePosixPath(remote.path).name)
@@ -71,7 +71,7 @@ def _stat(job: Job, session: paramiko.SFTPClient, path: str) -> _Remote:
     return _Remote(path, found.st_size, found.st_mtime)
 
 
-def _newest(job: Job, session: paramiko.SFTPClient) -> _Remote:
+def newest_file(job: Job, session: paramiko.SFTPClient) -> _Remote:
     found = []
     for path in (job.path, *job.parameter("alternatives", ())):
         try:
@@ -93,7 +93,7 @@ def _at_rest(job: Job, session: paramiko.SFTPClient, remote: _Remote) -> _Remote
             raise job.error("FETCH_NOT_AVAILABLE", suffix) from None
         if mark.changed < remote.changed:
             raise job.error("FETCH_NOT_AVAILABLE", suffix)
-    quiet = float(job.parameter("quiet_seconds", _QUIET_SECONDS))
+    quiet = float(job.parameter("quiet_seconds", QUIET_SECONDS))
     if time.time() - remote.changed < quiet:
         time.sleep(min(quiet, job.seconds_left))
         if _stat(job, session, remote.path) != remote:
@@ -101,14 +101,14 @@ def _at_rest(job: Job, session: paramiko.SFTPClient, remote: _Remote) -> _Remote
     return remote
 
 
-def _download(job: Job, session: paramiko.SFTPClient, remote: _Remote, partial: Path) -> None:
+def download(job: Job, session: paramiko.SFTPClient, remote: _Remote, partial: Path) -> None:
     """Append to ``partial`` what it lacks of the remote file."""
     with session.open(remote.path, "rb", bufsize=0) as source, partial.open("ab") as target:
         received = target.tell()
         source.seek(received)
         while received < remote.size:
-            _ask_ahead(source, received, min(received + _STRETCH, remote.size))
-            chunk = source.read(min(_STRETCH, remote.size - received))
+            _ask_ahead(source, received, min(received + STRETCH, remote.size))
+            chunk = source.read(min(STRETCH, remote.size - received))
             if not chunk:
                 break
             received += target.write(chunk)
@@ -128,7 +128,7 @@ def _ask_ahead(source: Any, start: int, end: int) -> None:
 
 
 @contextmanager
-def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
+def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
     """An SFTP session on a connection of its own; what goes wrong inside leaves as FetchError."""
     job.confirm_time()
     address = _address(job)
@@ -138,7 +138,7 @@ def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
     private_key = _private_key(job)
     watch = ExitStack()
     try:
-        connection = socket.create_connection(address, timeout=_TIMEOUT_SECONDS)
+        connection = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
         watch.enter_context(job.cutting_off(connection))
         client.connect(
             *address,
@@ -147,13 +147,13 @@ def _session(job: Job) -> Iterator[paramiko.SFTPClient]:
             pkey=private_key,
             allow_agent=False,
             look_for_keys=False,
-            timeout=_TIMEOUT_SECONDS,
-            banner_timeout=_TIMEOUT_SECONDS,
-            auth_timeout=_TIMEOUT_SECONDS,
+            timeout=TIMEOUT_SECONDS,
+            banner_timeout=TIMEOUT_SECONDS,
+            auth_timeout=TIMEOUT_SECONDS,
         )
         with client.open_sftp() as session:
             if channel := session.get_channel():
-                channel.settimeout(_TIMEOUT_SECONDS)
+                channel.settimeout(TIMEOUT_SECONDS)
             yield session
     except (paramiko.BadHostKeyException, _UnknownHost):
         raise job.error("FETCH_HOST_KEY") from None

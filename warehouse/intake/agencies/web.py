@@ -38,8 +38,8 @@ _STATUS_CODES = {
     429: "FETCH_THROTTLED",
     504: "FETCH_TIMEOUT",
 }
-_TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=10)
-_LARGEST_PAGE = 64 * 1024 * 1024
+TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=10)
+LARGEST_PAGE = 64 * 1024 * 1024
 _MOST_REDIRECTS = 5
 _STANDARD_PORTS = (None, 80, 443)
 
@@ -101,7 +101,7 @@ class Web:
         self._client = httpx.Client(
             transport=_SecretTransport(secrets or {}),
             headers={"User-Agent": USER_AGENT, "Accept": "*/*"},
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT,
         )
 
     def __enter__(self) -> "Web":
@@ -133,7 +133,7 @@ class Web:
     def _ask(self, method: str, url: str, **options: Any) -> Answer:
         for attempt in self._job.tries():
             with attempt, self._answer(method, url, **options) as response:
-                answer = Answer(b"".join(self._chunks(response, _LARGEST_PAGE)))
+                answer = Answer(b"".join(self._chunks(response, LARGEST_PAGE)))
         return answer
 
     @contextmanager
@@ -184,7 +184,7 @@ class Web:
         status = response.status_code
         by_class = {3: "FETCH_NOT_DATA", 4: "FETCH_REFUSED", 5: "FETCH_SERVER_ERROR"}
         code = _STATUS_CODES.get(status) or by_class.get(status // 100, "FETCH_NOT_DATA")
-        return self._job.error(code, f"HTTP {status}", wait_seconds=_retry_after(response.headers.get("Retry-After")))
+        return self._job.error(code, f"HTTP {status}", wait_seconds=retry_after(response.headers.get("Retry-After")))
 
     def _chunks(self, response: httpx.Response, largest: int | None = None) -> Iterator[bytes]:
         """The body's bytes; an HTML page, an answer packed twice, too many bytes or too slow a stream end it."""
@@ -215,7 +215,7 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _retry_after(header: str | None) -> float | None:
+def retry_after(header: str | None) -> float | None:
     """Seconds to wait, from either form of the header; None when absent or unreadable."""
     if header is None:
         return None
