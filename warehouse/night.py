@@ -9,7 +9,7 @@ last, and a step starts by asking the ledger what is still missing.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,10 +134,33 @@ def judge_landed(
 
 
 def ingest_all(logical_date: date, pool: Executor, *, s: Settings | None = None) -> Iterator[IngestOutcome]:
-    """The night of every dataset, each in a process of ``pool``; outcomes come as they end."""
+    """The night of every dataset, each in a process of ``pool``; outcomes come as they end.
+
+    One that ends in an error, or whose process dies, is the outcome of that dataset: the others' nights, and the marts,
+    come all the same.
+    """
     s = s or get_settings()
-    tasks = [pool.submit(ingest, dataset, logical_date, s=s) for dataset in datasets(s=s)]
-    return (task.result() for task in as_completed(tasks))
+    tasks = {pool.submit(ingest, dataset, logical_date, s=s): dataset for dataset in datasets(s=s)}
+    broken = []
+    for task in as_completed(tasks):
+        try:
+            yield _outcome_of(task, tasks[task])
+        except BrokenExecutor:
+            broken.append(tasks[task])
+    # A process that dies takes those of all the others along: they are done again, each in a process of its own.
+    for dataset in sorted(broken):
+        with ProcessPoolExecutor(1) as alone:
+            try:
+                yield _outcome_of(alone.submit(ingest, dataset, logical_date, s=s), dataset)
+            except BrokenExecutor:
+                yield IngestOutcome(dataset, "failed", errors=["PROCESS_DIED: its process was killed or has crashed."])
+
+
+def _outcome_of(task: Future[IngestOutcome], dataset: str) -> IngestOutcome:
+    try:
+        return task.result()
+    except WarehouseError as error:
+        return IngestOutcome(dataset, "failed", errors=[f"{error.code}: {error.message_en}"])
 
 
 def _ingest(w: Warehouse, dataset: str, asked: Iterable[Asked]) -> IngestOutcome:

@@ -69,6 +69,17 @@ def test_the_same_bytes_again_are_no_new_delivery(w: Warehouse, answers: dict[st
     assert outcomes == [FetchOutcome.LANDED, FetchOutcome.UNCHANGED]
 
 
+def test_what_an_agency_puts_back_is_news_and_what_it_leaves_there_is_not(
+    w: Warehouse, answers: dict[str, bytes | WarehouseError]
+):
+    outcomes = []
+    for shown in (b"half", b"half", b"whole", b"half", b"half", b"whole"):
+        answers["cikokol"] = shown
+        outcomes.append(extract(w, w.contract(DATASET), [(OCTOBER, ["cikokol"])])[0].outcome)
+    landed, unchanged = FetchOutcome.LANDED, FetchOutcome.UNCHANGED
+    assert outcomes == [landed, unchanged, landed, landed, unchanged, landed]
+
+
 def test_who_is_not_at_home_is_not_waited_for_part_by_part(
     w: Warehouse, answers: dict[str, bytes | Exception], monkeypatch: pytest.MonkeyPatch
 ):

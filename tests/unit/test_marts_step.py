@@ -1,6 +1,7 @@
 """The marts step around its stages: one ledger for one build, one run at a time, and a row whatever becomes of it."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,10 @@ import pytest
 
 from tests.forked import forked
 from warehouse import build, linkage, night, release, report
-from warehouse.core.errors import BuildError
+from warehouse.core.errors import BuildError, ConfigError
 from warehouse.core.redaction import UnexpectedError
 from warehouse.core.settings import Settings
+from warehouse.intake.outcome import IngestOutcome
 from warehouse.ledger import Ledger, deliveries, nights, open_ledger
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
 from warehouse.storage import keys
@@ -82,6 +84,23 @@ def test_a_second_run_is_refused_and_leaves_the_record_of_the_first(settings: Se
     with build.only_writer(settings), pytest.raises(BuildError, match="BUILD_RUNNING"):
         night.marts(AS_OF, s=settings)
     assert nights.last(settings, led)["outcome"] == "released"
+
+
+def _ingest(dataset: str, *_: object, **__: object) -> IngestOutcome:
+    if dataset == POPULATION:
+        os._exit(9)
+    if dataset == "kemenkes/eppgbm":
+        raise ConfigError("CONTRACT_DERIVATION_FAILED", "Gagal.", "It failed.")
+    return IngestOutcome(dataset)
+
+
+def test_what_befalls_one_dataset_ends_no_other_night(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(night, "ingest", _ingest)
+    with ProcessPoolExecutor(2) as pool:
+        outcomes = {one.dataset: one for one in night.ingest_all(AS_OF, pool, s=settings)}
+    assert sorted(outcomes) == night.datasets(s=settings)
+    failed = {name: one.errors[0].partition(":")[0] for name, one in outcomes.items() if one.outcome == "failed"}
+    assert failed == {POPULATION: "PROCESS_DIED", "kemenkes/eppgbm": "CONTRACT_DERIVATION_FAILED"}
 
 
 @pytest.mark.parametrize(("stage", "room"), [("refresh", linkage), ("publish", release)])

@@ -34,6 +34,8 @@ def night(
             for outcome in steps.ingest_all(logical, pool):
                 outcomes.append(outcome.as_dict())
                 watch(f"{outcome.dataset}: {outcome.outcome} ({outcome.seconds} s)")
+                for line in outcome.errors:
+                    watch(f"  {line}")
         with watch.step("marts"):
             result = steps.marts(logical, progress=watch)
     show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)

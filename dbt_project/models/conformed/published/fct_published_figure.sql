@@ -32,8 +32,13 @@ with bps as (
         cast(null as double) as ci95_low,
         cast(null as double) as ci95_high,
         {{ dbt.concat(["'BPS WebAPI, variabel '", 'variable_id']) }} as source_title,
-        -- The day BPS last changed the table, not the day on which we asked.
-        {{ dbt.safe_cast('substring(last_update, 1, 10)', 'date') }} as published_on,
+        -- The day BPS last changed the table, not the day on which we asked. What it says last counts: an answer put back to an
+        -- earlier one is no older than the one that it takes back.
+        max({{ dbt.safe_cast('substring(last_update, 1, 10)', 'date') }}) over (
+            partition by variable_id, bps_code, area_name, year_number, part_of_year
+            order by received_at, source_row
+            rows between unbounded preceding and current row
+        ) as published_on,
         received_at, delivery_id, source_row
     from {{ ref('stg_bps__indicators') }}
     where second_dimension = '0'
