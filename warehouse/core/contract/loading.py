@@ -18,7 +18,6 @@ from warehouse.core.contract.model import (
     ColumnExtras,
     Contract,
     ContractExtras,
-    Protocol,
     Rule,
     Server,
     ServerExtras,
@@ -28,12 +27,6 @@ from warehouse.core.errors import ConfigError
 
 # The name under which a contract's rules are ours; tools of others pass them over.
 ENGINE = "gate"
-# What each protocol signs in with; all of it is needed.
-_CREDENTIALS: dict[Protocol, tuple[str, ...]] = {
-    "sftp": ("private_key", "known_hosts"),
-    "splp": ("client_id", "client_secret"),
-    "bps_webapi": ("key",),
-}
 T = TypeVar("T", bound=Strict)
 
 
@@ -105,12 +98,6 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
 def _server(given: ODCSServer) -> Server:
     """Where and how to ask; raises ValueError for credentials or parameters that its protocol lacks or refuses."""
     extras = _told(ServerExtras, given.customProperties)
-    takes = _CREDENTIALS.get(extras.protocol, ())
-    if unknown := sorted(extras.secrets.keys() - set(takes)):
-        hint = documents.nearest(unknown[0], takes)
-        raise ValueError(f"property secrets: {extras.protocol} takes no {unknown[0]!r}{hint}")
-    if missing := [name for name in takes if name not in extras.secrets]:
-        raise ValueError(f"property secrets: {extras.protocol} needs {missing[0]!r}")
     server = Server(environment=given.environment, location=given.location or given.host, extras=extras)
     protocols.confirm(server)
     return server

@@ -1,4 +1,4 @@
-"""What a contract may tell each wire protocol (``server.parameters``), and what it must.
+"""What a contract may tell each wire protocol (``server.parameters`` and ``secrets``), and what it must.
 
 Here: names, kinds and bounds, so that a misspelt or boundless one is refused when the contract is read. Not here: what
 they mean on the wire and what holds where one is left out, which each protocol's module says (intake/agencies).
@@ -69,8 +69,16 @@ _BY_PROTOCOL: dict[Protocol, type[_Parameters]] = {
 }
 
 
+# What each protocol signs in with; all of it is needed.
+_CREDENTIALS: dict[Protocol, tuple[str, ...]] = {
+    "sftp": ("private_key", "known_hosts"),
+    "splp": ("client_id", "client_secret"),
+    "bps_webapi": ("key",),
+}
+
+
 def confirm(server: Server) -> None:
-    """Raise ValueError for a parameter that is missing, unknown or out of bounds, and for credentials over http."""
+    """Raise ValueError for what is missing, unknown or out of bounds in its own, and for credentials over http."""
     extras = server.extras
     kind = _BY_PROTOCOL[extras.protocol]
     try:
@@ -78,5 +86,11 @@ def confirm(server: Server) -> None:
     except ValidationError as error:
         detail = documents.explained(error, kind.model_fields)
         raise ValueError(f"property parameters of {extras.protocol}: {detail}") from None
+    takes = _CREDENTIALS.get(extras.protocol, ())
+    if unknown := sorted(extras.secrets.keys() - set(takes)):
+        hint = documents.nearest(unknown[0], takes)
+        raise ValueError(f"property secrets: {extras.protocol} takes no {unknown[0]!r}{hint}")
+    if missing := [name for name in takes if name not in extras.secrets]:
+        raise ValueError(f"property secrets: {extras.protocol} needs {missing[0]!r}")
     if extras.secrets and (server.location or "").startswith("http:"):
         raise ValueError("credentials are not sent to an http address: location must be https")
