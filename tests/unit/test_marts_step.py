@@ -2,7 +2,8 @@
 
 import os
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +70,18 @@ def test_what_is_admitted_between_link_and_fill_is_the_next_nights_and_linked_th
     night.marts(AS_OF, s=settings)
     assert built(settings) == linked[1] == {"2025-07-01", "2026-01-01"}
     assert build.is_up_to_date(settings, led, AS_OF)
+
+
+def test_a_withdrawal_is_redone_by_the_next_night(settings: Settings, led: Ledger):
+    wrong = build_files.admit(led, replace(EARLY, received_at=EARLY.received_at + timedelta(days=1)))
+    in_marts = []
+    for decide in (None, night.withdraw, night.reinstate):
+        if decide:
+            decide(wrong, "the wrong half-year was sent", "Sari", "Budi", "engineer", s=settings)
+        assert night.marts(AS_OF, s=settings)["outcome"] == "released"
+        with duckdb.connect(str(settings.build_file), read_only=True) as con:
+            in_marts.append(con.execute("SELECT delivery_id = ? FROM marts.some_mart", [wrong]).fetchall())
+    assert in_marts == [[(True,)], [(False,)], [(True,)]]
 
 
 def test_a_frozen_ledger_shows_one_moment_and_writes_to_the_ledger(settings: Settings, led: Ledger):

@@ -7,11 +7,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests import samples
-from warehouse import night
-from warehouse.core.settings import Settings
+from warehouse import cli, night
+from warehouse.core.errors import ConfigError
+from warehouse.core.settings import Settings, get_settings
 from warehouse.intake import decisions
+from warehouse.intake.judge import Judged
 from warehouse.intake.trial import shape
 from warehouse.ledger import deliveries
 from warehouse.ledger.deliveries import DecisionKind, VerdictKind
@@ -145,3 +148,29 @@ def test_our_own_damaged_copy_is_no_verdict_on_good_rows(w: Warehouse, loss: str
     assert judged.lost[delivery.delivery_id].code in {"LANDING_MISSING", "LANDING_CORRUPT"}
     (in_force,) = deliveries.in_force(w.ledger, INVESTMENT, "snapshot")
     assert deliveries.newest_verdicts(w.ledger, INVESTMENT)[in_force.delivery_id]["verdict"] == VerdictKind.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("given", "leaves", "code", "is_replayed"),
+    [((), True, 2, False), ((), False, 0, True), (("--yes",), True, 0, True), (("--try",), True, 4, False)],
+)
+def test_a_replay_asks_before_a_delivery_leaves_force(
+    w: Warehouse, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], leaves: bool, code: int, is_replayed: bool
+):
+    (change,) = decisions.rehearse(w, INVESTMENT)
+    replayed = []
+    monkeypatch.setenv("WAREHOUSE_HOME", str(w.settings.home))
+    get_settings.cache_clear()
+    monkeypatch.setattr(night, "rehearse", lambda *_, **__: [replace(change, leaves_force=leaves)])
+    monkeypatch.setattr(night, "replay", lambda *_, **__: replayed.append(1) or Judged())
+    done = CliRunner().invoke(cli.app, ["replay", INVESTMENT, *given])
+    assert (done.exception.exit_code if isinstance(done.exception, ConfigError) else done.exit_code) == code
+    assert bool(replayed) == is_replayed
+
+
+def test_a_trial_is_of_a_file(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WAREHOUSE_HOME", str(settings.home))
+    get_settings.cache_clear()
+    done = CliRunner().invoke(cli.app, ["ingest", INVESTMENT, "--period", "2026-Q3", "--try"])
+    assert isinstance(done.exception, ConfigError)
+    assert done.exception.code == "TRY_WITHOUT_FILE"
