@@ -87,9 +87,7 @@ def withdraw(w: Warehouse, delivery_id: str, reason: str, decided_by: str, appro
             "See `warehouse deliveries`; one that is held is decided with `warehouse held`.",
         )
     verdict_id = in_force[delivery_id].verdict_id
-    return _record(
-        w, delivery_id, DecisionKind.WITHDRAW, verdict_id, reason, "COMMAND_LINE", decided_by, role, approver
-    )
+    return _record(w, delivery_id, DecisionKind.WITHDRAW, verdict_id, reason, "WITHDRAWN", decided_by, role, approver)
 
 
 def reinstate(w: Warehouse, delivery_id: str, reason: str, decided_by: str, approver: str, role: str) -> Decision:
@@ -110,9 +108,7 @@ def reinstate(w: Warehouse, delivery_id: str, reason: str, decided_by: str, appr
         )
     _refuse_superseded(w, delivery)
     verdict_id = deliveries.newest_verdict(w.ledger, delivery_id)
-    return _record(
-        w, delivery_id, DecisionKind.REINSTATE, verdict_id, reason, "COMMAND_LINE", decided_by, role, approver
-    )
+    return _record(w, delivery_id, DecisionKind.REINSTATE, verdict_id, reason, "REINSTATED", decided_by, role, approver)
 
 
 def _demand_reason(reason: str) -> None:

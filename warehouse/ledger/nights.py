@@ -74,12 +74,13 @@ def last(s: Settings, led: Ledger) -> dict[str, Any] | None:
 
 
 def _is_gone(file: Path) -> bool:
-    if not file.exists():
-        return True
+    """Whether nobody holds a night's lock; who may not look at it is told what the ledger says."""
     try:
+        if not file.exists():
+            return True
         with files.shared_lock(file, wait=False):
             return True
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):
         return False
 
 
