@@ -123,7 +123,7 @@ READ = {
     ),
     "a rule on no column": (
         "column: is_region_known}", "column: is_regoin_known}", "name: EPPGBM-013",
-        ("rule EPPGBM-013", "is_regoin_known"),
+        ("rule EPPGBM-013", "nearest is 'is_region_known'"),
     ),
     "a threshold without a dated reason": (
         ", reason: A child cannot be measured before birth., reason_date: 2026-11-22", "",
@@ -133,7 +133,7 @@ READ = {
     "a column twice": ("name: rw,", "name: rt,", "name: rt,", ("column 'rt' twice",)),
     "a key twice": ("status: active", "status: active\nstatus: active", None, ("'status' stands twice", "line 8")),
     "a key of no column": ("[child_key, tanggal_pengukuran]}\n", "[child_kee, tanggal_pengukuran]}\n", None,
-                           ("natural_key", "child_kee")),
+                           ("natural_key", "nearest is 'child_key'")),
     "a version of two numbers": ("version: 1.0.0", "version: '1.0'", None, ("version '1.0'",)),
     "no legal basis for children's data": (
         TEXT[TEXT.index("  - property: legal_basis") : TEXT.index("  - {property: retention_days")], "", None,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from warehouse.core.contract.documents import nearest
 from warehouse.core.periods import LONGEST_DAYS, PeriodKind
 
 Severity = Literal["stop", "quarantine", "warn"]
@@ -336,7 +337,7 @@ class Contract(Strict):
                 problems.append(f"column {column.name!r} has no unit")
         for key in self.extras.natural_key:
             if key not in names:
-                problems.append(f"natural_key names no column: {key!r}")
+                problems.append(f"natural_key names no column: {key!r}{nearest(key, names)}")
         codes = [rule.code for rule in self.rules]
         problems += [f"rule {code!r} twice" for code in {c for c in codes if codes.count(c) > 1}]
         for rule in self.rules:
@@ -345,7 +346,10 @@ class Contract(Strict):
             used = {rule.kwargs.get(k) or "" for k in ("column", "column_A", "column_B")} - {""}
             used |= set(rule.kwargs.get("column_list", ()))
             asset = rule.extras.asset
-            problems += [f"rule {rule.code} names no {asset} column {name!r}" for name in sorted(used - known)]
+            problems += [
+                f"rule {rule.code} names no {asset} column {name!r}{nearest(name, known)}"
+                for name in sorted(used - known)
+            ]
             has_number = any(isinstance(v, int | float) and not isinstance(v, bool) for v in rule.kwargs.values())
             if has_number and not (rule.extras.reason and rule.extras.reason_date):
                 problems.append(f"rule {rule.code} has a threshold without a dated reason")
