@@ -188,7 +188,9 @@ def test_micro_counts_few_as_less_than_five_unless_the_opening_says_why(home: Se
         (("ingest", EPPGBM, "--period", "2026-10", "--file", __file__), "PART_UNKNOWN"),
         (("build", "--date", "22-11-2026"), "DATE_INVALID"),
         (("replay", "kemenkes/tidak-ada"), "DATASET_UNKNOWN"),
-        (("held", "reject", "tidak-ada", *REASON), "NOT_HELD"),
+        (("held", "reject", "tidak-ada", *REASON), "DELIVERY_UNKNOWN"),
+        (("deliveries", "withdraw", "tidak-ada", *REASON, "--approver", "Budi"), "DELIVERY_UNKNOWN"),
+        (("ingest", EPPGBM, "--period", "2026-10", "--try"), "TRY_WITHOUT_FILE"),
     ],
 )
 def test_a_mistake_is_told_in_both_languages_with_what_to_do(home: Settings, arguments, code):
