@@ -1,23 +1,31 @@
 """The README's first command on the city it makes by default, and what the analysts' guide answers there.
 
-Here: that ``make run`` ends well, that every query of the guide runs at this size, and that each question's answer is
-there, within bounds and of the right sign. Not here: exact numbers (dbt tests), the schedule (test_night).
+Here: that ``make run`` ends well and leaves nothing running, that the assets of its datasets started the marts, that no
+identity is in what Airflow wrote, that every query of the guide runs at this size, and that each question's answer is
+there, within bounds and of the right sign. Not here: exact numbers (dbt tests), the schedule (test_dags_scheduled), a
+first night without a past (test_compose).
 """
 
 import itertools
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from stage import check_outcomes
 
 from tests.sandbox_home import NOW
+from warehouse import scan
 from warehouse.core.settings import PROJECT_DIR, Settings
 from warehouse.read import marts
+from warehouse.sandbox import local_airflow
 
 pytestmark = pytest.mark.e2e
 
@@ -56,6 +64,55 @@ def is_ordered(row: dict[str, Any], *names: str) -> bool:
     """Whether the row's numbers stand in this order, NULLs and the last digit aside."""
     values = [row[name] for name in names if row[name] is not None]
     return all(left <= right + 1e-9 for left, right in itertools.pairwise(values))
+
+
+# --- the night under Airflow ------------------------------------------------------------------------------------------
+
+
+def airflow_rows(s: Settings, sql: str) -> list[tuple]:
+    with sqlite3.connect(f"file:{local_airflow.airflow_home(s) / 'airflow.db'}?mode=ro", uri=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_the_assets_of_the_datasets_started_the_marts(city: Settings):
+    runs = airflow_rows(city, "select run_type, state from dag_run where dag_id = 'marts'")
+    assert runs == [("asset_triggered", "success")]
+    told = airflow_rows(city, "select value from xcom where task_id = 'report' and key = 'return_value'")
+    check_outcomes([json.loads(value) for (value,) in told])
+
+
+def test_nothing_is_left_running(city: Settings):
+    home = f"WAREHOUSE_HOME={city.home}".encode()
+    left = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if home in path.read_bytes().split(b"\0"):
+                left.append(path.parent.name)
+        except OSError:
+            # Ended meanwhile, or of somebody else.
+            continue
+    assert left == []
+
+
+def test_nothing_airflow_wrote_tells_who_somebody_is(city: Settings):
+    persons = city.home / "sandbox" / "city" / "persons.parquet"
+    known = {nik.encode() for (nik,) in duckdb.sql(f"select nik from '{persons}' where nik is not null").fetchall()}
+    assert known
+    read = 0
+    for folder in (local_airflow.airflow_home(city), city.logs_dir):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                read += 1
+                found = set(re.findall(rb"(?<!\d)\d{16}(?!\d)", path.read_bytes()))
+                assert not found & known, f"identity numbers in {path.relative_to(city.home)}"
+    assert read > 20
+    # The night looked before Airflow had written all it writes: with names too, at whatever has changed since.
+    looked = scan.scan_home(city)
+    assert looked.findings == ()
+    assert looked.files_read > 20
+
+
+# --- the guide's questions --------------------------------------------------------------------------------------------
 
 
 def test_every_query_of_the_guide_answers(city: Settings):
