@@ -25,6 +25,7 @@ COLUMN = """
         description: Monthly expenditure a head in rupiah.
         customProperties:
           - {property: use, value: mart}
+          - {property: unit, value: IDR}
           - {property: since, value: '2.0.0'}
           - {property: optional, value: true}
 
