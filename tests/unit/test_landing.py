@@ -22,7 +22,7 @@ from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseErro
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries, tables
-from warehouse.ledger.deliveries import Attempt, Decision, FetchOutcome
+from warehouse.ledger.deliveries import Attempt, Decision, Delivery, FetchOutcome
 from warehouse.storage import keys, landing
 
 PERIOD = Period.parse("2026-10")
@@ -279,6 +279,19 @@ def test_shredding_overwrites_before_it_removes(tmp_path):
 # --- what is sent last counts
 
 
+def deliveries_of(led: Ledger) -> list[Delivery]:
+    """What came for one part and period, in the order in which it came."""
+    return deliveries.landed_for(led, CONTRACT.dataset, "cibodas", PERIOD)
+
+
+def _seen(s: Settings, led: Ledger, landed: landing.Landed | Delivery) -> None:
+    """The attempt on record that showed this to us, as the extract writes it."""
+    now = s.clock.stamp()
+    seen = FetchOutcome.LANDED
+    attempt = Attempt(CONTRACT.dataset, "cibodas", PERIOD, "agency", now, now, seen, delivery_id=landed.delivery_id)
+    deliveries.record_attempt(led, attempt)
+
+
 def test_bytes_that_come_back_after_others_are_a_delivery_of_their_own_and_the_newest(s, led, tmp_path):
     """The clock stands still here: what came last is told by the record, not by the time."""
     first, other, back = (put(s, led, tmp_path / "file", data) for data in (b"A", b"B", b"A"))
@@ -286,7 +299,7 @@ def test_bytes_that_come_back_after_others_are_a_delivery_of_their_own_and_the_n
     assert back.is_new
     assert back.delivery_id != first.delivery_id
     assert again == landing.Landed(back.delivery_id, is_new=False)
-    in_order = deliveries.landed_for(led, CONTRACT.dataset, "cibodas", PERIOD)
+    in_order = deliveries_of(led)
     assert [one.delivery_id for one in in_order] == [first.delivery_id, other.delivery_id, back.delivery_id]
     assert landing.read(s, in_order[-1]) == b"A"
 
@@ -294,16 +307,10 @@ def test_bytes_that_come_back_after_others_are_a_delivery_of_their_own_and_the_n
 def test_a_clock_set_back_puts_nothing_new_before_what_it_follows(s, led, tmp_path):
     put(s, led, tmp_path / "file", b"A")
     earlier = s.model_copy(update={"now": s.utc_now() - timedelta(days=3)})
+    _seen(s, led, deliveries_of(led)[0])
     landed = put(earlier, led, tmp_path / "file", b"B")
-    assert deliveries.landed_for(led, CONTRACT.dataset, "cibodas", PERIOD)[-1].delivery_id == landed.delivery_id
-
-
-def _seen(s: Settings, led: Ledger, landed: landing.Landed) -> None:
-    """The attempt on record that showed this to us, as the extract writes it."""
-    now = s.clock.stamp()
-    outcome = FetchOutcome.LANDED if landed.is_new else FetchOutcome.UNCHANGED
-    attempt = Attempt(CONTRACT.dataset, "cibodas", PERIOD, "agency", now, now, outcome, delivery_id=landed.delivery_id)
-    deliveries.record_attempt(led, attempt)
+    assert deliveries_of(led)[-1].delivery_id == landed.delivery_id
+    assert put(earlier, led, tmp_path / "file", b"A").is_new
 
 
 def test_what_an_agency_still_shows_is_no_answer_to_a_file_by_hand(s, led, tmp_path):

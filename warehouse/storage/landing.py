@@ -136,9 +136,10 @@ def _is_news(s: Settings, led: Ledger, earlier: list[Delivery], known: Delivery,
     meanwhile, nor to a person who put its file aside. A file by hand is sent by somebody who means it.
     """
     if known is not earlier[-1]:
+        if origin == "hand" or earlier[-1].origin == "agency":
+            return True
         seen = deliveries.last_seen(led, known.dataset, known.part, known.period)
-        shown = next((one.content_sha256 for one in earlier if one.delivery_id == seen), None)
-        return origin == "hand" or shown != known.content_sha256
+        return known.content_sha256 not in {one.content_sha256 for one in earlier if one.delivery_id == seen}
     if known.destroyed_at is None and _is_damaged(s, known):
         return True
     if origin == "hand":
