@@ -62,8 +62,15 @@ def ingest_periods(
     s: Settings | None = None,
     progress: Progress | None = None,
 ) -> IngestOutcome:
-    """Extract and judge the given periods, oldest first; ``parts``: only those of each period."""
-    return _ingest(open_warehouse(s, progress), dataset, [(period, parts) for period in periods])
+    """Extract and judge the given periods, oldest first; ``parts``: only those of each period.
+
+    Raises ConfigError PART_UNKNOWN, before anything is asked.
+    """
+    w = open_warehouse(s, progress)
+    for period in periods:
+        for part in parts or ():
+            confirm_asked(w, w.contract(dataset), period, part)
+    return _ingest(w, dataset, [(period, parts) for period in periods])
 
 
 @redacted

@@ -154,3 +154,10 @@ def test_parts_for_which_a_dataset_has_no_time_left_are_named(
     answers |= {"benda": b"x"}
     (attempt,) = extract(w, w.contract(DATASET), [(OCTOBER, ["benda"])])
     assert (attempt.outcome, attempt.attempts, attempt.error.code) == (FetchOutcome.FAILED, 0, "FETCH_TIMEOUT")
+
+
+@pytest.mark.parametrize("part", ["../../x", "all", "CIKOKOL", ""])
+def test_a_part_nobody_knows_is_refused_before_it_is_asked_for(w: Warehouse, part: str):
+    with pytest.raises(ConfigError, match="PART_UNKNOWN"):
+        night.ingest_periods(DATASET, [OCTOBER], [part], s=w.settings)
+    assert w.ledger.rows(sa.select(tables.fetches)) == []

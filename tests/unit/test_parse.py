@@ -463,6 +463,8 @@ def of_datastore(rows: int, total: Any) -> dict:
         ([(100, 137), (37, 138)], False),
         ([(137, 100)], False),
         ([(3, None)], True),
+        ([(3, [3])], False),
+        ([(1, True)], False),
     ],
 )
 def test_an_answer_by_hand_is_compared_with_the_total_it_states(pages: list[tuple], is_whole: bool) -> None:

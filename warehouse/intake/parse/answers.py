@@ -30,10 +30,11 @@ def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     has_more = False
     for number, page in enumerate(_pages(data), start=1):
         rows.extend(_READERS[shape.media](shape, page, number, len(rows)))
-        stated |= {_dig(page, shape.total_path)} if shape.total_path else set()
+        if shape.total_path and (total := _dig(page, shape.total_path)) is not None:
+            stated.add(str(total))
         has_more = isinstance(page, dict) and bool(page.get("exceededTransferLimit"))
-    if has_more or not stated <= {None, str(len(rows))}:
-        totals = " / ".join(total for total in sorted(map(str, stated)) if total.isdigit())
+    if has_more or not stated <= {str(len(rows))}:
+        totals = " / ".join(total for total in sorted(stated) if total.isdigit())
         raise unreadable("PARSE_INCOMPLETE", f"{len(rows)} / {totals or '…'}")
     return from_records(contract, rows)
 
