@@ -263,13 +263,24 @@ class Job:
             raise self.error("FETCH_TIMEOUT", f"> {self.seconds:.0f} s")
 
     @contextmanager
-    def cutting_off(self, connection: socket.socket) -> Iterator[None]:
-        """Shut ``connection`` when the fetch's time is over, whatever waits for it."""
-        timer = threading.Timer(self.seconds_left, _shut, [connection])
+    def cutting_off(self) -> Iterator[Callable[[socket.socket], None]]:
+        """Gives a function that has a connection shut when the fetch's time is over, whatever waits for it."""
+        watched: list[socket.socket] = []
+
+        def shut() -> None:
+            for connection in watched:
+                _shut(connection)
+
+        def watch(connection: socket.socket) -> None:
+            watched.append(connection)
+            if not self.seconds_left:
+                _shut(connection)
+
+        timer = threading.Timer(self.seconds_left, shut)
         timer.daemon = True
         timer.start()
         try:
-            yield
+            yield watch
         finally:
             timer.cancel()
 

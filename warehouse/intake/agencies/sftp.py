@@ -136,10 +136,10 @@ def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
     client.load_host_keys(str(job.secret_path("known_hosts")))
     client.set_missing_host_key_policy(_RefuseUnknownHost())
     private_key = _private_key(job)
-    watch = ExitStack()
+    watching = ExitStack()
     try:
-        connection = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
-        watch.enter_context(job.cutting_off(connection))
+        connection = watching.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS))
+        watching.enter_context(job.cutting_off())(connection)
         client.connect(
             *address,
             sock=connection,
@@ -167,8 +167,8 @@ def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
         job.confirm_time()
         raise job.error("FETCH_UNREACHABLE") from None
     finally:
-        watch.close()
         client.close()
+        watching.close()
 
 
 def _private_key(job: Job) -> paramiko.PKey:

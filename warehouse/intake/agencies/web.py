@@ -97,7 +97,7 @@ class Web:
                 "Minta alamat https kepada pengelola layanan dan tulis di berkas endpoints.",
                 "Ask the service's operator for an https address and write it into the endpoints file.",
             )
-        self._connections = ExitStack()
+        self._watching = ExitStack()
         self._client = httpx.Client(
             transport=_SecretTransport(secrets or {}),
             headers={"User-Agent": USER_AGENT, "Accept": "*/*"},
@@ -105,11 +105,12 @@ class Web:
         )
 
     def __enter__(self) -> "Web":
+        self._cut_off = self._watching.enter_context(self._job.cutting_off())
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._client.close()
-        self._connections.close()
+        self._watching.close()
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
@@ -177,8 +178,7 @@ class Web:
     def _watch(self, event: str, about: dict[str, Any]) -> None:
         """Have each new connection cut off when the fetch's time is over: a header may trickle for ever."""
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            connection = about["return_value"].get_extra_info("socket")
-            self._connections.enter_context(self._job.cutting_off(connection))
+            self._cut_off(about["return_value"].get_extra_info("socket"))
 
     def _refusal(self, response: httpx.Response) -> FetchError:
         status = response.status_code
