@@ -15,7 +15,7 @@ hypothesis_settings.register_profile("default", deadline=None)
 hypothesis_settings.register_profile("long", deadline=None, max_examples=1000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-pytest_plugins = ["tests.sandbox_home"]
+pytest_plugins = ["tests.support.sandbox_home"]
 
 for name in [name for name in os.environ if name.startswith("WAREHOUSE_")]:
     del os.environ[name]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tests import samples
+from tests.support import samples
 from tests.unit.test_linkage import CHILDREN, MEMBERS, World
 from warehouse import linkage
 from warehouse.core.contract import Contract

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import linkage_city
 from tests.benchmarks.document import write_section
+from tests.support import linkage_city
 from warehouse.core.settings import Settings
 from warehouse.linkage import profiles
 from warehouse.storage import keys, vault
@@ -77,7 +77,7 @@ def test_quality_by_kind_of_corruption(settings):
 _CITY = """
 import json, resource, sys, time
 from pathlib import Path
-from tests import linkage_city
+from tests.support import linkage_city
 from tests.benchmarks.test_linkage_quality import connected
 from warehouse.storage import vault
 from warehouse.linkage import clusters

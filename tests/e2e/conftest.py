@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-import stage
 
+from tests.e2e import stage
 from warehouse.sandbox import local_airflow
 
 

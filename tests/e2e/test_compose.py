@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import compose_stage
 import httpx
 import pytest
 import sqlalchemy as sa
 import yaml
-from compose_stage import Composed, Postgres
-from stage import check_outcomes, runs, trigger, until
 
-from tests.sandbox_home import TONIGHT
+from tests.e2e import compose_stage
+from tests.e2e.compose_stage import Composed, Postgres
+from tests.e2e.stage import check_outcomes, runs, trigger, until
+from tests.support.sandbox_home import TONIGHT
 from warehouse import night
 from warehouse.core.settings import PROJECT_DIR, Settings
 from warehouse.sandbox import control, local_airflow

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-import stage
-from stage import run_state, runs, task_states, trigger, until
 
+from tests.e2e import stage
+from tests.e2e.stage import run_state, runs, task_states, trigger, until
 from warehouse.core.periods import JAKARTA
 from warehouse.sandbox import local_airflow
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import stage
 from playwright.sync_api import Page, expect, sync_playwright
-from stage import PATIENCE, run_state, runs, task_states, trigger, until
 
+from tests.e2e import stage
+from tests.e2e.stage import PATIENCE, run_state, runs, task_states, trigger, until
 from warehouse.sandbox import local_airflow
 
 pytestmark = pytest.mark.e2e

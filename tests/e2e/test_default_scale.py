@@ -19,9 +19,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from stage import check_outcomes
 
-from tests.sandbox_home import NOW
+from tests.e2e.stage import check_outcomes
+from tests.support.sandbox_home import NOW
 from warehouse import scan
 from warehouse.core.settings import PROJECT_DIR, Settings
 from warehouse.read import marts

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
 
-from tests import samples
+from tests.support import samples
 from warehouse.core.contract import Contract
 from warehouse.intake import gate
 from warehouse.intake.gate import verdict

@@ -1,10 +1,10 @@
-"""A home and a ledger for tests that make releases of builds of their own (tests/release_helpers)."""
+"""A home and a ledger for tests that make releases of builds of their own (tests/support/release_helpers)."""
 
 from contextlib import nullcontext
 
 import pytest
 
-from tests.release_helpers import NOON
+from tests.support.release_helpers import NOON
 from warehouse import ledger, scan
 from warehouse.core.settings import PROJECT_DIR, Settings
 

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import stamina
-from agencies_helpers import BPJSTK, BPS, DUKCAPIL, a_contract, a_job, pages_of, write_secret
 
-from tests.sandbox_home import NOW
+from tests.support.agencies_helpers import BPJSTK, BPS, DUKCAPIL, a_contract, a_job, pages_of, write_secret
+from tests.support.sandbox_home import NOW
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError, FetchError
 from warehouse.core.settings import Settings

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import stamina
-from agencies_helpers import (
+
+from tests.support.agencies_helpers import (
     ALL,
     BPJSTK,
     BPS,
@@ -21,8 +22,7 @@ from agencies_helpers import (
     pages_of,
     write_secret,
 )
-
-from tests.sandbox_home import NOW
+from tests.support.sandbox_home import NOW
 from warehouse.core.contract import Contract
 from warehouse.core.errors import FetchError
 from warehouse.core.settings import Settings

@@ -9,9 +9,9 @@ import time
 import httpx
 import pytest
 import stamina
-from agencies_helpers import make_holdings
 
-from tests.sandbox_home import NOW
+from tests.support.agencies_helpers import make_holdings
+from tests.support.sandbox_home import NOW
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError, FetchError
 from warehouse.core.periods import Period

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import paramiko
 import pytest
 import stamina
-from agencies_helpers import ALL, EPPGBM, a_job, make_holdings
 
-from tests.sandbox_home import NOW
+from tests.support.agencies_helpers import ALL, EPPGBM, a_job, make_holdings
+from tests.support.sandbox_home import NOW
 from warehouse.core.errors import ConfigError, FetchError, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings

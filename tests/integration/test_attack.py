@@ -1,6 +1,6 @@
-"""A release of a whole night under attack from its files alone (tests/attack.py): nothing tells of one to four people.
+"""A release of a whole night under attack from its files alone (tests/support/attack.py).
 
-The build serves to mark hits and to prove that there was something to find.
+Nothing tells of one to four people. The build serves to mark hits and to prove that there was something to find.
 """
 
 import csv
@@ -10,8 +10,8 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from tests import attack
-from tests.sandbox_home import copied
+from tests.support import attack
+from tests.support.sandbox_home import copied
 from warehouse import ledger, release
 from warehouse.build import BuildResult
 from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests import samples
-from tests.sandbox_home import NEWEST, TONIGHT, last_period
+from tests.support import samples
+from tests.support.sandbox_home import NEWEST, TONIGHT, last_period
 from warehouse import ledger, night
 from warehouse.core.contract import load_contracts
 from warehouse.core.periods import Period

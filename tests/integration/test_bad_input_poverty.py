@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests import samples
+from tests.support import samples
 from warehouse import ledger, night
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings

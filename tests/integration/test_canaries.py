@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests import samples
-from tests.sandbox_home import TONIGHT
+from tests.support import samples
+from tests.support.sandbox_home import TONIGHT
 from warehouse import ledger, night, release, scan
 from warehouse.core import duck
 from warehouse.core.errors import ConfigError

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests import samples
+from tests.support import samples
 from warehouse import cli
 from warehouse.core.settings import Settings, get_settings
 from warehouse.ledger import Ledger

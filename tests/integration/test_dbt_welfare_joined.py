@@ -2,11 +2,11 @@
 
 from datetime import date
 
-import build_files
 import duckdb
 import pytest
-from build_files import Given
 
+from tests.support import build_files
+from tests.support.build_files import Given
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 

@@ -1,9 +1,9 @@
 """The whole dbt project where no agency has delivered: it builds, its unit tests hold, no mart rule stops it."""
 
-import build_files
 import duckdb
 import pytest
 
+from tests.support import build_files
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 

@@ -5,12 +5,12 @@ import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-import build_files
 import duckdb
 import pyarrow as pa
 import pytest
-from build_files import Given
 
+from tests.support import build_files
+from tests.support.build_files import Given
 from warehouse.core.settings import Settings
 
 SECTORS = ("36.71.03", "36.71.04", "36.71.10")

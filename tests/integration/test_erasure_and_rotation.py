@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples
-from tests.forked import forked
+from tests.support import samples
+from tests.support.forked import forked
 from warehouse import ledger, linkage, night
 from warehouse.core import duck
 from warehouse.core.contract import load_contracts

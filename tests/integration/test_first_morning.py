@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pytest
 from typer.testing import CliRunner
 
-from tests.sandbox_home import TONIGHT, copied
+from tests.support.sandbox_home import TONIGHT, copied
 from warehouse import ledger, night, report
 from warehouse.cli import app
 from warehouse.core.settings import Settings

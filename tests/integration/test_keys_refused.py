@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from tests import samples
+from tests.support import samples
 from warehouse import cli, night
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings, get_settings

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from tests.gate_helpers import RECEIVED, column, contract, delivered
+from tests.support.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
 from warehouse.core.errors import FetchError
 from warehouse.core.periods import Period

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from tests.sandbox_home import copied
+from tests.support.sandbox_home import copied
 from warehouse import linkage
 from warehouse.core.contract import get_contract
 from warehouse.core.settings import Settings

@@ -12,11 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import build_files
 import duckdb
 import pytest
 
-from tests import samples
+from tests.support import build_files, samples
 from warehouse import build, ledger, linkage, night
 from warehouse.core import duck
 from warehouse.core.contract import load_contracts

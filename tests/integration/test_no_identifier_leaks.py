@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests import samples
-from tests.sandbox_home import NEWEST, TONIGHT
+from tests.support import samples
+from tests.support.sandbox_home import NEWEST, TONIGHT
 from warehouse import ledger, night
 from warehouse.core import duck
 from warehouse.core.settings import Settings

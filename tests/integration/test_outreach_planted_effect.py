@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
-import build_files
 import duckdb
 import pytest
 
+from tests.support import build_files
 from warehouse.core.settings import Settings
 from warehouse.sandbox import truth
 from warehouse.sandbox.draw import draw

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import samples
-from tests.sandbox_home import TONIGHT
+from tests.support import samples
+from tests.support.sandbox_home import TONIGHT
 from warehouse import night, release
 from warehouse.core import duck
 from warehouse.core.settings import Settings

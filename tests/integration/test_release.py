@@ -12,7 +12,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from tests.release_helpers import (
+from tests.support.release_helpers import (
     NOON,
     PERIOD,
     STATE,

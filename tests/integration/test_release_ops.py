@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import duckdb
 import pytest
 
-from tests.release_helpers import NOON
+from tests.support.release_helpers import NOON
 from warehouse import build, ledger, release
 from warehouse.build.catalogue import manifest_path
 from warehouse.core import duck

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests import samples
-from tests.sandbox_home import NEWEST, copied
+from tests.support import samples
+from tests.support.sandbox_home import NEWEST, copied
 from warehouse import ledger, night, report, scan
 from warehouse.core.contract import load_contracts
 from warehouse.core.settings import Settings

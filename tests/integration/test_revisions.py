@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.release_helpers import NOON, OCTOBER, Counts, make_build, usual_counts
+from tests.support.release_helpers import NOON, OCTOBER, Counts, make_build, usual_counts
 from warehouse import release
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings

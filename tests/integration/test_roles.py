@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.forked import forked
+from tests.support.forked import forked
 from warehouse import ledger, release, report
 from warehouse.core import permissions
 from warehouse.core.contract import load_contracts

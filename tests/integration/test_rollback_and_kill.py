@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples
-from tests.sandbox_home import NEWEST, TONIGHT, copied
+from tests.support import samples
+from tests.support.sandbox_home import NEWEST, TONIGHT, copied
 from warehouse import night, release
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import stamina
-from agencies_helpers import a_contract, a_job, make_holdings, pages_of
 
-from tests.sandbox_home import NOW
+from tests.support.agencies_helpers import a_contract, a_job, make_holdings, pages_of
+from tests.support.sandbox_home import NOW
 from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError, FetchError
 from warehouse.core.settings import Settings

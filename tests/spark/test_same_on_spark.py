@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.sandbox_home import NOW, TONIGHT
+from tests.support.sandbox_home import NOW, TONIGHT
 from warehouse import build, linkage
 from warehouse.build.catalogue import literal
 from warehouse.core.settings import PROJECT_DIR, Settings

@@ -11,10 +11,20 @@ from pathlib import Path
 import httpx
 import pytest
 import stamina
-from agencies_helpers import BPJSTK, BPS, EPPGBM, PORTAL, a_contract, a_job, pages_of, write_endpoints, write_secret
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.agencies_helpers import (
+    BPJSTK,
+    BPS,
+    EPPGBM,
+    PORTAL,
+    a_contract,
+    a_job,
+    pages_of,
+    write_endpoints,
+    write_secret,
+)
 from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError, FetchError
 from warehouse.core.settings import Settings

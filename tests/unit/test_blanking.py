@@ -9,7 +9,7 @@ import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import samples
+from tests.support import samples
 from warehouse.intake.blanking import CannotBlank, blank
 from warehouse.intake.parse import Parsed, parse
 

@@ -4,10 +4,10 @@ import stat
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import build_files
 import duckdb
 import pytest
 
+from tests.support import build_files
 from warehouse import build, ledger
 from warehouse.core import duck
 from warehouse.core.contract import load_contracts

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from tests import samples
+from tests.support import samples
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 from warehouse.intake.parse import parse

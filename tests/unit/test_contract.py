@@ -7,7 +7,7 @@ import duckdb
 import pytest
 import yaml
 
-from tests import samples
+from tests.support import samples
 from warehouse.core.contract import get_contract, load_contract, load_contracts
 from warehouse.core.contract.kinds import load_kinds
 from warehouse.core.errors import ConfigError

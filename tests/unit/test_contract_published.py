@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests import samples
+from tests.support import samples
 from warehouse import cli
 from warehouse.core.contract import Contract, published
 from warehouse.core.errors import ConfigError

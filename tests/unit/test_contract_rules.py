@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples
+from tests.support import samples
 from warehouse.core.settings import Settings
 from warehouse.intake.gate import DeliveryContext, all_rules, judge
 from warehouse.intake.parse import parse

@@ -6,7 +6,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from tests import samples
+from tests.support import samples
 from warehouse import cli, night
 from warehouse.core.errors import ConfigError
 from warehouse.privacy.subject_lookup import Person

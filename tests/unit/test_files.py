@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forked import forked
 
+from tests.support.forked import forked
 from warehouse.core import files
 
 OLD, NEW = b"old" * 40_000, b"new" * 50_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.gate_helpers import column, context, contract, parsed
+from tests.support.gate_helpers import column, context, contract, parsed
 from warehouse.core import duck
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.gate_helpers import column, context, contract, failures, judge_one, outcome, parsed, rule
+from tests.support.gate_helpers import column, context, contract, failures, judge_one, outcome, parsed, rule
 from warehouse.core.errors import ConfigError
 from warehouse.intake import gate
 from warehouse.intake.gate import verdict

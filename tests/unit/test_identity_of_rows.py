@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests import samples
-from tests.gate_helpers import column, contract, failures, judge_one, parsed, rule
+from tests.support import samples
+from tests.support.gate_helpers import column, contract, failures, judge_one, parsed, rule
 from warehouse.core.settings import Settings
 from warehouse.intake.gate import DeliveryContext, all_rules, judge
 

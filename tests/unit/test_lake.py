@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.gate_helpers import RECEIVED, column, contract, delivered
+from tests.support.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
 from warehouse.core import files
 from warehouse.ledger import deliveries, tables

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pyrage
 import pytest
 import sqlalchemy as sa
-from agencies_helpers import a_contract
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.forked import forked
+from tests.support.agencies_helpers import a_contract
+from tests.support.forked import forked
 from warehouse import ledger
 from warehouse.core.errors import ConfigError, UnreadableDelivery, WarehouseError
 from warehouse.core.periods import Period

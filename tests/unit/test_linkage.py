@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.gate_helpers import RECEIVED, column, contract, delivered
+from tests.support.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger, linkage
 from warehouse.ledger import deliveries, tables
 from warehouse.linkage import model

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import build_files
 import duckdb
 import pytest
 
-from tests.forked import forked
+from tests.support import build_files
+from tests.support.forked import forked
 from warehouse import build, linkage, night, release, report
 from warehouse.core.errors import BuildError, ConfigError
 from warehouse.core.redaction import UnexpectedError

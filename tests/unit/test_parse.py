@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests import samples
-from tests.samples import as_file, csv_bytes, good_rows, grid, pages_bytes, xlsx_bytes
+from tests.support import samples
+from tests.support.samples import as_file, csv_bytes, good_rows, grid, pages_bytes, xlsx_bytes
 from warehouse.core.contract import Contract, FileShape
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.intake.parse import Parsed, RefusedRow, parse, workbook

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples
+from tests.support import samples
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.settings import Settings
 from warehouse.intake import gate

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from tests.gate_helpers import delivered
+from tests.support.gate_helpers import delivered
 from warehouse import ledger
 from warehouse.core.contract import Contract, get_contract
 from warehouse.core.periods import Period

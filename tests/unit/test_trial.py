@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests import samples
+from tests.support import samples
 from warehouse import cli, night
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings, get_settings

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.gate_helpers import column, contract, delivered
+from tests.support.gate_helpers import column, contract, delivered
 from warehouse.core.errors import ConfigError
 from warehouse.ledger.deliveries import Delivery
 from warehouse.storage import keys, vault
