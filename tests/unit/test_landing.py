@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -192,10 +194,11 @@ def test_a_file_that_changes_while_it_is_landed_is_refused(s, led, tmp_path, mon
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(s, led, tmp_path, monkeypatch):
-    def full(_recipient, _file, _keys):
-        raise OSError(errno.ENOSPC, "full")
+    @contextmanager
+    def full(_path):
+        yield Mock(write=Mock(side_effect=OSError(errno.ENOSPC, "full")))
 
-    monkeypatch.setattr(landing.pyrage, "encrypt_io", full)
+    monkeypatch.setattr(landing.files, "new_file", full)
     with pytest.raises(WarehouseError, match="LANDING_NOT_WRITTEN"):
         put(s, led, tmp_path / "file", b"x")
     assert landed_files(s) == []

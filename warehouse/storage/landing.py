@@ -291,6 +291,7 @@ class _Hashing:
     def __init__(self, stream: BinaryIO):
         self._stream = stream
         self._hash = hashlib.sha256()
+        self.failed: OSError | None = None
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
@@ -299,7 +300,11 @@ class _Hashing:
 
     def write(self, data: bytes) -> int:
         self._hash.update(data)
-        return self._stream.write(data)
+        try:
+            return self._stream.write(data)
+        except OSError as error:
+            self.failed = error
+            raise
 
     def flush(self) -> None:
         self._stream.flush()
@@ -317,7 +322,11 @@ def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha
     """Encrypt ``source`` to ``target``; gives the hash of the encrypted bytes."""
     with source.open("rb") as clear, files.new_file(target) as sealed:
         reader, writer = _Hashing(clear), _Hashing(sealed)
-        pyrage.encrypt_io(reader, writer, [recipient])
+        try:
+            pyrage.encrypt_io(reader, writer, [recipient])
+        except pyrage.EncryptError as error:
+            # It says so too when the disk takes no more, and keeps the reason as words.
+            raise writer.failed or error from error
     if reader.hexdigest() != expected_sha256:
         raise WarehouseError(
             "LANDING_CHANGED",
