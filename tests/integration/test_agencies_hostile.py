@@ -296,6 +296,22 @@ def test_the_newest_file_that_is_the_contracts_table_is_taken(s, server, newer, 
     assert fetch(s, products(s), "2025").path.read_bytes() == GOOD
 
 
+@pytest.mark.parametrize(
+    "link",
+    [{"url": "https://dashboard.example/2025"}, {"url": "/f/nothing"}, {"format": "API"}],
+    ids=["another host", "no address", "page"],
+)
+@pytest.mark.parametrize("is_table", [False, True])
+def test_a_link_that_leads_to_no_file_is_passed_over_unless_it_says_it_is_the_table(s, server, link, is_table):
+    portal(
+        server, {"table.csv": GOOD, "link": b"<html>Dasbor</html>"}, link=link | ({"format": "CSV"} if is_table else {})
+    )
+    if is_table:
+        assert refused(s, "FETCH_HOST_UNKNOWN" if "dashboard" in str(link) else "FETCH_NOT_DATA", products(s), "2025")
+    else:
+        assert fetch(s, products(s), "2025").path.read_bytes() == GOOD
+
+
 def test_of_two_tables_the_newer_is_taken_though_it_is_cut_off(s, server):
     cut = GOOD + b'2025,"OPD 002'
     portal(server, {"old.csv": GOOD, "new.csv": cut})

@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from warehouse.core.errors import UnreadableDelivery
+from warehouse.core.errors import FetchError, UnreadableDelivery
 from warehouse.intake.agencies.job import Fetched, Job
 from warehouse.intake.agencies.pages import MEDIA, Tally, dig, is_count, page_writer
 from warehouse.intake.agencies.web import Answer, Web
@@ -40,6 +40,9 @@ _NO_TABLES = {
     *("pdf", "doc", "docx", "msword", "odt", "ppt", "pptx", "htm", "html"),
     *("png", "jpg", "jpeg", "gif", "svg", "svg+xml", "tif", "tiff", "webp", "mp4", "avi"),
 }
+_TABLES = {"csv", "tsv", "txt", "xls", "xlsx", "json"}
+# A link that leads to no file: of what declares itself a table it is a failure, of anything else it is another thing.
+_NOT_THERE = {"FETCH_NOT_DATA", "FETCH_NOT_AVAILABLE", "FETCH_HOST_UNKNOWN"}
 _NO_TABLE_HEADS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 # A larger file is not looked into here: the gate says what it is.
 _LARGEST_LOOKED_INTO = 64 * 1024 * 1024
@@ -90,8 +93,15 @@ def _table(job: Job, web: Web, resources: list[dict[str, Any]]) -> Path:
     """The newest of the files that can be read as the contract's shape; else the newest that is a table at all."""
     candidates = [resource for resource in resources if not _declared(resource) <= _NO_TABLES][:_MOST_FILES]
     tables = []
+    refused = job.error("FETCH_NOT_DATA", f"{len(resources)} resources, 0 tables")
     for number, resource in enumerate(candidates):
-        path = _downloaded(job, web, resource, number)
+        try:
+            path = _downloaded(job, web, resource, number)
+        except FetchError as error:
+            if error.code not in _NOT_THERE or _declared(resource) & _TABLES:
+                raise
+            refused = error
+            continue
         if not _looks_like_table(path):
             continue
         tables.append((path, resource))
@@ -100,7 +110,7 @@ def _table(job: Job, web: Web, resources: list[dict[str, Any]]) -> Path:
     else:
         tables = tables[:1]
     if not tables:
-        raise job.error("FETCH_NOT_DATA", f"{len(resources)} resources, 0 tables")
+        raise refused
     path, resource = tables[-1]
     if passed_over := resources.index(resource):
         log.warning("%s: %d newer files are no table of the contract", job.contract.dataset, passed_over)
