@@ -144,7 +144,8 @@ def test_a_silent_agency_is_asked_for_two_parts_and_the_others_have_no_attempt(
 ):
     parts = agencies.parts(w.settings, w.contract(DATASET))[:4]
     answers |= dict.fromkeys(parts, FetchError(code, "Diam.", "Silent."))
-    assert [one.attempts for one in extract(w, w.contract(DATASET), [(OCTOBER, parts)])] == [1, 1, 0, 0]
+    asked = [(OCTOBER.shift(-1), parts[:1]), (OCTOBER, parts)]
+    assert [one.attempts for one in extract(w, w.contract(DATASET), asked)] == [1, 1, 0, 0, 0]
 
 
 def test_parts_for_which_a_dataset_has_no_time_left_are_named(

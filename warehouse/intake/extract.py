@@ -60,15 +60,21 @@ def open_parts(w: Warehouse, contract: Contract, logical_date: date, *, backfill
 def extract(w: Warehouse, contract: Contract, asked: Iterable[Asked]) -> list[Attempt]:
     """Ask the agency for parts of periods, in the order given, and land what it sends; one recorded attempt each."""
     until = time.monotonic() + LONGEST_SECONDS
-    return [attempt for period, parts in asked for attempt in _extract_period(w, contract, period, parts, until)]
+    silent: list[FetchError] = []
+    return [one for period, parts in asked for one in _extract_period(w, contract, period, parts, silent, until)]
 
 
 def _extract_period(
-    w: Warehouse, contract: Contract, period: Period, parts: Sequence[str] | None, until: float
+    w: Warehouse,
+    contract: Contract,
+    period: Period,
+    parts: Sequence[str] | None,
+    silent: list[FetchError],
+    until: float,
 ) -> list[Attempt]:
+    """``silent``: how often in a row nobody has answered, in this period and those before."""
     keys.confirm(w.settings, w.ledger, "landing")
     attempts: list[Attempt] = []
-    silent: list[FetchError] = []
     with landing.spool(w.settings) as spool:
         for part in parts or agencies.parts(w.settings, contract):
             begun = _begin(w, contract, period, part, "agency")
