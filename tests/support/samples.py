@@ -622,6 +622,8 @@ def _official_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "OFFICIAL-005": changed(good, tanggal_terbit=None),
         "OFFICIAL-006": changed(good, nilai="-"),
         "OFFICIAL-007": changed(good, periode="2002"),
+        "OFFICIAL-008": changed(good, nama_wilayah="Kota Tngerang", kode_bps=None),
+        "OFFICIAL-009": changed(good, satuan="orang"),
     }
 
 

@@ -79,7 +79,7 @@ def official(tmp_path_factory):
 
     def takes(indicator: str, value: str, period: str = "2025") -> bool:
         row = {
-            "indikator": indicator, "nama_wilayah": "Kota Tangerang", "periode": period, "nilai": value, "satuan": "x",
+            "indikator": indicator, "nama_wilayah": "Kota Tangerang", "periode": period, "nilai": value,
             "sistem_sumber": "BPS", "judul_sumber": "x", "tanggal_terbit": "2025-07-25",
         }  # fmt: skip
         contract = samples.contracts()["published/official_figures"]
@@ -113,6 +113,61 @@ def official(tmp_path_factory):
 def test_a_figure_in_another_unit_is_put_aside(official, indicator: str, true: str, wrong: str) -> None:
     assert official(indicator, true)
     assert not official(indicator, wrong)
+
+
+def stopped_by(code: str, rows: list[dict[str, str | None]], home: Path) -> list[bool]:
+    """For each row of one sheet of official figures whether the rule puts it aside."""
+    base = {"sistem_sumber": "BPS", "tanggal_terbit": "2025-07-25", "periode": "2025"}
+    contract = samples.contracts()["published/official_figures"]
+    sheet = [base | {"judul_sumber": f"Tabel {number}"} | row for number, row in enumerate(rows)]
+    data, media = samples.as_file(contract.dataset, sheet)
+    parsed, contexts = {"d": parse(contract, data, media)}, {"d": context(contract.dataset, "all")}
+    judgement = judge(Settings(home=home), contract, parsed, contexts, [], frozenset())["d"]
+    stopped = {pointer.source_row for pointer in judgement.quarantined if pointer.rule_code == code}
+    return [number in stopped for number in range(2, len(rows) + 2)]
+
+
+def test_a_figure_of_an_area_that_nobody_can_name_is_put_aside(tmp_path: Path) -> None:
+    places = [
+        ("Kota Tangerang", None, None, True),
+        ("kabupaten  tangerang", "Banten", None, True),
+        ("Kota Tngerang", None, None, False),
+        ("Kota Tngerang", "BANTEN", None, False),
+        ("Kota Tngerang", None, "3671", True),
+        # Two areas bear either name.
+        ("Serang", None, None, False),
+        ("Tangerang", "Banten", None, False),
+        ("Kabupaten Buleleng", "BALI", None, True),
+        ("Kabupaten Buleleng", None, "5108", True),
+        ("Kabupaten Buleleng", "BALY", None, False),
+        ("Kabupaten Buleleng", None, None, False),
+        ("INDONESIA", "INDONESIA", None, True),
+        ("Kota Serang", None, "3671", False),
+        ("Kota Serang", None, "3699", False),
+    ]
+    rows = [
+        {"indikator": "p0", "nilai": "5,19", "nama_wilayah": name, "provinsi": province, "kode_bps": code}
+        for name, province, code, _ in places
+    ]
+    assert stopped_by("OFFICIAL-008", rows, tmp_path) == [not is_known for *_, is_known in places]
+
+
+def test_a_figure_says_the_unit_that_its_indicator_has(tmp_path: Path) -> None:
+    units = [
+        ("poor_persons_thousand", "124,76", "Ribu  Jiwa", True),
+        ("poor_persons_thousand", "124,76", "jiwa", False),
+        ("p0", "5,19", "Persen", True),
+        ("p0", "5,19", "permil", False),
+        ("p0", "5,19", None, True),
+        ("poverty_line_idr", "838535", "Tidak Ada Satuan", True),
+        ("jkn_participants", "1982904", "juta orang", False),
+        ("investment_idr", "31", "miliar rupiah", False),
+    ]
+    rows = [
+        {"indikator": name, "nilai": value, "satuan": unit, "nama_wilayah": "Kota Tangerang"}
+        for name, value, unit, _ in units
+    ]
+    assert stopped_by("OFFICIAL-009", rows, tmp_path) == [not is_right for *_, is_right in units]
 
 
 @pytest.mark.parametrize(

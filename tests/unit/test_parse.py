@@ -93,6 +93,23 @@ def test_bps_website_export_knows_the_regency_from_the_city() -> None:
     assert rows["Kota Denpasar", "2025"]["provinsi"] == "BALI"
 
 
+@pytest.mark.parametrize(
+    ("title", "indicator", "unit"),
+    [
+        ("Jumlah Penduduk Miskin (Ribu Jiwa) Menurut Wilayah", "Jumlah Penduduk Miskin Menurut Wilayah", "Ribu Jiwa"),
+        ("Indeks Keparahan (P2) Menurut Wilayah", "Indeks Keparahan (P2) Menurut Wilayah", None),
+        ("Garis Kemiskinan (Rupiah/Kapita/Bulan)", "Garis Kemiskinan", "Rupiah/Kapita/Bulan"),
+        ("Garis Kemiskinan", "Garis Kemiskinan", None),
+    ],
+)
+def test_bps_website_export_has_its_unit_anywhere_in_the_title(title: str, indicator: str, unit: str | None) -> None:
+    text = f"Provinsi/Kabupaten/Kota,{title},\n,2024,2025\nBANTEN,1,2\n"
+    rows = parse(CONTRACTS["published/official_figures"], text.encode(), "csv").table.to_pylist()
+    assert [(row["nilai"], row["indikator"], row["satuan"]) for row in rows] == [
+        (value, indicator, unit) for value in ("1", "2")
+    ]
+
+
 def test_bps_website_export_with_a_short_row_refuses_that_row_alone() -> None:
     lines = (DATA / "bps_export/bps_export_p0_kabkota_SLICE_banten_bali.csv").read_text(encoding="utf-8").splitlines()
     lines[7] = lines[7].rsplit(",", 1)[0]

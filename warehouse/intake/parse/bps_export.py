@@ -1,5 +1,8 @@
 """Tables as BPS's website exports them: two header rows, the title once above the years, no codes.
 
+The unit stands in parentheses, at the title's end or within it: "Jumlah Penduduk Miskin (Ribu Jiwa) Menurut ...". The
+symbol of an index does, too, and belongs to its name: "Persentase Penduduk Miskin (P0) Menurut ... (Persen)".
+
 An upper-case row is a province and opens its block; below it a name without prefix is a regency ("Tangerang") and one
 that begins with "Kota" a city ("Kota Tangerang").
 """
@@ -14,7 +17,8 @@ from warehouse.intake.parse.delimited import decode
 from warehouse.intake.parse.model import FIELD_COUNT, Content, Record, RefusedRow, unreadable
 
 _YEAR = re.compile(r"(19|20)\d\d")
-_UNIT = re.compile(r"\s*\(([^()]*)\)\s*$")
+_PARENTHESES = re.compile(r"\s*\(([^()]*)\)")
+_SYMBOL = re.compile(r"[A-Z]{1,3}[0-9]?")
 _CITY = re.compile(r"(kota|kab\.?|kabupaten)\s", re.IGNORECASE)
 
 
@@ -34,9 +38,18 @@ def _is_export(title_row: list[str], year_row: list[str]) -> bool:
     return len(titles) == 2 and bool(years) and all(_YEAR.fullmatch(year) for year in years)
 
 
+def _told_apart(title: str) -> tuple[str, str | None]:
+    """(indicator, unit or None) of a title."""
+    units = [found for found in _PARENTHESES.finditer(title) if not _SYMBOL.fullmatch(found[1].strip())]
+    if not units:
+        return title, None
+    last = units[-1]
+    return (title[: last.start()] + title[last.end() :]).strip(), last[1].strip()
+
+
 def _figures(records: list[list[str]]) -> list[Found]:
     title = next(cell.strip() for cell in records[0][1:] if cell.strip())
-    unit = _UNIT.search(title)
+    indicator, unit = _told_apart(title)
     years = [cell.strip() for cell in records[1]]
     province: str | None = None
     rows: list[Record | RefusedRow] = []
@@ -55,8 +68,8 @@ def _figures(records: list[list[str]]) -> list[Found]:
                 Record(
                     number,
                     {
-                        "indikator": _UNIT.sub("", title),
-                        "satuan": unit[1] if unit else None,
+                        "indikator": indicator,
+                        "satuan": unit,
                         "nama_wilayah": name if is_province or _CITY.match(name) else f"Kabupaten {name}",
                         "provinsi": province,
                         "periode": year,
