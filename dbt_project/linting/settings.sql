@@ -1,6 +1,6 @@
 {# dbt's own macros that a model does sums with, for the linter alone. #}
 {% macro var(name, default=none) -%}
-{{ return(36 if name == 'status_months' else '1970-01-01') }}
+{{ return('1970-01-01') }}
 {%- endmacro %}
 
 {% macro env_var(name, default='') -%}

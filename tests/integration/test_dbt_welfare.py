@@ -392,6 +392,12 @@ FAULTS = {
     "COVERAGE-012": "update {t} set numerator = 99 where measure = 'participants_lapsed'",
     "COVERAGE-013": "update {t} set area_basis = 'not_stated' where measure = 'covered_of_workers'",
     "COVERAGE-014": "update {t} set denominator = 100, percentage = percentage + 4 where worker_group = 'all'",
+    "COVERAGE-016": "delete from {t} where measure = 'workers' and area_level = 'kelurahan'",
+    "COVERAGE-017": "update {t} set numerator = numerator + 51 where measure = 'workers'",
+    "POVERTY-016": "delete from {t} where measure = 'persons'",
+    "POVERTY-017": "update {t} set numerator = numerator + 51 where measure = 'families'",
+    "ASSISTANCE-009": "delete from {t} where measure = 'families_not_receiving'",
+    "ASSISTANCE-010": "update {t} set numerator = numerator + 51",
     "COVERAGE-015": "delete from {t} where period_start = (select max(period_start) from {t})",
 }  # fmt: skip
 

@@ -1,6 +1,8 @@
 """The joined marts on a real dbt run: three families whose rank, child and breadwinner are known; and their rules."""
 
+import json
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -156,7 +158,7 @@ def settings(tmp_path_factory) -> Settings:
         "--indirect-selection",
         "cautious",
         "--select",
-        *(f"+{mart}" for mart in MARTS),
+        *(f"+{mart}" for mart in (*MARTS, "poverty_by_area_period")),
     )
     return made
 
@@ -390,6 +392,8 @@ FAULTS = {
     "CONVERGENCE-006": "update {t} set numerator = 99 where stunted_child = 'unknown'",
     "CONVERGENCE-007": "update {t} set as_of_stunting = '2026-12-31'",
     "CONVERGENCE-008": "update {t} set numerator = numerator + 21",
+    "CONVERGENCE-009": "delete from {t} where area_level = 'kelurahan'",
+    "CONVERGENCE-010": "update {t} set numerator = numerator + 51",
     "REUSE-001": "update {t} set matched_low = matched + 1",
     "REUSE-002": "update {t} set saved_idr_low = 1",
     "REUSE-003": "update {t} set duplicates_left = records_left",
@@ -411,6 +415,9 @@ FAULTS = {
     "OUTREACH-007": "update {t} set measure = 'did_new_bpu_90d_per_1000', statistic = 1, p_pretrend = 0.05",
     "OUTREACH-008": "update {t} set numerator_high = numerator - 1 where measure = 'sessions'",
     "OUTREACH-009": "update {t} set numerator = numerator + 21",
+    "OUTREACH-010": "delete from {t} where measure = 'people_reached' and area_level = 'kecamatan'",
+    "OUTREACH-011": "update {t} set numerator = numerator + 51",
+    "OUTREACH-012": "update {t} set sector = case when area_level = 'kelurahan' then 'Benda' end",
 }
 
 
@@ -441,3 +448,189 @@ def test_sound_marts_pass_and_each_rule_is_tripped_by_what_it_is_for(settings, t
         if outcomes[rule.code] != "fail":
             asleep.append((rule.code, outcomes[rule.code]))
     assert asleep == []
+
+
+# --- a partial input does not rewrite what was known ---------------------------------------------------------------
+
+MONTHS = [f"{year}-{month:02d}" for year in (2025, 2026) for month in range(1, 13)]
+QUARTERS = ["2024-Q4", *(f"{year}-Q{quarter}" for year in (2025, 2026) for quarter in range(1, 5))]
+PUSKESMAS, BRANCHES = ("neglasari", "kedaung-wetan", "karang-sari"), ("batuceper", "cikokol", "cimone")
+STATUS = {
+    "as_of", "is_stale", "is_final", "is_reliable", "parts_received", "parts_expected", "as_of_poverty",
+    "as_of_stunting", "as_of_coverage", "release_id", "area_rank", "area_rank_low", "area_rank_high",
+}  # fmt: skip
+# Two years on nothing is awaited any more: what is complete is final.
+LOOKED_AT = "2028-06-30"
+
+
+def two_years() -> list[Given]:
+    """Everything that one kecamatan is told by, each month and quarter of it."""
+
+    def card(holder: str, month: str, segment: str = "BPU", **columns) -> dict:
+        base = {"program": "JKK,JKM", "status_aktif": "AKTIF", "tgl_kpj": date(2024, 5, 2)}
+        return {"record_key": f"{holder}-{segment}-{month}", "nik_key": holder, "segmen": segment} | base | columns
+
+    def cards(branch: str, month: str) -> list[dict]:
+        if branch == "batuceper":
+            # Away in March 2026, back in April; and a worker who came with the session of February.
+            away = {"status_aktif": "NON AKTIF"} if month == "2026-03" else {}
+            joined = [card("head-none", month, tgl_kpj=date(2026, 2, 20))] if month >= "2026-02" else []
+            return [card("returns", month, **away), *joined]
+        if branch == "cikokol":
+            return [card("head-open", month)] + ([card("leaves", month, "PU")] if month <= "2026-05" else [])
+        return [card("commuter", month, "PU", program="JHT")]
+
+    def children(puskesmas: str, month: str) -> list[dict]:
+        day = date.fromisoformat(f"{month}-01")
+        keys = {"neglasari": ["low", "open"], "kedaung-wetan": ["none"], "karang-sari": ["unlisted"]}[puskesmas]
+        return [
+            measured(key, height) | {"record_key": f"{puskesmas}-{key}-{month}", "measured_month": day}
+            for key, height in zip(keys, (76.0, 87.0), strict=False)
+            if not (key == "open" and month[-2:] in ("03", "04"))
+        ]
+
+    session = {"kemendagri_code": HOME, "session_number": 1, "segmen": "BPU", "jenis_pekerja": "ojek"}
+    families = [family("low", "01"), family("open", "04"), family("none", None)]
+    members = [head("low"), toddler("low"), head("open"), toddler("open"), head("none"), toddler("none")]
+    listed = PLACE | {"kk_key": "low", "pkh": "1", "bpnt": "0", "pbi_jk": "0"}
+    keyed = [
+        (dataset, quarter, [row | {"record_key": f"{row['record_key']}-{quarter}"} for row in rows])
+        for quarter in QUARTERS
+        for dataset, rows in (("bps/social_registry_families", families), ("bps/social_registry_individuals", members))
+    ]
+    target = {"puskesmas": "Neglasari", "kemendagri_code": HOME, "sasaran_balita": 5}
+    people = {"kemendagri_code": HOME, "jumlah_penduduk": 1000}
+    return [
+        *(Given(dataset, quarter, rows) for dataset, quarter, rows in keyed),
+        *(Given("kemenkes/eppgbm", month, children(part, month), part) for month in MONTHS for part in PUSKESMAS),
+        *(Given("bpjstk/participants", month, cards(part, month), part) for month in MONTHS for part in BRANCHES),
+        *(Given("kemensos/assistance", month, [listed | {"record_key": f"list-{month}"}]) for month in MONTHS),
+        *(
+            Given(
+                "polri/outreach", month,
+                [session | {"record_key": f"session-{month}", "tanggal": date.fromisoformat(f"{month}-05"),
+                            "jumlah_hadir": 9, "jumlah_mendaftar": 2}],
+                "neglasari",
+            )
+            for month in MONTHS
+        ),
+        *(Given("kemenkes/under_five_targets", year, [target]) for year in ("2024", "2025", "2026")),
+        *(Given("dukcapil/population", half, [people]) for half in ("2024-H2", "2025-H1", "2025-H2", "2026-H1")),
+    ]  # fmt: skip
+
+
+class Rebuilt:
+    """The marts made once more by the compiled SQL of the module's dbt run, over other deliveries."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        nodes = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+        wanted = [name for name, node in nodes.items() if node["name"] in LONG]
+        for name in wanted:
+            parents = nodes[name]["depends_on"].get("nodes", [])
+            wanted += [parent for parent in parents if parent in nodes and parent not in wanted]
+        waiting = {name: nodes[name] for name in wanted if nodes[name]["resource_type"] == "model"}
+        self.models: list[tuple[str, str]] = []
+        while waiting:
+            ready = [name for name, node in waiting.items() if not waiting.keys() & set(node["depends_on"]["nodes"])]
+            for name in ready:
+                node = waiting.pop(name)
+                kind = "view" if node["config"]["materialized"] == "view" else "table"
+                sql = node["compiled_code"].replace("2026-11-22", LOOKED_AT)
+                self.models.append((f"create {kind} {node['schema']}.{node['alias']} as", sql))
+        other = Settings(home=folder / "home")
+        givens = two_years()
+        links = [
+            {"record_key": row["record_key"], "dataset": given.dataset, "person_key": row.get("nik_key"),
+             "family_key": row.get("kk_key") or {"child-unlisted": "none"}.get(row.get("nik_key")),
+             "method": "nik", "weight": 1.0, "model_version": "exact"}
+            for given in givens for row in given.rows if "nik_key" in row or "kk_key" in row
+        ]  # fmt: skip
+        self.source = build_files.make(other, givens, links)
+        with duckdb.connect(str(self.source)) as con:
+            con.execute(f"attach '{settings.build_file}' as base (read_only); create schema reference")
+            for (name,) in con.execute(
+                "select table_name from duckdb_tables() where database_name = 'base' and schema_name = 'reference'"
+            ).fetchall():
+                con.execute(f"create table reference.{name} as from base.reference.{name}")
+
+    def make(self, file: Path, without: tuple[str, str, str] | None = None) -> None:
+        """The marts in a file of their own; ``without`` (dataset, part, first day) one delivery."""
+        file.write_bytes(self.source.read_bytes())
+        with duckdb.connect(str(file)) as con:
+            if without:
+                self._take_out(con, *without)
+            for schema in ("staging", "conformed", "cells", "marts"):
+                con.execute(f"create schema {schema}")
+            for create, sql in self.models:
+                con.execute(f"{create} {sql}")
+
+    @staticmethod
+    def _take_out(con: duckdb.DuckDBPyConnection, dataset: str, part: str, start: str) -> None:
+        table = f"lake.{dataset.replace('/', '__')}"
+        found = con.execute(
+            "delete from ledger.deliveries_in_force where dataset = ? and part = ? and period_start = ?::date"
+            " returning delivery_id",
+            [dataset, part, start],
+        ).fetchall()
+        ((delivery,),) = found
+        rows = f"dataset = ? and record_key in (select record_key from {table} where delivery_id = ?)"
+        con.execute(f"delete from linkage.identity_links where {rows}", [dataset, delivery])
+        con.execute(f"delete from {table} where delivery_id = ?", [delivery])
+
+
+LONG = (
+    "poverty_by_area_period", "assistance_by_area_period", "coverage_by_area_month", "stunting_by_area_month",
+    "outreach_by_area_month", "convergence_by_area_period",
+)  # fmt: skip
+# A figure that says that it is complete and will not change; how many people are behind it aside.
+STANDS = "is_final and parts_received >= parts_expected and area_level <> 'kelurahan'"
+
+
+@pytest.fixture(scope="module")
+def rebuilt(settings, tmp_path_factory) -> Rebuilt:
+    return Rebuilt(settings, tmp_path_factory.mktemp("partial"))
+
+
+@pytest.fixture(scope="module")
+def whole(rebuilt, tmp_path_factory) -> Path:
+    """The marts of two whole years."""
+    file = tmp_path_factory.mktemp("whole") / "warehouse.duckdb"
+    rebuilt.make(file)
+    return file
+
+
+def test_of_two_whole_years_figures_of_each_mart_stand(whole):
+    with duckdb.connect(str(whole), read_only=True) as con:
+        for mart in LONG:
+            assert con.execute(f"select count(*) > 0 from marts.{mart} where {STANDS}").fetchone() == (True,), mart
+
+
+@pytest.mark.parametrize(
+    ("dataset", "part", "start"),
+    [
+        ("bps/social_registry_families", "all", "2026-04-01"),
+        ("bps/social_registry_individuals", "all", "2026-04-01"),
+        ("kemensos/assistance", "all", "2026-04-01"),
+        ("kemenkes/under_five_targets", "all", "2026-01-01"),
+        ("polri/outreach", "neglasari", "2026-02-01"),
+        # March: who is away comes back; May: who leaves was last seen.
+        ("bpjstk/participants", "batuceper", "2026-03-01"),
+        ("bpjstk/participants", "cikokol", "2026-05-01"),
+        ("kemenkes/eppgbm", "neglasari", "2026-05-01"),
+        ("kemenkes/eppgbm", "karang-sari", "2026-03-01"),
+    ],
+)
+def test_no_figure_stands_that_moved_for_want_of_an_input(rebuilt, whole, tmp_path, dataset, part, start):
+    file = tmp_path / "warehouse.duckdb"
+    rebuilt.make(file, (dataset, part, start))
+    told = {}
+    with duckdb.connect(str(file), read_only=True) as con:
+        con.execute(f"attach '{whole}' as whole (read_only)")
+        for mart in LONG:
+            columns = [name for name, *_ in con.execute(f"describe marts.{mart}").fetchall()]
+            figures = ", ".join(name for name in columns if name not in STATUS)
+            moved = con.execute(
+                f"select {figures} from marts.{mart} where {STANDS} except select {figures} from whole.marts.{mart}"
+            )
+            told[mart] = moved.fetchall()
+    assert told == {mart: [] for mart in LONG}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pytest
 import typer.main
 import yaml
@@ -127,6 +128,23 @@ def test_every_query_of_the_guides_runs_and_answers(home: Settings, peopled: str
     columns, rows = marts.query(home, block.text.replace("Neglasari", peopled))
     assert columns
     assert rows or block.may_be_empty, "no row: is the query's filter true to the marts?"
+
+
+@pytest.mark.parametrize("block", of_guides(GUIDES / "engineer.md"), ids=str)
+def test_every_query_of_the_engineers_guide_answers_on_the_build(home: Settings, block: Block):
+    with duckdb.connect(str(home.build_file), read_only=True) as con:
+        assert con.execute(block.text).fetchone() is not None
+
+
+def test_a_traced_figure_has_as_many_rows_as_it_counts(home: Settings):
+    """The guide's first three queries: the cell, its rows, their deliveries."""
+    cell, rows, files = (block.text for block in of_guides(GUIDES / "engineer.md")[:3])
+    with duckdb.connect(str(home.build_file), read_only=True) as con:
+        ((numerator, _),) = con.execute(cell).fetchall()
+        traced = con.execute(rows).fetchall()
+        known = {delivery for delivery, *_ in con.execute(files).fetchall()}
+    assert numerator == len(traced) == len({record for *_, record in traced})
+    assert {delivery for delivery, *_ in traced} <= known
 
 
 def test_the_analysts_guide_has_queries():

@@ -39,6 +39,10 @@ FROM read_csv('{seeds}/regions.csv', all_varchar = true);
 CREATE TABLE warehouse.reference.region_neighbours AS
 FROM read_csv('{seeds}/region_neighbours.csv', all_varchar = true);
 
+CREATE TABLE warehouse.reference.outreach_sectors AS
+SELECT * REPLACE (CAST(valid_from AS DATE) AS valid_from)
+FROM read_csv('{seeds}/outreach_sectors.csv', all_varchar = true);
+
 CREATE TABLE warehouse.conformed.fct_registry_member AS
 SELECT CAST(person_id AS VARCHAR) AS person_key, DATE '2025-07-01' AS period_start, 'dtsen' AS ranking,
        true AS is_in_scope, kemendagri_code, datesub('year', birth_date, DATE '2025-09-30') AS age_years,
@@ -48,6 +52,10 @@ FROM persons INNER JOIN families USING (family_id) LEFT JOIN workers USING (pers
 
 CREATE TABLE warehouse.conformed.fct_welfare AS
 SELECT DISTINCT ranking, period_start FROM warehouse.conformed.fct_registry_member;
+
+CREATE SCHEMA warehouse.staging;
+CREATE TABLE warehouse.staging.stg_bps__social_registry_individuals AS
+SELECT DISTINCT period_start FROM warehouse.conformed.fct_registry_member;
 
 CREATE TABLE warehouse.conformed.dim_person AS
 SELECT person_key, kemendagri_code, is_in_scope FROM warehouse.conformed.fct_registry_member;

@@ -73,6 +73,12 @@ def test_models_and_macros_use_no_syntax_of_duckdb_alone():
     assert not [(path.name, what) for path, text in written() for what, pattern in patterns if re.search(pattern, text)]
 
 
+def test_a_day_is_that_of_jakarta():
+    """An instant cast to a date gives the day of the session's clock: jakarta_day says whose."""
+    cut = re.compile(r"cast\(\s*(?:\w+\()?[\w.]*_at\)?\s+as\s+date", re.IGNORECASE)
+    assert not [path.name for path in sorted(DBT.rglob("*.sql")) if cut.search(path.read_text(encoding="utf-8"))]
+
+
 def test_what_dbt_makes_of_the_models_is_sql_that_spark_reads(good_night: Settings):
     nodes = json.loads(manifest_path(good_night.home).read_text(encoding="utf-8"))["nodes"].values()
     models = {node["name"]: node["compiled_code"] for node in nodes if node["resource_type"] == "model"}

@@ -1,4 +1,7 @@
--- Families on a month's lists that the quarter in effect does not show in scope, where the list says that they live.
+/*
+Families on a month's lists that the quarter in effect does not show in scope, where the list says that they live; nowhere are those
+that it does not show at all: they may be families that it shows under another card.
+*/
 with months as (
     {{ assistance_months() }}
 ),
@@ -14,6 +17,11 @@ select
     cast(count(*) as bigint) as receiving_any
     {%- for programme in assistance_programmes() %},
     cast(sum(received.receives_{{ programme }}) as bigint) as receiving_{{ programme }}
+    {%- endfor %},
+    cast(sum(case when family.family_key is null then 1 else 0 end) as bigint) as nowhere_any
+    {%- for programme in assistance_programmes() %},
+    cast(sum(case when family.family_key is null then received.receives_{{ programme }} else 0 end) as bigint)
+        as nowhere_{{ programme }}
     {%- endfor %}
 from received
 inner join months on months.month_start = received.period_start
@@ -21,6 +29,5 @@ left join {{ ref('fct_welfare') }} as family
     on family.family_key = received.family_key
     and family.period_start = months.registry_period
     and family.ranking = months.ranking
-    and family.is_in_scope
-where family.family_key is null
+where family.family_key is null or not family.is_in_scope
 group by months.month_start, months.ranking, received.kemendagri_code

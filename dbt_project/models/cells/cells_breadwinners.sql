@@ -17,7 +17,7 @@ select
     situation.ranking,
     {{ desil_class('situation.desil') }} as desil_class,
     situation.kemendagri_code,
-    {{- count_families(['not_applicable', 'any'], ['not_applicable', 'any'] + answers()) }}
+    {{- count_families(['all'], ['not_applicable', 'any'] + answers()) }}
 from {{ ref('family_situation') }} as situation
 inner join spans
     on spans.period_kind = situation.period_kind and spans.period_start = situation.period_start and spans.choice = 1

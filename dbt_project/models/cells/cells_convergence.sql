@@ -11,6 +11,6 @@ select
     ranking,
     {{ desil_class('desil') }} as desil_class,
     kemendagri_code,
-    {{- count_families(['not_applicable', 'any'] + answers(), answers() + ['not_applicable']) }}
+    {{- count_families(['all', 'not_applicable'] + answers(), answers() + ['not_applicable']) }}
 from {{ ref('family_situation') }}
 group by 1, 2, 3, 4, 5, 6, 7

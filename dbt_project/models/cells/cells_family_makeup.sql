@@ -1,4 +1,4 @@
--- Families of a registry by whether a child under five and a breadwinner are among them: no other file has a say in it.
+-- Families of a registry by whether a breadwinner is among them: no other file has a say in it.
 with spans as (
     select
         period_kind, period_start, registry_period, ranking,
@@ -12,7 +12,7 @@ select
     {{ desil_class('situation.desil') }} as desil_class,
     situation.kemendagri_code,
     cast(count(*) as bigint) as families,
-    {{- count_families(['not_applicable', 'any'], ['not_applicable', 'any']) }}
+    {{- count_families(['all'], ['not_applicable', 'any']) }}
 from {{ ref('family_situation') }} as situation
 inner join spans
     on spans.period_kind = situation.period_kind and spans.period_start = situation.period_start and spans.choice = 1

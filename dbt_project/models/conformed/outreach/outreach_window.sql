@@ -1,7 +1,7 @@
 /*
 Which half year (184 days) of each kelurahan is compared with the one before: from its first session on; a kelurahan without a
-session takes the mean first day of those with one. Assignment is by kecamatan: the three that held most sessions. No row
-without three of them: nobody can be compared.
+session takes the mean first day of those with one. Assignment is by kecamatan, as the seed outreach_sectors has it, whoever else
+holds sessions. No row before each of the sectors has held one: nobody can be compared.
 */
 with sessions as (
     select distinct kemendagri_code, held_on, session_number
@@ -10,16 +10,12 @@ with sessions as (
 ),
 
 sectors as (
-    select kecamatan_code, row_number() over (order by session_count desc, first_held_on asc, kecamatan_code asc) as sector_number
-    from (
-        select
-            region.parent_kemendagri_code as kecamatan_code,
-            count(*) as session_count,
-            min(sessions.held_on) as first_held_on
-        from sessions
-        inner join {{ ref('dim_region') }} as region on region.kemendagri_code = sessions.kemendagri_code
-        group by region.parent_kemendagri_code
-    ) as by_kecamatan
+    select sector.kecamatan_code, count(sessions.held_on) as session_count
+    from {{ ref('outreach_sectors') }} as sector
+    inner join {{ ref('dim_region') }} as region on region.parent_kemendagri_code = sector.kecamatan_code
+    left join sessions on sessions.kemendagri_code = region.kemendagri_code
+    where sector.valid_from <= {{ as_of_date() }}
+    group by sector.kecamatan_code
 ),
 
 first_sessions as (
@@ -38,7 +34,7 @@ kelurahan as (
     select
         region.kemendagri_code,
         region.parent_kemendagri_code as kecamatan_code,
-        coalesce(sectors.sector_number <= 3, false) as is_treated,
+        sectors.kecamatan_code is not null as is_treated,
         coalesce(first_sessions.first_held_on, typical.first_held_on) as first_held_on
     from {{ ref('dim_region') }} as region
     cross join typical
@@ -64,4 +60,4 @@ select
 from kelurahan
 cross join typical
 left join bordering on bordering.kemendagri_code = kelurahan.kemendagri_code
-where exists (select 1 from sectors where sector_number = 3)
+where (select min(session_count) from sectors) > 0

@@ -3,6 +3,10 @@ Three things about a family in scope, for a month and for a quarter: its rank, w
 its breadwinner is uncovered. Unmeasured is unknown, never "not stunted"; no child under five is not applicable, never healthy.
 Nor does a missing age answer anything: who may be a child, or the breadwinner, leaves the question open.
 
+Children under five are those whom the registry lists as such and those whom a posyandu saw in the period: the registry does not
+know the newest yet, and of those who turn five before its day it no longer says so. Who is listed belongs to the family that lists
+it, else to that of its card.
+
 The breadwinner is the working head, else the oldest working member aged 15 to 64. One whom a card may belong to that waits for
 a person's decision, or who works for the state (status 5, whose schemes lie outside Jamsostek), is unknown unless the feed
 shows a card.
@@ -59,31 +63,31 @@ spanned as (
     where spans.coverage_month is not null
 ),
 
-measured_children as (
+seen_children as (
     select
         span.period_kind,
         span.period_start,
+        span.registry_period,
+        span.ranking,
         child.person_key,
+        case when child.link_band <> 'review' then child.family_key end as family_key,
         child.period_start as measured_month,
+        child.is_haz_valid,
         child.haz_category in ('stunted', 'severely_stunted') as is_stunted,
         row_number() over (
-            partition by span.period_kind, span.period_start, child.person_key order by child.period_start desc
-        ) as newest_first
+            partition by span.period_kind, span.period_start, child.person_key
+            order by case when child.is_haz_valid then 0 else 1 end, child.period_start desc
+        ) as best_first
     from {{ ref('child_period') }} as child
     inner join spanned as span
         on child.period_kind = 'month'
-        and child.is_haz_valid
+        and child.is_measured
         and child.period_start >= span.period_start
         and child.period_start < span.next_start
 ),
 
-children as (
-    select
-        span.period_kind,
-        span.period_start,
-        member.family_key,
-        max(case when measured.is_stunted then 1 else 0 end) as has_stunted,
-        max(case when measured.person_key is null then 1 else 0 end) as has_unmeasured
+known_children as (
+    select span.period_kind, span.period_start, member.family_key, member.person_key
     from spanned as span
     inner join {{ ref('fct_registry_member') }} as member
         on member.period_start = span.registry_period
@@ -93,18 +97,38 @@ children as (
             member.age_years < 5
             or member.age_years is null and not member.is_working and coalesce(member.relation_code, '') not in ('1', '2')
         )
-    left join measured_children as measured
-        on measured.period_kind = span.period_kind
-        and measured.period_start = span.period_start
-        and measured.person_key = member.person_key
-        and measured.newest_first = 1
-    group by span.period_kind, span.period_start, member.family_key
+    union
+    select seen.period_kind, seen.period_start, coalesce(member.family_key, seen.family_key), seen.person_key
+    from seen_children as seen
+    left join {{ ref('fct_registry_member') }} as member
+        on member.person_key = seen.person_key
+        and member.period_start = seen.registry_period
+        and member.ranking = seen.ranking
+        and member.is_in_scope
+    where seen.best_first = 1 and coalesce(member.family_key, seen.family_key) is not null
+),
+
+children as (
+    select
+        known.period_kind,
+        known.period_start,
+        known.family_key,
+        max(case when seen.is_haz_valid and seen.is_stunted then 1 else 0 end) as has_stunted,
+        max(case when seen.is_haz_valid then 0 else 1 end) as has_unmeasured
+    from known_children as known
+    left join seen_children as seen
+        on seen.period_kind = known.period_kind
+        and seen.period_start = known.period_start
+        and seen.person_key = known.person_key
+        and seen.best_first = 1
+    group by known.period_kind, known.period_start, known.family_key
 ),
 
 measured_months as (
     select
         period_kind, period_start, min(measured_month) as first_measured_month, max(measured_month) as measured_month
-    from measured_children
+    from seen_children
+    where is_haz_valid
     group by period_kind, period_start
 ),
 
@@ -152,6 +176,7 @@ select
     family.family_key,
     family.kemendagri_code,
     family.desil,
+    breadwinner.person_key as breadwinner_key,
     case
         when children.family_key is null then 'not_applicable'
         when children.has_stunted = 1 then 'yes'

@@ -1,9 +1,13 @@
 /*
-Which quarter of the registry describes a month: the newest that began with the month or before. Older than 15 months (five
-quarters missed in a row) it no longer describes anyone's present address, and the month has none.
+Which quarter of the registry describes a month: the newest that began with the month or before, of those whose families and
+persons have both come. Older than 15 months (five quarters missed in a row) it no longer describes anyone's present address, and
+the month has none.
 */
 with quarters as (
-    select distinct ranking, period_start from {{ ref('fct_welfare') }}
+    select distinct family.ranking, family.period_start
+    from {{ ref('fct_welfare') }} as family
+    inner join (select distinct period_start from {{ ref('stg_bps__social_registry_individuals') }}) as person
+        on person.period_start = family.period_start
 ),
 
 candidates as (

@@ -1,7 +1,10 @@
 /*
 Figures others publish, as published. A figure is known by indicator, area, period, source and vintage; a later vintage of
-the same figure does not overwrite an earlier one, it is the latest.
+the same figure does not overwrite an earlier one, it is the latest. An indicator has one unit, whoever publishes it: gates let no
+other in. Most figures are one row of a file; source_rows names each row of a sum.
 */
+{%- set row_text = 'cast(source_row as ' ~ dbt.type_string() ~ ')' %}
+{%- set all_rows = dbt.listagg(row_text, "', '", 'order by source_row') %}
 with bps as (
     select
         case variable_id
@@ -22,13 +25,7 @@ with bps as (
                 'part_of_year']) }}
         end as period_label,
         value,
-        case variable_id
-            when '619' then 'thousand persons'
-            when '624' then 'IDR per person and month'
-            when '621' then 'percent'
-            when '1' then 'percent'
-            else 'index'
-        end as unit,
+        cast(null as {{ dbt.type_string() }}) as unit,
         cast(null as double) as ci95_low,
         cast(null as double) as ci95_high,
         {{ dbt.concat(["'BPS WebAPI, variabel '", 'variable_id']) }} as source_title,
@@ -39,7 +36,7 @@ with bps as (
             order by received_at, source_row
             rows between unbounded preceding and current row
         ) as published_on,
-        received_at, delivery_id, source_row
+        received_at, {{ lineage_columns() }}, {{ row_text }} as source_rows
     from {{ ref('stg_bps__indicators') }}
     where second_dimension = '0'
 ),
@@ -47,7 +44,7 @@ with bps as (
 by_hand as (
     select
         indicator, source_system, bps_code, area_name, province_name, period_label, value, unit, ci95_low, ci95_high,
-        source_title, published_on, received_at, delivery_id, source_row
+        source_title, published_on, received_at, {{ lineage_columns() }}, {{ row_text }}
     from {{ ref('stg_published__official_figures') }}
 ),
 
@@ -60,14 +57,7 @@ portal_poverty as (
         cast(null as {{ dbt.type_string() }}),
         cast(title_year as {{ dbt.type_string() }}),
         value,
-        case indicator
-            when 'poverty_line_idr' then 'IDR per person and month'
-            when 'poor_persons_thousand' then 'thousand persons'
-            when 'p1' then 'index'
-            when 'p2' then 'index'
-            else 'percent'
-        end,
-        null, null, title, null, received_at, delivery_id, source_row
+        null, null, null, title, null, received_at, {{ lineage_columns() }}, {{ row_text }}
     from {{ ref('stg_portal__poverty_indicators') }}
 ),
 
@@ -77,9 +67,8 @@ portal_city as (
         {{ dbt.concat(['cast(year_number as ' ~ dbt.type_string() ~ ')', "'-Q'",
             'cast(quarter_number as ' ~ dbt.type_string() ~ ')']) }} as period_label,
         sum(investment_idr) as value,
-        'IDR' as unit,
         'Realisasi investasi PMA dan PMDN' as source_title,
-        received_at, delivery_id, min(source_row) as source_row
+        received_at, delivery_id, min(source_part) as source_part, min(source_row) as source_row, {{ all_rows }} as source_rows
     from {{ ref('stg_portal__investment') }}
     group by year_number, quarter_number, received_at, delivery_id
     union all
@@ -87,9 +76,8 @@ portal_city as (
         'domestic_products_share',
         cast(year_number as {{ dbt.type_string() }}),
         100.0 * sum(domestic_spending_idr) / nullif(sum(spending_idr), 0),
-        'percent',
         'Belanja produk dalam negeri perangkat daerah',
-        received_at, delivery_id, min(source_row)
+        received_at, delivery_id, min(source_part), min(source_row), {{ all_rows }}
     from {{ ref('stg_portal__domestic_products') }}
     group by year_number, received_at, delivery_id
     union all
@@ -97,9 +85,8 @@ portal_city as (
         'spbe_index',
         cast(year_number as {{ dbt.type_string() }}),
         value,
-        'index 1-5',
         'Indeks SPBE',
-        received_at, delivery_id, source_row
+        received_at, {{ lineage_columns() }}, {{ row_text }}
     from {{ ref('stg_portal__digital_services') }}
     where upper(indicator_name) = 'INDEKS SPBE'
 ),
@@ -112,8 +99,8 @@ figures as (
     select * from portal_poverty
     union all
     select
-        indicator, 'portal', city.bps_code, city.name, null, period_label, value, unit, null, null, source_title, null,
-        received_at, delivery_id, source_row
+        indicator, 'portal', city.bps_code, city.name, null, period_label, value, null, null, null, source_title, null,
+        received_at, delivery_id, source_part, source_row, source_rows
     from portal_city
     cross join (select bps_code, name from {{ ref('dim_region') }} where kemendagri_code = '{{ var("city") }}') as city
 ),
@@ -124,7 +111,7 @@ dated as (
         coalesce(period.period_kind, 'snapshot') as period_kind,
         coalesce(period.period_start, {{ dbt.safe_cast('figures.period_label', 'date') }}) as period_start,
         -- A website states no day of publication: the day it reached us stands for the vintage.
-        coalesce(figures.published_on, cast(figures.received_at as date)) as source_release_date
+        coalesce(figures.published_on, {{ jakarta_day('figures.received_at') }}) as source_release_date
     from figures
     left join {{ ref('dim_period') }} as period on period.label = figures.period_label
     where figures.indicator is not null and figures.value is not null
@@ -194,12 +181,27 @@ select
     period_start,
     source_release_date,
     value,
-    unit,
+    case
+        when indicator in ('p1', 'p2') then 'index'
+        when indicator = 'poor_persons_thousand' then 'thousand persons'
+        when indicator = 'poverty_line_idr' then 'IDR per person and month'
+        when indicator = 'investment_idr' then 'IDR'
+        when indicator = 'spbe_index' then 'index 1-5'
+        when indicator in (
+            'p0', 'non_poor_share', 'extreme_poverty', 'stunting', 'wasting', 'underweight', 'overweight', 'jkn_coverage', 'ucj',
+            'inflation_monthly', 'inflation_yoy', 'domestic_products_share'
+        ) then 'percent'
+        when indicator in (
+            'jkn_participants', 'jkn_pbi_apbd', 'jamsostek_participants', 'jamsostek_pu', 'jamsostek_bpu', 'jamsostek_jakon',
+            'active_workers', 'labour_force', 'pbpu_workers', 'population', 'under_five_population'
+        ) then 'persons'
+        else unit
+    end as unit,
     ci95_low,
     ci95_high,
     newest_first = 1 as is_latest,
     source_title,
     received_at,
-    delivery_id,
-    source_row
+    {{ lineage_columns() }},
+    source_rows
 from vintages

@@ -1,4 +1,7 @@
--- People active in BPU again after at least one month of the feed without it: not new, and counted apart.
+/*
+People active in BPU again after at least one whole month of the feed without it: not new, and counted apart. In a month that a
+branch did not send nobody can be told to have been away.
+*/
 with active as (
     select distinct person_key, period_start
     from {{ ref('fct_participation') }}
@@ -11,12 +14,19 @@ spells as (
         period_start,
         lag(period_start) over (partition by person_key order by period_start) as previous_active
     from active
+),
+
+returns as (
+    select distinct spells.person_key, spells.period_start
+    from spells
+    inner join {{ ref('feed_month') }} as away
+        on away.period_start > spells.previous_active and away.period_start < spells.period_start and away.is_whole
+    where {{ add_months(1, 'spells.previous_active') }} < spells.period_start
 )
 
 select
-    spells.person_key,
-    spells.period_start,
+    returns.person_key,
+    returns.period_start,
     coalesce(person.kemendagri_code, {{ unplaced_code() }}) as kemendagri_code
-from spells
-left join {{ ref('dim_person') }} as person on person.person_key = spells.person_key and person.is_in_scope
-where {{ add_months(1, 'spells.previous_active') }} < spells.period_start
+from returns
+left join {{ ref('dim_person') }} as person on person.person_key = returns.person_key and person.is_in_scope

@@ -50,7 +50,7 @@ per_kelurahan as (
         'dukcapil' as denominator_source,
         '{{ population_group }}' as population_group,
         {{ column }} as population,
-        cast(received_at as date) as source_release_date
+        {{ jakarta_day('received_at') }} as source_release_date
     from {{ ref('stg_dukcapil__population') }}
     union all
     {%- endfor %}
@@ -94,7 +94,7 @@ received as (
         end as denominator_source,
         period_kind,
         period_start,
-        max(cast(received_at as date)) as received_on
+        max({{ jakarta_day('received_at') }}) as received_on
     from {{ source('ledger', 'deliveries_in_force') }}
     where dataset in (
         'kemenkes/eppgbm', 'kemenkes/under_five_targets',

@@ -210,7 +210,10 @@ measured as (
         cells.families as numerator,
         bases.families as denominator,
         cells.numerator_low,
-        cells.numerator_high
+        cells.numerator_high,
+        -- How many more may fit, beside those known to: few of all families can be most of what the row counts.
+        cells.numerator_high - cells.families as unknown_count,
+        case when cells.numerator_high is not null then cells.families end as answered_count
     from (
         select
             area_level, kemendagri_code, period_kind, period_start, desil_threshold, low_desil, stunted_child,
@@ -233,11 +236,11 @@ measured as (
 shaped as (
     {{ long_mart('convergence_by_area_period', 'measured',
         keys=['desil_threshold', 'low_desil', 'stunted_child', 'uncovered_breadwinner'],
-        provides=['numerator_low', 'numerator_high'], rollup=false) }}
+        provides=['numerator_low', 'numerator_high', 'unknown_count', 'answered_count'], rollup=false) }}
 ),
 
 arrived as (
-    select dataset, cast(max(received_at) as date) as received_on
+    select dataset, max({{ jakarta_day('received_at') }}) as received_on
     from {{ source('ledger', 'deliveries_in_force') }}
     group by dataset
 ),
@@ -253,7 +256,9 @@ dates as (
         span.period_kind,
         span.period_start
         {%- for name, (dataset, last_day) in inputs.items() %},
-        cast(least({{ last_day }}, {{ name }}.received_on) as date) as as_of_{{ name }}
+        -- What nobody measured has no day.
+        case when {{ last_day }} is not null
+            then cast(least({{ last_day }}, {{ name }}.received_on) as date) end as as_of_{{ name }}
         {%- endfor %}
     from (
         select distinct period_kind, period_start, registry_period, measured_month, coverage_month

@@ -19,7 +19,11 @@ with city_marts as (
     union all
     select 'coverage', measure, period_kind, period_start, percentage, as_of, is_stale
     from {{ ref('coverage_by_area_month') }}
-    where kemendagri_code = '{{ var("city") }}' and measure = 'pbpu_coverage_06_02_021'
+    where kemendagri_code = '{{ var("city") }}'
+        and (
+            measure = 'pbpu_coverage_06_02_021'
+            or measure = 'covered_of_workers' and segment = 'BPU' and programme = 'JKK+JKM' and worker_group = 'all'
+        )
     union all
     select 'stunting', measure, period_kind, period_start, percentage, as_of, is_stale
     from {{ ref('stunting_by_area_month') }}

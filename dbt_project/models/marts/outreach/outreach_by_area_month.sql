@@ -61,9 +61,12 @@ windows as (
         {%- for segment, days in [('bpu', 30), ('bpu', 90), ('pu', 90)] %}
         {{ window_end('cells.period_start', days) }} <= feed_end.last_day as is_complete_{{ segment }}_{{ days }}d,
         {%- endfor %}
-        {{ add_months(6, month_start(window_end('cells.period_start', 90))) }} <= feed_end.newest_month as is_complete_6m
+        -- Who is not in a month that a branch did not send may be active in it all the same.
+        coalesce(sixth.whole_since <= {{ add_months(6, 'cells.period_start') }}, false) as is_complete_6m
     from {{ ref('cells_outreach_followed') }} as cells
     cross join feed_end
+    left join {{ ref('feed_month') }} as sixth
+        on sixth.period_start = {{ add_months(6, month_start(window_end('cells.period_start', 90))) }}
 ),
 
 measured as (
@@ -82,7 +85,14 @@ measured as (
     where dataset = 'polri/outreach'
     group by period_start, kemendagri_code
     union all
-    select period_start, kemendagri_code, measure, 'all', persons, null, null, true from {{ ref('cells_new_participants') }}
+    -- Whether somebody was away is told by the month before.
+    select
+        cells.period_start, cells.kemendagri_code, cells.measure, 'all',
+        case when cells.measure <> 'reactivated_bpu' or before.is_whole then cells.persons end, null, null,
+        cells.measure <> 'reactivated_bpu' or coalesce(before.is_whole, false)
+    from {{ ref('cells_new_participants') }} as cells
+    left join {{ ref('feed_month') }} as before
+        on before.period_start = {{ add_months(-1, 'cells.period_start') }}
     {%- for name in ['bpu_30d', 'bpu_90d', 'pu_90d'] %}
     union all
     select
@@ -118,14 +128,26 @@ differences as (
         'all' as segment,
         cast(null as bigint) as numerator,
         cast(null as bigint) as denominator,
-        result.window_ends_on <= feed_end.last_day as is_window_complete,
-        case when result.window_ends_on > feed_end.last_day or not feed_end.has_days then null
+        result.is_window_complete,
+        case when not result.is_window_complete or not feed_end.has_days then null
             when measures.measure = 'did_new_bpu_90d_per_1000' then result.difference else result.spillover end as statistic,
-        case when measures.measure = 'did_new_bpu_90d_per_1000' and result.window_ends_on <= feed_end.last_day
+        case when measures.measure = 'did_new_bpu_90d_per_1000' and result.is_window_complete
             and feed_end.has_days then result.ci95_low end as ci95_low,
-        case when measures.measure = 'did_new_bpu_90d_per_1000' and result.window_ends_on <= feed_end.last_day
+        case when measures.measure = 'did_new_bpu_90d_per_1000' and result.is_window_complete
             and feed_end.has_days then result.ci95_high end as ci95_high
-    from {{ ref('outreach_difference') }} as result
+    from (
+        select
+            difference.*,
+            -- Registration days reach back before the feed: of its own months none may be missing in between.
+            difference.window_ends_on <= feed_end.last_day
+            and coalesce(
+                last_month.whole_since <= greatest({{ month_start('difference.first_held_on') }}, feed_end.oldest_month), false
+            ) as is_window_complete
+        from {{ ref('outreach_difference') }} as difference
+        cross join feed_end
+        left join {{ ref('feed_month') }} as last_month
+            on last_month.period_start = {{ month_start('difference.window_ends_on') }}
+    ) as result
     cross join feed_end
     cross join (
         select 'did_new_bpu_90d_per_1000' as measure

@@ -35,22 +35,6 @@ periods as (
     ) as feed
 ),
 
-half_years as (
-    -- input_status asks for the newest month only; a half-year stands on six.
-    select
-        periods.period_kind,
-        periods.period_start,
-        status.kemendagri_code,
-        min(case when status.parts_received >= status.parts_expected then 1 else 0 end) = 1 as has_every_month
-    from periods
-    inner join {{ ref('input_status') }} as status
-        on status.dataset = 'kemenkes/eppgbm'
-        and status.period_kind = 'month'
-        and status.period_start between periods.period_start and periods.period_end
-    where periods.period_kind = 'half_year'
-    group by periods.period_kind, periods.period_start, status.kemendagri_code
-),
-
 targets as (
     -- A year's target stands for its months and half-years; where a year has none yet, the newest before it.
     select period_kind, period_start, kemendagri_code, sum(children_target) as children_target
@@ -144,17 +128,12 @@ own as (
         measured.*,
         'eppgbm' as source_system,
         (periods.is_window_complete or not measured.counts_registered)
-        and (measured.measure = 'children_target' or coalesce(half_years.has_every_month, true))
         and (measured.measure <> 'weighed_of_target' or targets.children_target is not null or region.is_unplaced)
             as is_window_complete
     from measured
     inner join {{ ref('dim_region') }} as region on region.kemendagri_code = measured.kemendagri_code
     inner join periods
         on periods.period_kind = measured.period_kind and periods.period_start = measured.period_start
-    left join half_years
-        on half_years.period_kind = measured.period_kind
-        and half_years.period_start = measured.period_start
-        and half_years.kemendagri_code = measured.kemendagri_code
     left join targets
         on targets.period_kind = measured.period_kind
         and targets.period_start = measured.period_start

@@ -1,7 +1,6 @@
 select
     record_key,
-    delivery_id,
-    source_row,
+    {{ lineage_columns() }},
     received_at,
     var_id as variable_id,
     unit,

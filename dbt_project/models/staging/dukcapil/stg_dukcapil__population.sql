@@ -1,7 +1,6 @@
 select
     record_key,
-    delivery_id,
-    source_row,
+    {{ lineage_columns() }},
     period_start,
     received_at,
     kemendagri_code,

@@ -1,7 +1,6 @@
 select
     record_key,
-    delivery_id,
-    source_row,
+    {{ lineage_columns() }},
     received_at,
     tahun as year_number,
     perangkat_daerah as office,

@@ -1,7 +1,6 @@
 select
     record_key,
-    delivery_id,
-    source_row,
+    {{ lineage_columns() }},
     received_at,
     indikator as indicator,
     nama_wilayah as area_name,
