@@ -43,7 +43,7 @@ class Canaries:
 
     def values(self) -> Values:
         return Values.of(
-            nik=self.nik, kk=self.kk, kpj=self.kpj, people=self.people, phones=[PHONE], emails=[EMAIL]
+            nik=self.nik, kk=self.kk, numbers={"kpj": self.kpj}, people=self.people, phones=[PHONE], emails=[EMAIL]
         )  # fmt: skip
 
 

@@ -27,8 +27,17 @@ OCTOBER = Period(date(2026, 10, 1), "month")
 RECEIVED = datetime(2026, 11, 5, 3, tzinfo=UTC)
 
 
+# Which identity a column of a test's contract is, where the test does not say.
+IDENTITIES = {
+    "nik": "nik", "no_kk": "kk", "nama": "person_name", "nama_ortu": "parent_name", "tgl_lahir": "birth_date",
+    "tanggal_lahir": "birth_date", "jk": "sex", "id_jenis_kelamin": "sex", "child_key": "row_key",
+}  # fmt: skip
+
+
 def column(name: str, logical_type: str = "string", **given) -> Column:
-    extras = {"use": "mart"} | ({"unit": "kg"} if logical_type == "number" else {})
+    says = given.get("classification") == "direct_identifier" or IDENTITIES.get(name) == "sex"
+    extras = {"use": "mart", "identity": IDENTITIES.get(name) if says else None}
+    extras |= {"unit": "kg"} if logical_type == "number" else {}
     extras |= {key: given.pop(key) for key in list(given) if key in ColumnExtras.model_fields}
     defaults = {"header": name.upper(), "required": False, "classification": "public", "description": name}
     if "derivation" in extras:

@@ -42,7 +42,7 @@ KK = "3671020502150007"
 KNOWN = Values.of(
     nik=[NIK],
     kk=[KK],
-    kpj=["12345678901"],
+    numbers={"kpj": ["12345678901"]},
     people=[
         ("Siti Nur Ainî", "1990-08-17"),
         ("Melati", "2001-05-09"),

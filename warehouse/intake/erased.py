@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.contract import Contract, Identity, load_contracts
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
@@ -31,6 +31,8 @@ from warehouse.ledger import Ledger, deliveries, tables
 from warehouse.ledger.deliveries import Delivery
 from warehouse.storage import keys, lake, landing, vault
 
+_PERSONS_NUMBERS: tuple[Identity, ...] = ("nik", "nisn", "membership_number")
+_SHORTEST_NUMBER = 8
 # A place in no sheet and row 0: the whole file.
 WHOLE_FILE: Place = (None, 0)
 
@@ -177,9 +179,9 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
     if not after.combine_chunks().equals(others.combine_chunks()):
         raise CannotBlank("other rows would change")
     # A number that others stand beside too, such as a mother's, is not the person's own.
-    numbers = _digits(before.table.filter(is_person)) - _digits(others)
+    numbers = _numbers(version, before.table.filter(is_person)) - _numbers(version, others)
     left = b"\n".join(_unpacked(made))
-    if any(len(number) == 16 and number.encode() in left for number in numbers):
+    if any(re.search(rf"(?<![0-9]){number}(?![0-9])".encode(), left) for number in numbers):
         raise CannotBlank("the number stands elsewhere in the file too")
     return made
 
@@ -189,8 +191,12 @@ def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
     return pa.array([place in places for place in named], pa.bool_())
 
 
-def _digits(rows: pa.Table) -> set[str]:
-    return {re.sub(r"\D", "", re.sub(r"[.]0+$", "", text or "")) for text in rows[vault.NIK].to_pylist()}
+def _numbers(contract: Contract, rows: pa.Table) -> set[str]:
+    """The whole numbers in rows as sent that one person alone goes by."""
+    names = [column.name for kind in _PERSONS_NUMBERS for column in contract.identities(kind)]
+    texts = (re.sub(r"[.]0+$", "", text or "") for name in names for text in rows[name].to_pylist())
+    digits = (re.sub(r"\D", "", text) for text in texts)
+    return {number for number in digits if len(number) >= _SHORTEST_NUMBER}
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ it brings the decisions back.
 
 A row is known by its NIK. One without a usable NIK is known by name and birth date, or name and family card. One with
 another number (a slip of an agency, a mother's) is known by that number together with name and birth date.
+Numbers in a name count: they tell babies of one mother apart. Which column is which, the contract says.
 """
 
 import hmac
@@ -26,12 +27,11 @@ import pyrage
 from pyrage.x25519 import Identity, Recipient
 
 from warehouse.core import files
-from warehouse.core.contract import Column, Contract
+from warehouse.core.contract import Contract
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.intake.gate.staging import cast_sql, quoted
 from warehouse.storage import keys, vault
-from warehouse.storage.vault import KK, LINKAGE_COLUMNS, NIK
 
 Kind = Literal["nik", "described", "card", "numbered"]
 _WITH_NAME: tuple[Kind, ...] = ("described", "card", "numbered")
@@ -179,23 +179,21 @@ def texts_sql(contract: Contract, *, typed: bool) -> dict[Kind, str] | None:
 
     ``typed`` says whether the birth date is a date already, or a cell as sent.
     """
-    columns = {column.name: column for column in contract.file_columns if column.extras.lake}
-    if NIK not in columns:
+    number, card = contract.identity("nik"), contract.identity("kk")
+    name, birth = contract.identity("person_name"), contract.identity("birth_date")
+    if number is None and (name is None or (birth or card) is None):
         return None
-    name = _first(columns, "name")
-    birth = _first(columns, "birth_date")
     letters = f"nullif(regexp_replace(upper({quoted(name.name)}), '[^A-Z0-9]', '', 'g'), '')" if name else "NULL"
     day = "NULL"
     if birth:
         date = quoted(birth.name) if typed else cast_sql(quoted(birth.name), birth)
         day = f"strftime({date}, '%Y-%m-%d')"
-    card = vault.usable_sql(KK) if KK in columns else "NULL"
-    number = vault.usable_sql(NIK)
+    nik, kk = (vault.usable_sql(column.name) if column else "CAST(NULL AS VARCHAR)" for column in (number, card))
     return {
-        "nik": number,
+        "nik": nik,
         "described": f"{letters} || '|' || {day}",
-        "card": f"{letters} || '|' || {card}",
-        "numbered": f"{number} || '|' || {letters} || '|' || {day}",
+        "card": f"{letters} || '|' || {kk}",
+        "numbered": f"{nik} || '|' || {letters} || '|' || {day}",
     }
 
 
@@ -229,7 +227,3 @@ def is_described_sql(contract: Contract) -> str | None:
         return None
     others = " OR ".join(f"is_marked('{kind}', {texts[kind]})" for kind in _WITH_NAME)
     return f"({texts['described']} IS NULL OR {others})"
-
-
-def _first(columns: Mapping[str, Column], role: str) -> Column | None:
-    return next((columns[name] for name in LINKAGE_COLUMNS[role] if name in columns), None)

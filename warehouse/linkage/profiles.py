@@ -7,13 +7,13 @@ A profile is everything linkage compares of a record. Months of deliveries repea
 done for profiles, not for records.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from warehouse.core import sql
-from warehouse.core.contract import Contract
+from warehouse.core.contract import Column, Contract, Identity
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
 from warehouse.storage import lake, vault
@@ -21,13 +21,16 @@ from warehouse.storage import lake, vault
 # The agency whose persons are a register of everyone: others look for their people there.
 REGISTRY = "bps/social_registry_individuals"
 FAMILIES = "bps/social_registry_families"
-# What linkage compares, under the names agencies give it.
-_ROLES = {
-    "nik": ("nik",),
-    "card": ("no_kpj",),
-    "rt": ("rt",),
-    "rw": ("rw",),
-    **vault.LINKAGE_COLUMNS,
+# What linkage compares, and which identity it is.
+_ROLES: dict[str, Identity] = {
+    "nik": "nik",
+    "card": "membership_number",
+    "rt": "rt",
+    "rw": "rw",
+    "name": "person_name",
+    "birth_date": "birth_date",
+    "sex": "sex",
+    "parent_name": "parent_name",
 }
 # What the lake adds by record: no identifier, so the vault does not keep it twice.
 _LAKE_ROLES = {"kelurahan": "kemendagri_code", "relation": "id_hub_kepala_keluarga"}
@@ -93,11 +96,18 @@ def identities_sql(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) 
         paths = lake.files_in_force(s, led, contract, "vault")
         if not paths:
             continue
-        kept = {column.name for column in vault.vault_columns(contract)}
-        renamed = [f'"{name}" AS {role}' for role, names in _ROLES.items() for name in names if name in kept]
+        named = {role: contract.identities(identity) for role, identity in _ROLES.items()}
+        renamed = [f"{_joined(columns)} AS {role}" for role, columns in named.items() if columns]
         selected = ", ".join(["record_key", "nik_key", "kk_key", *renamed, f"'{contract.dataset}' AS dataset"])
         parts.append(f"SELECT {selected} FROM ({vault.relation_sql(paths)})")
     return " UNION ALL BY NAME ".join(parts)
+
+
+def _joined(columns: Sequence[Column]) -> str:
+    """One column as it is; parents in columns of their own as agencies write both in one: father / mother."""
+    if len(columns) == 1:
+        return f'"{columns[0].name}"'
+    return " || '/' || ".join(f"coalesce(\"{column.name}\", '')" for column in columns)
 
 
 def _lake_facts_sql(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> str:

@@ -104,7 +104,7 @@ def _affected(s: Settings, led: Ledger, incident: Incident) -> list[Affected]:
     counted = []
     with duck.connect(s) as connection:
         for contract in contracts:
-            key = "nik_key" if any(column.name == "nik" for column in contract.columns) else "kk_key"
+            key = "nik_key" if contract.identity("nik") else "kk_key"
             persons, unnumbered, deliveries = duck.one_row(
                 connection.execute(
                     f"SELECT count(DISTINCT {key}), count(*) FILTER ({key} IS NULL), count(DISTINCT delivery_id)"

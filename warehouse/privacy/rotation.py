@@ -18,6 +18,7 @@ import pyrage
 import sqlalchemy as sa
 
 from warehouse import ledger, scan
+from warehouse.core.contract import Contract, contract_named, load_contracts
 from warehouse.core.duck import sql_path
 from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
@@ -25,7 +26,7 @@ from warehouse.intake import tombstones
 from warehouse.ledger import Ledger, access_log, deliveries, tables
 from warehouse.release import pseudonymised, state
 from warehouse.storage import keys, lake, landing, vault
-from warehouse.storage.vault import KK, NIK, StoredFile
+from warehouse.storage.vault import PSEUDONYMS, StoredFile
 
 Progress = Callable[[str], None]
 
@@ -103,8 +104,12 @@ def _target(s: Settings) -> dict[str, str]:
 def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: Progress) -> dict[str, StoredFile]:
     """Vault and lake files under the next keys, by the path of the old."""
     of_verdict: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in led.rows(sa.select(tables.lake_files)):
+    stored = sa.select(tables.lake_files, tables.deliveries.c.dataset).join(
+        tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id
+    )
+    for row in led.rows(stored):
         of_verdict[row["verdict_id"]][row["kind"]] = row
+    contracts = load_contracts(s.contracts_dir)
     pairs = [found for found in of_verdict.values() if "vault" in found]
     made: dict[str, StoredFile] = {}
     with vault.connect(s) as connection:
@@ -112,13 +117,14 @@ def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: 
         vault.add_key(connection, _NEXT_KEY, keys.of_generation(s, keys.VAULT, "next"))
         for count, found in enumerate(pairs, start=1):
             progress(f"vault {count}/{len(pairs)}")
-            made |= _rekey_pair(s, connection, found, target)
+            made |= _rekey_pair(s, connection, contract_named(contracts, found["vault"]["dataset"]), found, target)
     return made
 
 
 def _rekey_pair(
     s: Settings,
     connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
     found: Mapping[str, Mapping[str, Any]],
     target: Mapping[str, str],
 ) -> dict[str, StoredFile]:
@@ -131,9 +137,10 @@ def _rekey_pair(
     stored: dict[str, StoredFile] = {}
     identities = vault.relation_sql([old["vault"]])
     columns = {name for name, *_ in connection.execute(f"DESCRIBE {identities}").fetchall()}
+    numbers = {kind: contract.identity(kind) for kind in PSEUDONYMS}
     keyed = ", ".join(
-        f"{_pseudonym(kind, column) if column in columns else 'CAST(NULL AS VARCHAR)'} AS {kind}_key"
-        for kind, column in (("nik", NIK), ("kk", KK))
+        vault.pseudonym_sql(kind, column if column and column.name in columns else None)
+        for kind, column in numbers.items()
     )
     connection.execute(f"CREATE OR REPLACE TABLE identities AS SELECT * REPLACE ({keyed}) FROM ({identities})")
     if "lake" in found:
@@ -148,10 +155,6 @@ def _rekey_pair(
     if {path: one.rows for path, one in stored.items()} != {row["path"]: row["rows"] for row in found.values()}:
         raise _not_equal(found["vault"]["delivery_id"])
     return stored
-
-
-def _pseudonym(kind: str, column: str) -> str:
-    return f"pseudonym('{kind}', {vault.usable_sql(column)})"
 
 
 def _reencrypt_landing(

@@ -19,20 +19,20 @@ import duckdb
 import sqlalchemy as sa
 
 from warehouse import linkage
-from warehouse.core.contract import Contract, load_contracts
+from warehouse.core.contract import Contract, Identity, load_contracts
 from warehouse.core.duck import one_row
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
 from warehouse.ledger import Ledger, tables
 from warehouse.linkage import profiles
-from warehouse.scan import Values
+from warehouse.scan import Held, Values, as_values, gather
 from warehouse.storage import vault
-from warehouse.storage.vault import LINKAGE_COLUMNS
 
 _SIXTEEN = re.compile(r"[0-9]{16}")
 _SPACING = re.compile(r"[\s.'`-]")
-_PARTICIPATION = "no_kpj"
+# What a family shares: found in a file, it tells of the others too.
+_OTHERS_TOO = {"parent_nik", "parent_name", "kk", "address", "account_number", "meter_number"}
 _DESCRIPTION_LINES = (2, 3)
 
 
@@ -116,7 +116,7 @@ def vault_relations(s: Settings, led: Ledger) -> list[tuple[Contract, str]]:
 
 _HELD = """
 CREATE TABLE held (
-    record_key VARCHAR, dataset VARCHAR, kpj VARCHAR, name_key VARCHAR, name_line VARCHAR, birth DATE,
+    record_key VARCHAR, dataset VARCHAR, name_key VARCHAR, name_line VARCHAR, birth DATE, sex VARCHAR,
     nik VARCHAR, described VARCHAR, card VARCHAR, numbered VARCHAR
 );
 """
@@ -125,13 +125,14 @@ CREATE TABLE held (
 _OWN_BY_NUMBER = f"""
 CREATE TABLE own AS
 SELECT b.* FROM held AS b, (
-    SELECT name_key, name_line, birth FROM held
+    SELECT name_key, name_line, birth, sex, max(is_nik_of(nik, birth, sex)) AS is_own FROM held
     GROUP BY ALL
-    ORDER BY max(coalesce(nik_birth(nik) = strftime(birth, '%y%m%d'), false)) DESC,
-        max(dataset = '{profiles.REGISTRY}') DESC, count(*) DESC, name_key, birth
+    ORDER BY is_own DESC, max(coalesce(nik_birth(nik) = strftime(birth, '%y%m%d'), false)) DESC,
+        max(dataset = '{profiles.REGISTRY}') DESC, count(*) DESC, name_key, birth, sex
     LIMIT 1
 ) AS a
-WHERE is_same_bearer(a.name_key, b.name_key, a.name_line, b.name_line, a.birth, b.birth);
+WHERE is_same_bearer(a.name_key, b.name_key, a.name_line, b.name_line, a.birth, b.birth)
+    AND NOT is_other_sex(a.sex, b.sex, a.is_own, is_nik_of(b.nik, b.birth, b.sex), false, false);
 """
 
 _MEMBERS = """
@@ -178,7 +179,11 @@ def recognise(s: Settings, led: Ledger, person: Person) -> Known:
             # Several numbers: which of them is the person's nobody can tell; each counts beside name and birth date.
             connection.execute("DELETE FROM numbers WHERE (SELECT count(*) FROM numbers) > 1")
         connection.execute(_MEMBERS)
-        return _known(connection, person)
+        others: Held = defaultdict(set)
+        for contract, relation in relations:
+            own = f"SELECT * FROM ({relation}) SEMI JOIN members USING (record_key)"
+            gather(connection, contract, own, others)
+        return _known(connection, person, others)
 
 
 def _told_sql(told: dict[tombstones.Kind, str]) -> str:
@@ -198,19 +203,23 @@ def _hold(
     where: str,
     values: Mapping[tombstones.Kind, str],
 ) -> None:
-    columns = {column.name for column in contract.identity_columns}
     texts = tombstones.texts_sql(contract, typed=True)
     if texts is None:
         return
-    name, birth = (next((c for c in LINKAGE_COLUMNS[role] if c in columns), "NULL") for role in ("name", "birth_date"))
-    kpj = _PARTICIPATION if _PARTICIPATION in columns else "NULL"
+    name, birth, sex = _column(contract, "person_name"), _column(contract, "birth_date"), _column(contract, "sex")
     connection.execute(
-        f"INSERT INTO {into} SELECT * FROM (SELECT record_key, '{contract.dataset}' AS dataset, {kpj} AS kpj,"
+        f"INSERT INTO {into} SELECT * FROM (SELECT record_key, '{contract.dataset}' AS dataset,"
         f" name_key({name}) AS name_key, name_line({name}) AS name_line, {birth} AS birth,"
+        f" sex_of({sex}) AS sex,"
         f" {texts['nik']} AS nik, {texts['described']} AS described, {texts['card']} AS card,"
         f" {texts['numbered']} AS numbered FROM ({relation})) WHERE {where}",
         values,
     )
+
+
+def _column(contract: Contract, identity: Identity) -> str:
+    column = contract.identity(identity)
+    return f'"{column.name}"' if column else "NULL"
 
 
 def _refuse_stand_in(connection: duckdb.DuckDBPyConnection) -> None:
@@ -225,7 +234,8 @@ def _refuse_stand_in(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _known(connection: duckdb.DuckDBPyConnection, person: Person) -> Known:
+def _known(connection: duckdb.DuckDBPyConnection, person: Person, others: Held) -> Known:
+    """``others`` are the person's further identities; of numbers and parents that others share, none is theirs."""
     texts = set(person.texts().items())
     texts |= {("nik", nik) for (nik,) in connection.execute("SELECT nik FROM numbers").fetchall()}
     for kind in ("described", "card"):
@@ -238,13 +248,7 @@ def _known(connection: duckdb.DuckDBPyConnection, person: Person) -> Known:
         "SELECT DISTINCT numbered FROM members WHERE numbered IS NOT NULL AND nik NOT IN (SELECT nik FROM numbers)"
     ).fetchall()
     texts |= {("numbered", text) for (text,) in found}
-    participations = connection.execute("SELECT DISTINCT kpj FROM members WHERE kpj IS NOT NULL").fetchall()
     day = person.birth_date.isoformat() if person.birth_date else None
-    return Known(
-        frozenset(texts),
-        Values.of(
-            nik=[text for kind, text in texts if kind == "nik"],
-            kpj=[number for (number,) in participations],
-            people=[(person.name, day)] if person.name else [],
-        ),
-    )
+    own = {kind: texts for kind, texts in others.items() if kind not in _OTHERS_TOO}
+    held = defaultdict(set, own | {"nik": {text for kind, text in texts if kind == "nik"}})
+    return Known(frozenset(texts), as_values(held, [(person.name, day)] if person.name else []))

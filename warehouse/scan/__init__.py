@@ -10,7 +10,7 @@ from pathlib import Path
 from warehouse.core.errors import ConfigError
 from warehouse.scan.files import UNREADABLE, scan_file
 from warehouse.scan.home import Ahead, Scan, ahead, look, record, scan_home, walk
-from warehouse.scan.identities import vault_values
+from warehouse.scan.identities import Held, as_values, gather, vault_values
 from warehouse.scan.model import Finding
 from warehouse.scan.search import search
 from warehouse.scan.values import NOTHING, Values
@@ -20,9 +20,12 @@ __all__ = [
     "UNREADABLE",
     "Ahead",
     "Finding",
+    "Held",
     "Scan",
     "Values",
     "ahead",
+    "as_values",
+    "gather",
     "look",
     "record",
     "refuse_identities",

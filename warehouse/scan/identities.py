@@ -1,26 +1,40 @@
 """The vault's identities as values to find. Not here: finding them (search), where (home).
 
 They are read from every file the vault holds, not only those in force: what was admitted once may have been written
-anywhere since.
+anywhere since. A contract says which identity each of its columns is, so every kept one is looked for.
 """
 
 import csv
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import get_args
 
-from warehouse.core.contract import Contract, load_contracts
+import duckdb
+
+from warehouse.core.contract import Contract, Identity, load_contracts
 from warehouse.core.settings import Settings
+from warehouse.scan.search import KPJ
 from warehouse.scan.values import NOTHING, Values, version_of
 from warehouse.storage import keys, vault
-from warehouse.storage.vault import KK, LINKAGE_COLUMNS, NIK
 
-_KPJ = "no_kpj"
 # A field for parents may name both.
 _TWO_NAMES = re.compile(r"[/&,]")
+_IDENTITIES: tuple[Identity, ...] = get_args(Identity)
+# Told of many people alike, or by other means (birth dates, beside names).
+_NOT_SEARCHED = {"sex", "rt", "rw", "row_key", "person_name", "birth_date"}
+# What a hit is called.
+_FURTHER_NUMBERS: dict[Identity, str] = {
+    "membership_number": KPJ, "nisn": "nisn", "account_number": "account_number", "meter_number": "meter_number",
+    "other_number": "other_number",
+}  # fmt: skip
+
+Held = dict[Identity, set[str]]
 
 
 def vault_values(s: Settings) -> Values:
-    """All numbers, names and days of birth in the vault; without a vault, nothing, and shapes alone are looked for."""
+    """All identities in the vault; without a vault, nothing, and shapes alone are looked for."""
     files = {
         contract: sorted((s.vault_dir / contract.table).glob("[!.]*.parquet"))
         for contract in load_contracts(s.contracts_dir).values()
@@ -28,49 +42,80 @@ def vault_values(s: Settings) -> Values:
     }
     if not any(files.values()):
         return NOTHING
-    numbers: dict[str, set[str]] = {NIK: set(), KK: set(), _KPJ: set()}
+    held: Held = defaultdict(set)
     people: set[tuple[str | None, str | None]] = set()
     birth_of: dict[str, str] = {}
     with vault.connect(s) as connection:
         for contract, paths in files.items():
             if not paths:
                 continue
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE held AS {_held_sql(contract, vault.relation_sql(paths))}")
-            for kind, known in numbers.items():
-                known.update(number for (number,) in connection.execute(f"SELECT DISTINCT {kind} FROM held").fetchall())
+            relation = vault.relation_sql(paths)
+            # A person stands in a file of every month: once is enough for what follows.
+            name, born = _text(contract, "person_name"), _text(contract, "birth_date")
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE held AS SELECT DISTINCT {name} AS name, {born} AS born, nik_key"
+                f" FROM ({relation})"
+            )
             people.update(connection.execute("SELECT DISTINCT name, born FROM held").fetchall())
-            people.update((name, None) for (name,) in connection.execute("SELECT DISTINCT parent FROM held").fetchall())
             birth_of |= dict(
                 connection.execute(
                     "SELECT nik_key, min(born) FROM held WHERE nik_key IS NOT NULL AND born IS NOT NULL GROUP BY ALL"
                 ).fetchall()
             )
-    names = [key_id := vault.key_id(keys.pseudonym_key(s)), *(path.name for paths in files.values() for path in paths)]
+            gather(connection, contract, relation, held)
+    key_id = vault.key_id(keys.pseudonym_key(s))
+    names = [key_id, *(path.name for paths in files.values() for path in paths)]
+    # A column that now says what it is makes values to find of what was there before.
+    names += [f"{one.dataset} {column.name} {column.extras.identity}" for one in files for column in one.vault_columns]
+    values = as_values(
+        held, people, birth_of=birth_of, public_names=_public_names(s), version=f"{key_id}-{version_of(names)}"
+    )
+    return replace(values, small_group=s.disclosure_threshold)
+
+
+def gather(connection: duckdb.DuckDBPyConnection, contract: Contract, relation: str, into: Held) -> None:
+    """Add the identities of a relation of the vault's rows, each by what it is."""
+    stored = {name for name, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
+    for identity in _IDENTITIES:
+        if identity in _NOT_SEARCHED:
+            continue
+        for column in (column for column in contract.identities(identity) if column.name in stored):
+            query = f'SELECT DISTINCT CAST("{column.name}" AS VARCHAR) AS text FROM ({relation})'
+            found = connection.execute(f"SELECT text FROM ({query}) WHERE text IS NOT NULL").fetchall()
+            into[identity].update(text for (text,) in found)
+
+
+def as_values(
+    held: Held,
+    people: Iterable[tuple[str | None, str | None]],
+    *,
+    birth_of: dict[str, str] | None = None,
+    public_names: Iterable[str] = (),
+    version: str = "",
+) -> Values:
+    """Values to find from gathered identities, and people with their days of birth."""
+    named = [*people, *((name, None) for name in held["parent_name"])]
     return Values.of(
-        nik=filter(None, numbers[NIK]),
-        kk=filter(None, numbers[KK]),
-        kpj=filter(None, numbers[_KPJ]),
-        people=((part, day) for name, day in people for part in _TWO_NAMES.split(name or "")),
+        nik=map(_digits, held["nik"] | held["parent_nik"]),
+        kk=map(_digits, held["kk"]),
+        numbers={kind: map(_digits, held[identity]) for identity, kind in _FURTHER_NUMBERS.items()},
+        people=((part, day) for name, day in named for part in _TWO_NAMES.split(name or "")),
+        phones=held["phone"],
+        emails=held["email"],
+        addresses=held["address"],
         birth_of=birth_of,
-        public_names=_public_names(s),
-        small_group=s.disclosure_threshold,
-        version=f"{key_id}-{version_of(names)}",
+        public_names=public_names,
+        version=version,
     )
 
 
-def _held_sql(contract: Contract, relation: str) -> str:
-    """A contract's identities under one set of names; NULL for what it does not have."""
-    kept = {column.name for column in vault.vault_columns(contract)}
+def _text(contract: Contract, identity: Identity) -> str:
+    column = contract.identity(identity)
+    return f'CAST("{column.name}" AS VARCHAR)' if column else "CAST(NULL AS VARCHAR)"
 
-    def column(*names: str) -> str:
-        return next((f'CAST("{name}" AS VARCHAR)' for name in names if name in kept), "CAST(NULL AS VARCHAR)")
 
-    named = {NIK: (NIK,), KK: (KK,), _KPJ: (_KPJ,), "name": LINKAGE_COLUMNS["name"]}
-    named |= {"parent": LINKAGE_COLUMNS["parent_name"], "born": LINKAGE_COLUMNS["birth_date"]}
-    # A person stands in a file of every month: once is enough for what follows.
-    distinct = ", ".join(f"{column(*names)} AS {role}" for role, names in named.items())
-    digits = ", ".join(f"regexp_replace({name}, '[^0-9]', '', 'g') AS {name}" for name in (NIK, KK, _KPJ))
-    return f"SELECT * REPLACE ({digits}) FROM (SELECT DISTINCT {distinct}, nik_key FROM ({relation}))"
+def _digits(text: str) -> str:
+    return re.sub("[^0-9]", "", text)
 
 
 def _public_names(s: Settings) -> Iterator[str]:

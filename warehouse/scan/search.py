@@ -20,10 +20,10 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 
 from warehouse.scan import shapes
-from warehouse.scan.values import Values, phone_digits
+from warehouse.scan.values import Values, address_words, phone_digits
 
 NIK, KK, NUMBER, KPJ = "nik", "kk", "number_shape", "kpj"
-NAME, PHONE, EMAIL, BIRTH = "name", "phone", "email", "birth_date"
+NAME, PHONE, EMAIL, BIRTH, ADDRESS = "name", "phone", "email", "birth_date", "address"
 
 _LOW, _HIGH = 10**15, 10**16
 _WIDTH = 16
@@ -61,6 +61,7 @@ _GROUPS = tuple(
     )
 )
 _END_OF_RUN = re.compile(rb"[^0]")
+_NUMBER_RUN = re.compile(rb"(?<![0-9])(?<![0-9][.])[0-9]{8,20}(?![0-9])")
 _SCIENTIFIC = re.compile(rb"(?<![0-9.])([1-9])[.,]([0-9]{9,15})[eE]\+?15(?![0-9])")
 # Base64 of digits, at any of its three phases, contains Base64 of three digits at phase 0 four times over.
 _BASE64_DIGITS = re.compile(rb"(?:[MNO][DTjz][AEIMQUYcgk][0-5w-z]){4}")
@@ -153,6 +154,8 @@ def _plain(
     hits = _judged(list(_candidates(data, mask, is_text)), values, with_shapes)
     with_shapes = with_shapes and not is_packed
     hits += _inside_long_runs(data, mask, values)
+    if is_text:
+        hits += _further_numbers(data, values) + _addresses(data, mask, values)
     hits += _names(data, mask, values) if is_text else _names_between(data, mask, values)
     hits += _births(data, values) if with_shapes else []
     hits += _named_days(data, mask, values)
@@ -160,12 +163,8 @@ def _plain(
         hits += _phones(data, values, with_shapes)
     if with_shapes or values.emails:
         hits += _emails(data, values, with_shapes)
-    if is_text and (with_shapes or values.kpj):
-        hits += [
-            Hit(KPJ, start)
-            for start, number in shapes.membership_numbers(data)
-            if number in values.kpj or (with_shapes and not values.kpj)
-        ]
+    if is_text and with_shapes and KPJ not in values.number_kinds:
+        hits += [Hit(KPJ, start) for start in shapes.membership_numbers(data)]
     return hits
 
 
@@ -292,6 +291,17 @@ def _windows(digits: np.ndarray, values: Values, start: int, step: int) -> list[
     return hits
 
 
+def _further_numbers(data: bytes, values: Values) -> list[Hit]:
+    """People's other numbers, by exact value: whole runs of digits that are no fraction."""
+    if not values.numbers:
+        return []
+    return [
+        Hit(kind, match.start())
+        for match in _NUMBER_RUN.finditer(data)
+        if (kind := values.numbers.get(match[0])) and not _is_inside_hash(data, match.start(), match.end())
+    ]
+
+
 # --- names and days of birth -----------------------------------------------------------------------------------------
 
 
@@ -310,6 +320,22 @@ def _names(data: bytes, mask: bytes, values: Values) -> list[Hit]:
             if tuple(token for token, _start in spans[i + 2 : i + 2 + len(rest)]) == rest:
                 hits.append(Hit(NAME, spans[i][1]))
                 break
+    return hits
+
+
+def _addresses(data: bytes, mask: bytes, values: Values) -> list[Hit]:
+    """Whole addresses, however their parts are set apart."""
+    if not values.addresses or (b"a-a" not in mask and b"a--a" not in mask):
+        return []
+    spans = [(match[0], match.start()) for match in re.finditer(rb"[A-Z]+|#", data.translate(_WORDS))]
+    hits = []
+    for (one, start), (other, _start) in pairwise(spans):
+        if known := values.addresses.get((one, other)):
+            # Longer than the longest of them, however many signs stand between its words.
+            text = data[start : start + 2 * max(map(len, known)) + _NEAR].decode("latin-1")
+            words = f"{address_words(text)} ".encode()
+            if any(words.startswith(address + b" ") for address in known):
+                hits.append(Hit(ADDRESS, start))
     return hits
 
 

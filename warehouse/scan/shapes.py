@@ -88,13 +88,13 @@ def is_somebodys(address: re.Match[bytes]) -> bool:
     return not _NOBODYS_DOMAINS.search(address[1])
 
 
-def membership_numbers(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Labelled Jamsostek membership numbers (KPJ): 11 digits say nothing by themselves."""
+def membership_numbers(data: bytes) -> Iterator[int]:
+    """Where labelled Jamsostek membership numbers (KPJ) begin: 11 digits say nothing by themselves."""
     lower = data.lower()
     at = lower.find(b"kpj")
     while at >= 0:
         if match := _LABELLED_KPJ.match(data, at):
-            yield match.start(1), match[1]
+            yield match.start(1)
         at = lower.find(b"kpj", at + 3)
 
 

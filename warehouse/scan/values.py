@@ -18,6 +18,9 @@ import numpy as np
 # A name of one word, or of initials beside one, is too common to say anything by itself.
 _FULL_NAME_TOKENS, _TOKEN_LETTERS = 2, 3
 _LETTERS = re.compile(r"[^A-Z]+")
+# A shorter number stands in any table by chance, and a shorter address is a place's name.
+_SHORTEST_NUMBER, _ADDRESS_TOKENS = 8, 3
+_NOT_WORDS = re.compile(r"[^A-Z0-9]+")
 
 
 def name_tokens(name: str) -> tuple[bytes, ...]:
@@ -30,6 +33,24 @@ def is_full_name(tokens: tuple[bytes, ...]) -> bool:
     return sum(len(token) >= _TOKEN_LETTERS for token in tokens) >= _FULL_NAME_TOKENS
 
 
+def address_words(text: str) -> str:
+    """An address as search compares it: upper-case ASCII words and numbers, a blank between."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().upper()
+    return _NOT_WORDS.sub(" ", folded).strip()
+
+
+def _addresses(texts: Iterable[str]) -> dict[tuple[bytes, bytes], frozenset[bytes]]:
+    """First two adjacent words of letters -> what an address says from there on."""
+    found: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
+    for text in texts:
+        tokens = address_words(text).encode().split()
+        pairs = (at for at in range(len(tokens) - 1) if tokens[at].isalpha() and tokens[at + 1].isalpha())
+        at = next(pairs, None)
+        if at is not None and len(tokens) - at >= _ADDRESS_TOKENS:
+            found[tokens[at], tokens[at + 1]].add(b" ".join(tokens[at:]))
+    return {pair: frozenset(rests) for pair, rests in found.items()}
+
+
 def _sorted(numbers: Iterable[str]) -> np.ndarray:
     usable = {number for number in numbers if len(number) == 16 and number.isascii() and number.isdigit()}
     return np.array(sorted(int(number) for number in usable), dtype=np.int64)
@@ -39,12 +60,16 @@ def _sorted(numbers: Iterable[str]) -> np.ndarray:
 class Values:
     """What to find. ``names`` maps the first two words of each full name to the words that may follow.
 
+    numbers: further numbers of people, of at least eight digits -> which identity they are. addresses: two words of
+    letters -> the addresses that go on from there.
+
     born: ISO date -> names (as one upper-case string) of those born that day; people_born: ISO date -> how many were.
     """
 
     nik: np.ndarray
     kk: np.ndarray
-    kpj: frozenset[bytes] = frozenset()
+    numbers: Mapping[bytes, str] = field(default_factory=dict)
+    addresses: Mapping[tuple[bytes, bytes], frozenset[bytes]] = field(default_factory=dict)
     names: Mapping[tuple[bytes, bytes], frozenset[tuple[bytes, ...]]] = field(default_factory=dict)
     born: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
     people_born: Mapping[str, int] = field(default_factory=dict)
@@ -60,17 +85,18 @@ class Values:
         *,
         nik: Iterable[str] = (),
         kk: Iterable[str] = (),
-        kpj: Iterable[str] = (),
+        numbers: Mapping[str, Iterable[str]] | None = None,
+        addresses: Iterable[str] = (),
         people: Iterable[tuple[str | None, str | None]] = (),
         phones: Iterable[str] = (),
         emails: Iterable[str] = (),
         birth_of: Mapping[str, str] | None = None,
         public_names: Iterable[str] = (),
-        small_group: int = 5,
         version: str = "",
     ) -> "Values":
         """Values to find.
 
+        numbers: identity -> numbers, digits alone.
         people: (name, ISO date of birth), either may be None. birth_of: pseudonym -> ISO date of birth.
         public_names: names of places and offices; a person's name equal to one says nothing.
         """
@@ -91,7 +117,13 @@ class Values:
         return cls(
             nik=_sorted(nik),
             kk=_sorted(kk),
-            kpj=frozenset(number.encode() for number in kpj),
+            numbers={
+                number.encode(): kind
+                for kind, known in (numbers or {}).items()
+                for number in known
+                if len(number) >= _SHORTEST_NUMBER and len(set(number)) > 1
+            },
+            addresses=_addresses(addresses),
             names={pair: frozenset(rests) for pair, rests in names.items()},
             born={day: frozenset(words) for day, words in born.items()},
             people_born=dict(people_born),
@@ -99,12 +131,15 @@ class Values:
             phones=frozenset(filter(None, map(phone_digits, phones))),
             emails=frozenset(address.strip().lower().encode() for address in emails),
             version=version,
-            small_group=small_group,
         )
 
     @cached_property
     def name_pairs(self) -> frozenset[tuple[bytes, bytes]]:
         return frozenset(self.names)
+
+    @cached_property
+    def number_kinds(self) -> frozenset[str]:
+        return frozenset(self.numbers.values())
 
     @cached_property
     def nik_set(self) -> frozenset[int]:

@@ -19,20 +19,14 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.core import duck, files
-from warehouse.core.contract import Column, Contract
+from warehouse.core.contract import Column, Contract, Identity
 from warehouse.core.duck import one_row, sql_path
 from warehouse.core.settings import Settings
 from warehouse.ledger.deliveries import Delivery
 from warehouse.storage import keys
 
-NIK, KK = "nik", "no_kk"
-# What linkage compares, under the names agencies give it.
-LINKAGE_COLUMNS = {
-    "name": ("nama",),
-    "birth_date": ("tgl_lahir", "tanggal_lahir"),
-    "sex": ("jk", "id_jenis_kelamin"),
-    "parent_name": ("nama_ortu",),
-}
+# The identities whose pseudonyms every row carries.
+PSEUDONYMS: tuple[Identity, ...] = ("nik", "kk")
 # What every row carries beside its contract's columns, in lake and vault.
 LINEAGE = (
     "record_key",
@@ -108,26 +102,14 @@ def record_key(delivery_id: str, source_part: str | None, source_row: int) -> st
     return hashlib.sha256(f"{delivery_id}\n{source_part or ''}\n{source_row}".encode()).hexdigest()[:32]
 
 
-def vault_columns(contract: Contract) -> tuple[Column, ...]:
-    """What the vault keeps of a row: direct identifiers, and what else linkage compares."""
-    compared = {name for names in LINKAGE_COLUMNS.values() for name in names}
-    return tuple(
-        column
-        for column in contract.columns
-        if column in contract.identity_columns
-        or (not column.is_identifier and (column.extras.use == "linkage" or column.name in compared))
-    )
-
-
 @contextmanager
 def splitting(s: Settings, contract: Contract) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection on which deliveries of one dataset are pseudonymised and stored, one after the other.
 
     Opening one costs more than most deliveries take; it holds the keys that the contract's columns need, no others.
     """
-    named = {column.name for column in contract.columns}
     with connect(s) if contract.identity_columns else duck.connect(s, sees_identifiers=True) as connection:
-        if NIK in named or KK in named:
+        if any(contract.identity(kind) for kind in PSEUDONYMS):
             define_pseudonym(connection, keys.pseudonym_key(s))
         yield connection
 
@@ -139,13 +121,12 @@ def pseudonymise(
 
     ``record_key`` follows from delivery, source part and source row alone, so it stays when keys or contracts change.
     """
-    named = {column.name for column in contract.columns}
+    keys_of_rows = ", ".join(pseudonym_sql(kind, contract.identity(kind)) for kind in PSEUDONYMS)
     connection.register("admitted", admitted)
     keyed = connection.execute(
         "SELECT *,"
         " left(sha256(concat_ws(chr(10), $delivery_id, coalesce(source_part, ''), source_row)), 32) AS record_key,"
-        f" CAST({_pseudonym_of('nik', NIK, named)} AS VARCHAR) AS nik_key,"
-        f" CAST({_pseudonym_of('kk', KK, named)} AS VARCHAR) AS kk_key,"
+        f" {keys_of_rows},"
         " $delivery_id AS delivery_id, $part AS part,"
         " CAST($period_start AS DATE) AS period_start, CAST($received_at AS TIMESTAMPTZ) AS received_at"
         " FROM admitted",
@@ -153,12 +134,14 @@ def pseudonymise(
     ).to_arrow_table()
     connection.unregister("admitted")
     rows = keyed.select([*(column.name for column in contract.lake_columns), *LINEAGE])
-    kept = [column.name for column in vault_columns(contract)]
+    kept = [column.name for column in contract.vault_columns]
     return rows, keyed.select([*kept, *_VAULT_LINEAGE]) if contract.identity_columns else None
 
 
-def _pseudonym_of(kind: str, column: str, named: set[str]) -> str:
-    return f"pseudonym('{kind}', {usable_sql(column)})" if column in named else "NULL"
+def pseudonym_sql(kind: Identity, column: Column | None) -> str:
+    """SQL for a row's key of a kind, on a connection of ``define_pseudonym``; NULL without such a column."""
+    key = f"pseudonym('{kind}', {usable_sql(column.name)})" if column else "CAST(NULL AS VARCHAR)"
+    return f"{key} AS {kind}_key"
 
 
 def store(

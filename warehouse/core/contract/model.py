@@ -18,6 +18,14 @@ from warehouse.core.periods import LONGEST_DAYS, PeriodKind
 
 Severity = Literal["stop", "quarantine", "warn"]
 Classification = Literal["direct_identifier", "quasi_identifier", "health", "public"]
+# Which identity a column is. Vault, linkage, erasure and the leak scan go by it, never by the column's name.
+Identity = Literal[
+    "nik", "parent_nik", "kk", "nisn", "membership_number", "account_number", "meter_number", "other_number",
+    "person_name", "parent_name", "birth_date", "phone", "email", "address", "row_key", "sex", "rt", "rw",
+]  # fmt: skip
+# What tells nobody apart by itself and is compared beside the others.
+_BESIDE: tuple[Identity, ...] = ("sex", "rt", "rw")
+_ONE_A_ROW: tuple[Identity, ...] = ("nik", "kk", "membership_number", "person_name", "birth_date", *_BESIDE)
 LogicalType = Literal["string", "integer", "number", "date", "boolean"]
 NULL_TOKENS = ("", "-")
 PROFILE_BUILT_INS = ("rows", "missing_required_columns", "unknown_columns")
@@ -84,6 +92,7 @@ class ServerExtras(Strict):
 class ColumnExtras(Strict):
     label: Words | None = Field(None, description="What texts of rules call it; else its name")
     use: Literal["identity", "linkage", "gate", "mart", "lineage"] | None = None
+    identity: Identity | None = Field(None, description="Which identity it is; demanded of a direct_identifier")
     headers: tuple[str, ...] = Field((), description="Further spellings of the agency's header")
     codes: dict[str, tuple[str, ...]] | None = Field(None, description="Accepted code -> spellings that mean it")
     code_system: (
@@ -292,6 +301,24 @@ class Contract(Strict):
         return tuple(column for column in self.columns if column.is_identifier and column.extras.lake)
 
     @property
+    def vault_columns(self) -> tuple[Column, ...]:
+        """What the vault keeps of a row: its identities, and what else linkage compares."""
+        return tuple(
+            column
+            for column in self.columns
+            if column in self.identity_columns
+            or (not column.is_identifier and (column.extras.identity or column.extras.use == "linkage"))
+        )
+
+    def identities(self, identity: Identity) -> tuple[Column, ...]:
+        """The kept columns that are this identity, in the contract's order."""
+        return tuple(column for column in self.vault_columns if column.extras.identity == identity)
+
+    def identity(self, identity: Identity) -> Column | None:
+        """The kept column that is this identity of the row's person."""
+        return next(iter(self.identities(identity)), None)
+
+    @property
     def is_about_persons(self) -> bool:
         return any(column.classification != "public" for column in self.columns)
 
@@ -335,6 +362,7 @@ class Contract(Strict):
                 problems.append(f"column {column.name!r} has no use: drop it or state one")
             if column.logical_type == "number" and not column.is_derived and column.extras.unit is None:
                 problems.append(f"column {column.name!r} has no unit")
+        problems += self._problems_of_identities()
         for key in self.extras.natural_key:
             if key not in names:
                 problems.append(f"natural_key names no column: {key!r}{nearest(key, names)}")
@@ -385,6 +413,22 @@ class Contract(Strict):
                     f"column {column.name!r} has another type or classification in version {earlier.version}"
                 )
         return problems
+
+    def _problems_of_identities(self) -> list[str]:
+        problems = []
+        for column in self.columns:
+            identity = column.extras.identity
+            if column.is_identifier and (identity is None or identity in _BESIDE):
+                problems.append(f"column {column.name!r} is a direct_identifier and does not say which: identity")
+            elif identity and identity not in _BESIDE and not column.is_identifier:
+                problems.append(f"column {column.name!r} is a {identity}: its classification is direct_identifier")
+            elif identity and column.is_derived and identity != "row_key":
+                problems.append(f"column {column.name!r} is derived: an identity is what was sent")
+            elif identity and column.logical_type != ("date" if identity == "birth_date" else "string"):
+                problems.append(f"column {column.name!r} is a {identity} and no {column.logical_type}")
+        return problems + [
+            f"more than one column is the {identity}" for identity in _ONE_A_ROW if len(self.identities(identity)) > 1
+        ]
 
     def _problems_of_parts(self) -> list[str]:
         problems = []

@@ -6,6 +6,10 @@ create or replace temp macro is_same_bearer(key, other_key, line, other_line, bi
     and coalesce(birth_agreement(birth, other_birth), 3) = 3
 );
 
+-- L or P from the codes of all agencies; null for what is neither.
+create or replace temp macro sex_of(code) as
+case upper(code) when 'L' then 'L' when '1' then 'L' when 'P' then 'P' when '2' then 'P' end;
+
 -- Another sex is another bearer, unless the number itself says that one of the two was mistyped: of babies without a name it
 -- says nothing, twins go by one.
 create or replace temp macro is_other_sex(sex, other_sex, is_own, other_is_own, is_unnamed, other_is_unnamed) as coalesce(

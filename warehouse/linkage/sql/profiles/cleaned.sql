@@ -9,7 +9,7 @@ select
     name_line(any_value(name)) as name_line,
     is_unnamed(any_value(name)) as is_unnamed,
     any_value(birth_date) as birth,
-    case upper(any_value(sex)) when 'L' then 'L' when '1' then 'L' when 'P' then 'P' when '2' then 'P' end as sex,
+    sex_of(any_value(sex)) as sex,
     name_key(split_part(any_value(parent_name), '/', 1)) as father,
     name_key(split_part(any_value(parent_name), '/', 2)) as mother,
     cast(try_cast(any_value(rt) as int) as varchar) as rt,
