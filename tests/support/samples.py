@@ -188,6 +188,7 @@ def _eppgbm_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "EPPGBM-104": every(good, tanggal_pengukuran="2026-09-29"),
         "EPPGBM-105": changed(good, tanggal_pengukuran="2026-09-29"),
         "EPPGBM-106": Break(good, {"rows": 100.0}),
+        "EPPGBM-120": every(good, kab_kota="Kota Entah"),
         "EPPGBM-107": every(good, kab_kota="Kota Bogor"),
     }
 
@@ -384,6 +385,7 @@ def _individuals_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "DTSEN-IND-101": changed(good, id_hub_kepala_keluarga="3"),
         "DTSEN-IND-102": changed(good, 1, id_hub_kepala_keluarga="1"),
         "DTSEN-IND-103": [row | {"nik": None} for row in good[:6]] + good[6:],
+        "DTSEN-IND-106": every(good, membantu_bekerja=None, id_status_kedudukan_pekerjaan_utama=None),
         "DTSEN-IND-104": Break(good, {"rows": 20.0}),
         "DTSEN-IND-105": Break(good, {"rows": 2.0}),
         **{

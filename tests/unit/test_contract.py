@@ -1,6 +1,7 @@
 """Contracts: what the loader refuses, and what must hold over all of them."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from warehouse.core.contract import get_contract, load_contract, load_contracts
 from warehouse.core.contract.kinds import load_kinds
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
+from warehouse.intake.gate import regions
 
 SOURCES = Settings().contracts_dir
 CONTRACTS = list(samples.versions().values())
@@ -380,22 +382,36 @@ def test_registry_columns_are_all_read_or_dropped_with_a_reason() -> None:
         assert names - known == set()
 
 
+@pytest.fixture(scope="module")
+def regions_known() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        regions.install(connection, Settings())
+        yield connection
+
+
 @pytest.mark.parametrize(
-    ("named", "elsewhere"),
+    ("named", "here"),
     [
-        *[(text, False) for text in (
-            "Kota Tangerang", "KOTA T A N G E R A N G", "Kota Tangerang, Banten", "Kota Tanggerang",
-            "kota\u00a0tangerang", "Kota T\u00e1ngerang", "KOTA TANGERANG PROV. BANTEN",
-        )],
         *[(text, True) for text in (
-            "Kab. Tangerang", "KABUPATEN TANGERANG", "Kota Tangerang Selatan", "Tangsel", "KOTA B A T A M",
-            "Jakarta Barat", "Kota Adm. Jakarta Barat", "Bogor",
+            "Kota Tangerang", "KOTA T A N G E R A N G", "Kota Tangerang, Banten", "Kota Tanggerang", "TANGERANG KOTA",
+            "kota\u00a0tangerang", "K\u200bota\u2009Tangerang", "Kota T\u00e1ngerang", "KOTA TANGERANG PROV. BANTEN",
+            "Kab/Kota Tangerang", "Banten, Kota Tangerang", "Kota Tangerang, Kec. Benda",
+        )],
+        *[(text, False) for text in (
+            "Kab. Tangerang", "KABUPATEN TANGERANG", "Kota Tangerang Selatan", "Tangsel", "KOTA B A T A M", "BATAM",
+            "Batam, Kepulauan Riau", "Jakarta Barat", "Kota Adm. Jakarta Barat", "Bogor", "Kab. Kotawaringin Barat",
         )],
         # What says neither: kecamatan and kelurahan decide, or the residence is not known.
-        *[(text, False) for text in ("", "xyz", "Tangerang", "-", None)],
+        *[(text, None) for text in (
+            "", "xyz", "Tangerang", "-", None, "Kota Tngerang", "Kota Lain", "KOTA BATUCEPER", "Banten",
+        )],
     ],
 )  # fmt: skip
-def test_a_city_is_here_or_elsewhere_only_where_its_name_says_so(named: str | None, elsewhere: bool) -> None:
-    column = next(c for c in samples.contracts()["kemenkes/eppgbm"].columns if c.name == "lives_elsewhere")
-    query = f"SELECT {column.extras.derivation} FROM (SELECT ?::VARCHAR AS kab_kota)"
-    assert duckdb.execute(query, [named]).fetchone() == (elsewhere,)
+def test_a_city_is_here_or_elsewhere_only_where_its_name_says_so(
+    regions_known: duckdb.DuckDBPyConnection, named: str | None, here: bool | None
+) -> None:
+    columns = {column.name: column for column in samples.contracts()["kemenkes/eppgbm"].columns}
+    given = "(SELECT ?::VARCHAR AS kab_kota)"
+    assert regions_known.execute(f"SELECT lives_here(kab_kota) FROM {given}", [named]).fetchone() == (here,)
+    query = f"SELECT {columns['lives_elsewhere'].extras.derivation} FROM {given}"
+    assert regions_known.execute(query, [named]).fetchone() == (here is False,)

@@ -102,6 +102,13 @@ READ = {
         "physicalName: Posyandu, logicalType: string, classification: quasi_identifier,",
         "physicalName: Posyandu, logicalType: string,", "name: posyandu", ("column 'posyandu'", "classification"),
     ),
+    "an identifier that does not say which": (
+        ", {property: identity, value: person_name}", "", "name: nama,", ("column 'nama'", "does not say which"),
+    ),
+    "an identity that is none": (
+        "value: parent_name", "value: parents_name", "name: nama_ortu",
+        ("column 'nama_ortu'", "nearest is 'parent_name'"),
+    ),
     "a column without a use": (
         "measured. Names repeat across kelurahan.,\n         customProperties: [{property: use, value: mart}]}",
         "measured. Names repeat across kelurahan.}", "name: posyandu", ("column 'posyandu' has no use",),
@@ -134,7 +141,7 @@ READ = {
     "a key twice": ("status: active", "status: active\nstatus: active", None, ("'status' stands twice", "line 8")),
     "a key of no column": ("[child_key, tanggal_pengukuran]}\n", "[child_kee, tanggal_pengukuran]}\n", None,
                            ("natural_key", "nearest is 'child_key'")),
-    "a version of two numbers": ("version: 1.0.0", "version: '1.0'", None, ("version '1.0'",)),
+    "a version of two numbers": ("version: 1.1.0", "version: '1.0'", None, ("version '1.0'",)),
     "no legal basis for children's data": (
         TEXT[TEXT.index("  - property: legal_basis") : TEXT.index("  - {property: retention_days")], "", None,
         ("legal_basis is missing",),
@@ -169,7 +176,7 @@ def test_a_mistake_in_the_file_is_told_with_its_line_and_the_nearest_word(tmp_pa
 
 def test_every_broken_file_is_told(tmp_path: Path) -> None:
     planted(tmp_path, ("status: active", "statis: active"))
-    s = planted(tmp_path, ("version: 1.0.0", "version: x"), file="other.odcs.yaml")
+    s = planted(tmp_path, ("version: 1.1.0", "version: x"), file="other.odcs.yaml")
     message = told(s)
     assert NAME in message
     assert "other.odcs.yaml" in message

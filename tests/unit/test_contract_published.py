@@ -13,7 +13,7 @@ from warehouse.core.contract import Contract, published
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import PROJECT_DIR, Settings
 
-CONTRACT = samples.contracts()["kemenkes/eppgbm"]
+CONTRACT = samples.contracts()["kemenkes/eppgbm"].model_copy(update={"version": "1.0.0"})
 
 
 def with_column(contract: Contract, name: str, *, extras: dict | None = None, **fields) -> Contract:

@@ -3,10 +3,11 @@
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.gate_helpers import column, contract, delivered
+from tests.support.gate_helpers import column, contract, delivered
 from warehouse import ledger, scan
 from warehouse.core.contract import load_contracts
 from warehouse.intake import tombstones
@@ -134,10 +135,18 @@ def test_linkage_compares_what_the_contract_says(held, monkeypatch) -> None:
     assert seen[0] == tuple(PLANTED[name][1] for name in ("k01", "k09", "k11", "k10", "k05"))
 
 
-def test_parents_in_two_columns_are_compared_as_father_and_mother() -> None:
+def test_parents_in_two_columns_are_compared_as_father_and_mother(settings, monkeypatch) -> None:
     parents = [column(n, classification="direct_identifier", identity="parent_name") for n in ("ayah", "ibu")]
     named = contract([column("siswa", classification="direct_identifier", identity="person_name"), *parents])
-    assert profiles._joined(named.identities("parent_name")) == "coalesce(\"ayah\", '') || '/' || coalesce(\"ibu\", '')"
+    row = (
+        "SELECT 'r' AS record_key, '' AS nik_key, '' AS kk_key, 'Rosa' AS siswa, CAST(NULL AS VARCHAR) AS ayah,"
+        " 'Ida' AS ibu"
+    )
+    monkeypatch.setattr(profiles.lake, "files_in_force", lambda *_: [Path("x")])
+    monkeypatch.setattr(profiles.vault, "relation_sql", lambda _paths: row)
+    query = profiles.identities_sql(settings, None, {named.dataset: named})
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT name, parent_name FROM ({query})").fetchall() == [("Rosa", "/Ida")]
 
 
 @pytest.mark.parametrize(

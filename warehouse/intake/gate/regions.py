@@ -44,6 +44,13 @@ LEFT JOIN aliases AS parents
  AND parents.region__code = aliases.region__code[1:8]
 """
 
+# A bare "Tangerang" may be the city or the regency around it.
+_ELSEWHERE = """
+CREATE TABLE region__elsewhere AS
+SELECT DISTINCT regexp_replace(upper(name), '[^A-Z]', '', 'g') AS region__name
+FROM read_csv(?, all_varchar = true, header = true) WHERE name <> 'Tangerang'
+"""
+
 _MACROS = r"""
 CREATE MACRO kecamatan_code(kecamatan) AS (
     SELECT CASE WHEN min(region__code) = max(region__code) THEN min(region__code) END FROM region__names
@@ -53,6 +60,23 @@ CREATE MACRO kelurahan_code(kecamatan, kelurahan) AS (
     SELECT CASE WHEN min(region__code) = max(region__code) THEN min(region__code) END FROM region__names
     WHERE region__level = 'kelurahan' AND region__key = region_key(kelurahan)
       AND region__parent_key = coalesce(region_key(kecamatan), region__parent_key));
+
+CREATE MACRO region_letters(name) AS regexp_replace(
+    regexp_replace(
+        regexp_replace(upper(strip_accents(name)), '[^A-Z]', '', 'g'), '(PROV(INSI)?)?(BANTEN)?(INDONESIA)?$', ''),
+    '^(PROV(INSI)?)?BANTEN', '');
+
+CREATE MACRO region_is_here(letters) AS CASE
+    WHEN regexp_full_match(letters, '((KAB(UPATEN)?)?KOTA(MADYA)?|KODYA|PEMKOT)TANG+ERANG|TANG+ERANGKOTA') THEN true
+    WHEN regexp_full_match(letters, 'KAB(UPATEN)?TANG+ERANG|(KOTA)?(TANG+ERANGSEL(ATAN)?|TANGSEL)')
+        OR regexp_matches(letters, '^(KOTA)?(ADM(INISTRASI)?)?(DKI)?JAKARTA') THEN false
+    WHEN (SELECT count(*) > 0 FROM region__elsewhere WHERE region__name IN (
+        letters, regexp_replace(letters, '^KAB(UPATEN)?', ''),
+        regexp_replace(letters, '^(KOTA(MADYA)?|KODYA)(ADM(INISTRASI)?)?', ''))) THEN false
+    END;
+
+CREATE MACRO lives_here(city) AS coalesce(
+    region_is_here(region_letters(city)), region_is_here(region_letters(regexp_extract(city, '^[^,(;/]+'))));
 
 CREATE MACRO region_code_from_undotted(digits) AS (
     SELECT min(region__code) FROM region__codes WHERE region__undotted = regexp_replace(trim(digits), '\.0$', ''));
@@ -68,8 +92,9 @@ CREATE MACRO expected_kecamatan() AS (SELECT count(DISTINCT region__code[1:8]) F
 
 def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Create the region macros on a connection; raises ConfigError SEEDS_MISSING."""
-    codes, aliases = (settings.seeds_dir / name for name in ("regions.csv", "region_aliases.csv"))
-    for path in (codes, aliases):
+    names = ("regions.csv", "region_aliases.csv", "regencies.csv")
+    codes, aliases, regencies = (settings.seeds_dir / name for name in names)
+    for path in (codes, aliases, regencies):
         if not path.is_file():
             raise ConfigError(
                 "SEEDS_MISSING",
@@ -84,4 +109,5 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     listed = sorted(part.kelurahan) if part else None
     connection.execute(_EXPECTED, [str(codes), f"{settings.region}.", listed, listed])
     connection.execute(_NAMES, [str(aliases)])
+    connection.execute(_ELSEWHERE, [str(regencies)])
     connection.execute(_MACROS)

@@ -95,7 +95,7 @@ known_children as (
         and member.is_in_scope
         and (
             member.age_years < 5
-            or member.age_years is null and not member.is_working and coalesce(member.relation_code, '') not in ('1', '2')
+            or member.age_years is null and not coalesce(member.is_working, false) and coalesce(member.relation_code, '') not in ('1', '2')
         )
     union
     select seen.period_kind, seen.period_start, coalesce(member.family_key, seen.family_key), seen.person_key

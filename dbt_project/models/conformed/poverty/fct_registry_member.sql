@@ -61,7 +61,11 @@ select
     relation_code,
     age_years,
     school_code,
-    coalesce(working_code = '1', work_status_code is not null) as is_working,
+    case
+        when working_code = '1' then true
+        when working_code = '2' then false
+        when work_status_code is not null then true
+    end as is_working,
     sector_code,
     work_status_code,
     cast({{ desil_agrees('member_desil', 'desil') }} as bigint) as desil_agrees,
