@@ -37,11 +37,15 @@ UNBREAKABLE = {
 
 @dataclass(frozen=True)
 class Break:
-    """Rows that trip one rule: ``before`` has measures of the period before, ``shape`` the one that can carry them."""
+    """Rows that trip one rule.
+
+    ``before`` has measures of the period before, ``shape`` is the one that can carry them, ``part`` whose they must be.
+    """
 
     rows: list[Row]
     before: dict[str, float] = field(default_factory=dict)
     shape: str | None = None
+    part: str | None = None
 
 
 @lru_cache
@@ -69,6 +73,9 @@ def breaking_rows(dataset: str) -> dict[str, Break]:
     """Rule code -> rows that trip it, for every rule of the dataset but those in ``UNBREAKABLE``."""
     good = good_rows(dataset)
     breaks = _derived_breaks(versions()[dataset], good)
+    limit = next(rule.code for rule in versions()[dataset].rules if rule.column == "share_set_aside")
+    required = next(column.name for column in versions()[dataset].file_columns if column.required)
+    breaks[limit] = Break(every(good, **{required: None}))
     for code, made in _BREAKS[dataset](good).items():
         breaks[code] = made if isinstance(made, Break) else Break(made)
     return breaks
@@ -90,13 +97,17 @@ def _derived_breaks(contract: Contract, good: list[Row]) -> dict[str, Break]:
         kind, _, name = rule.code.removeprefix(f"{table}-").partition("-")
         if not rule.code.startswith(f"{table}-") or rule.code in UNBREAKABLE:
             continue
-        if kind == "HEADERS":
+        if kind == "MISSING":
+            # A blank, of which the writer of BPS tables can make a key.
+            breaks[rule.code] = Break(every(good, **{name.partition("-")[2]: "-"}))
+        elif kind == "HEADERS":
             last = contract.extras.shapes[-1].name if contract.dataset == "portal/poverty_indicators" else None
             breaks[rule.code] = Break(every(good, **{"Kolom Baru": "x"}), shape=last)
         elif kind == "KEY":
             breaks[rule.code] = Break([*good, dict(good[0])])
         else:
-            breaks[rule.code] = Break(changed(good, **{name: {"REQUIRED": None}.get(kind, "tidak sah")}))
+            bad = {"REQUIRED": None, "RANGE": "1850-01-01"}.get(kind, "tidak sah")
+            breaks[rule.code] = Break(changed(good, **{name: bad}))
     return breaks
 
 
@@ -139,7 +150,8 @@ def _eppgbm() -> list[Row]:
                 "nama_ortu": "Bapak / Ibu",
                 "kab_kota": "Kota Tangerang",
                 "kec": kelurahan()[number][2],
-                "puskesmas": "Cikokol",
+                # None of them lives anywhere near it, so it says nothing: the rows are good for any part.
+                "puskesmas": "Kreo Selatan",
                 "desa_kel": kelurahan()[number][1],
                 "posyandu": "Melati 1",
                 "rt": "1",
@@ -182,6 +194,8 @@ def _eppgbm_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "EPPGBM-014": changed(good, usia_saat_ukur="0 Tahun - 1 Bulan - 0 Hari"),
         "EPPGBM-015": changed(good, tb_u="Entah"),
         "EPPGBM-020": changed(good, 1, nik=good[0]["nik"]),
+        "EPPGBM-016": Break(changed(good, puskesmas="Puskesmas Tanah Tinggi"), part="cikokol"),
+        "EPPGBM-108": Break(every(good, puskesmas="Sukasari"), part="cikokol"),
         "EPPGBM-101": changed(good, zs_tb_u="-7,1"),
         "EPPGBM-102": many,
         "EPPGBM-103": every(good, nik="02022**********"),
@@ -482,6 +496,8 @@ def _participants_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "JAMSOSTEK-012": changed(good, program="JKK,ASURANSI"),
         "JAMSOSTEK-020": changed(good, 1, nik=good[0]["nik"]),
         "JAMSOSTEK-021": changed(good, 1, no_kpj=good[0]["no_kpj"]),
+        "JAMSOSTEK-013": Break(changed(good, kantor_cabang="Batuceper"), part="cikokol"),
+        "JAMSOSTEK-105": Break(every(good, kantor_cabang="KANTOR CABANG CIMONE"), part="cikokol"),
         "JAMSOSTEK-101": Break(good, {"rows": 10.0}),
         "JAMSOSTEK-102": Break(good, {"rows": 100.0}),
         "JAMSOSTEK-103": every(good[:3], nik=None) + good[3:],
@@ -554,6 +570,7 @@ def _outreach_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "OUTREACH-006": changed(good, jumlah_mendaftar="31"),
         "OUTREACH-007": changed(good, kecamatan="Ciledug", kelurahan="Parung Serab"),
         "OUTREACH-008": changed(good, tanggal="2026-09-30"),
+        "OUTREACH-102": every(good, kecamatan="Ciledug", kelurahan="Parung Serab"),
         "OUTREACH-101": every(good, tanggal="2026-09-30"),
     }
 
@@ -626,6 +643,7 @@ def _official_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
         "OFFICIAL-007": changed(good, periode="2002"),
         "OFFICIAL-008": changed(good, nama_wilayah="Kota Tngerang", kode_bps=None),
         "OFFICIAL-009": changed(good, satuan="orang"),
+        "OFFICIAL-010": changed(good, indikator="active_workers", nilai="736,5", ci95_bawah=None, ci95_atas=None),
     }
 
 
@@ -701,11 +719,13 @@ def _portal_poverty_breaks(good: list[Row]) -> dict[str, list[Row] | Break]:
             for row in good[:1]
             for own in ({"value": "5.09"}, {"title": "Persentase Penduduk Tidak Miskin Maret 2025", "value": "94.31"})
         ],
+        "PORTALPOV-103": every(good, title="Persentase Penduduk Miskin Maret 2024", yyyy="2024"),
         "PORTALPOV-002": changed(good, nama_wilayah="Kota Tngerang"),
         "PORTALPOV-003": every(good, title="Laju 2025"),
         "PORTALPOV-004": changed(good, value="519"),
         "PORTALPOV-005": [*good, dict(good[0])],
         "PORTALPOV-006": changed(good, value=None),
+        "PORTALPOV-007": changed(good, title="Garis Kemiskinan Maret 2025", value="838535.5"),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
+from warehouse.intake.gate import binding
 from warehouse.report import status
 
 REAL = Settings()
@@ -180,3 +181,22 @@ def test_every_broken_file_is_told(tmp_path: Path) -> None:
     message = told(s)
     assert NAME in message
     assert "other.odcs.yaml" in message
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ("kind: few_set_aside, max: 0.4", "kind: few_set_aside, max: 0.6"),
+        ("kind: few_set_aside, max: 0.4", "kind: rows_as_before, min: 0, max: 9"),
+    ],
+)
+def test_a_contract_says_how_many_rows_may_be_set_aside_and_never_the_larger_part(tmp_path: Path, changed):
+    s = planted(tmp_path, changed)
+    (contract,) = load_contracts(s.contracts_dir).values()
+    found = [str(fault) for _, fault in binding.faults(s, [contract])]
+    assert found == ["rule 'few_set_aside': there must be one of this kind, whose max is at most 0.5"]
+
+
+def test_a_date_without_a_range_is_told(tmp_path: Path):
+    one_way = ("{property: earliest, value: period_start - INTERVAL 2 YEARS}, ", "")
+    assert "column 'tanggal_pengukuran' is a date: say its earliest and latest" in told(planted(tmp_path, one_way))

@@ -26,7 +26,7 @@ def judged(request, tmp_path_factory):
     for code, sample in deliveries.items():
         data, media = samples.as_file(dataset, sample.rows, sample.shape)
         parsed[code] = parse(contract, data, media)
-        part = "benda" if dataset == "polri/outreach" else code
+        part = sample.part or ("benda" if dataset == "polri/outreach" else code)
         contexts[code] = context(dataset, part)
         if sample.before:
             before = {"part": part, "period_start": samples.period(dataset).shift(-1).start, "profile": sample.before}
@@ -177,6 +177,46 @@ def test_a_figure_says_the_unit_that_its_indicator_has(tmp_path: Path) -> None:
 def test_a_figure_of_a_period_nobody_would_see_is_put_aside(official, true: str, wrong: str) -> None:
     assert official("p0", "5,19", true)
     assert not official("p0", "5,19", wrong)
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """Why the gate holds a file of a dataset as a part, None where it admits it."""
+
+    def reason(dataset: str, part: str, rows: list[dict]) -> str | None:
+        contract = samples.contracts()[dataset]
+        parsed = parse(contract, *samples.as_file(dataset, rows))
+        settings = Settings(home=tmp_path_factory.mktemp("held"))
+        return judge(settings, contract, {"d": parsed}, {"d": context(dataset, part)}, [], frozenset())["d"].reason_code
+
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("named", "part", "reason"),
+    [
+        ("Cikokol", "cikokol", None),
+        ("UPTD Puskesmas CIKOKOL", "cikokol", None),
+        ("Batu Ceper", "batuceper", None),
+        ("Sukasari", "cikokol", "EPPGBM-108"),
+        # No unit of this name: Tangerang is where its children live.
+        ("Tangerang", "cikokol", "EPPGBM-108"),
+        ("Klinik Antah", "cikokol", "EPPGBM-108"),
+        # Nobody in the file lives anywhere near Larangan: the name is a form's, not the file's.
+        ("Larangan Utara", "cikokol", None),
+        # Whether a part is another's cannot be said of one that the register does not know.
+        ("Sukasari", "posko", None),
+    ],
+)
+def test_a_file_of_another_puskesmas_is_held(held, named: str, part: str, reason: str | None) -> None:
+    rows = samples.good_rows("kemenkes/eppgbm")
+    assert held("kemenkes/eppgbm", part, samples.every(rows, puskesmas=named)) == reason
+
+
+@pytest.mark.parametrize(("branch", "reason"), [("KC Cikokol", None), (None, None), ("Cimone", "JAMSOSTEK-105")])
+def test_a_file_of_another_branch_is_held(held, branch: str | None, reason: str | None) -> None:
+    rows = samples.good_rows("bpjstk/participants")
+    assert held("bpjstk/participants", "cikokol", samples.every(rows, kantor_cabang=branch)) == reason
 
 
 def test_a_rank_may_have_a_leading_zero_and_nothing_else(tmp_path: Path) -> None:

@@ -78,12 +78,34 @@ def typed(s: Settings, column_, texts) -> list:
                 "1,234.5": 1234.5,
             },
         ),
+        # All others write a decimal comma, so the point groups thousands; and the other way round.
+        ("number", {"decimal": "any"}, {"736.000": 736000, "5,43": 5.43, "1.234.567": 1234567, "5,120": 5.12}),
+        ("number", {"decimal": "any"}, {"736,000": 736000, "5.43": 5.43, "0.125": 0.125, "5.120": 5.12}),
+        # Nobody writes three decimals that are none; and two cannot speak for three.
+        ("number", {"decimal": "any"}, {"736.000": None, "5.43": 5.43, "0.5": 0.5}),
+        ("number", {"decimal": "any"}, {"736.000": None, "392.827": None, "90.223": None, "5,43": 5.43, "6,5": 6.5}),
+        (
+            "number",
+            {"decimal": "any", "unit": "IDR"},
+            {"3.1": None, "3100": 3100, "3100.00": 3100, "1.234.567": 1234567},
+        ),
+        ("number", {"decimal": "either"}, {"8,8E+29": None, "-1e18": None, "1e17": 1e17}),
+        (
+            "integer",
+            {},
+            {"3,0": 3, "3.00": 3, "3.000000": 3, "9" * 19: None, "9" * 15: 10**15 - 1, "000000000000000007": 7},
+        ),
         (
             "date",
             {},
             {
                 "2026-10-03": date(2026, 10, 3),
                 "2026-10-03 00:00:00": date(2026, 10, 3),
+                "2026-10-03 23:59:48": date(2026, 10, 3),
+                "2026-10-03T00:00:00Z": date(2026, 10, 3),
+                # The fourth in Jakarta.
+                "2026-10-03T17:00:00Z": None,
+                "2026-10-03 25:00": None,
                 "2026-13-01": None,
                 "03/10/2026": None,
                 "26-10-03": None,
@@ -132,19 +154,25 @@ def test_no_text_breaks_the_staging(s, texts):
     assert all(row["number"] is None or math.isfinite(row["number"]) for row in found)
 
 
-def test_a_code_that_passed_through_a_column_of_numbers_is_the_code(settings):
-    region = column("x", code_system="bps_code")
-    assert typed(settings, region, ["3671010001.0", "3671010001", "3671", "36.71"]) == [
-        "3671010001",
-        "3671010001",
-        "3671",
-        "36.71",
-    ]
+def test_a_date_outside_its_range_is_marked_and_one_within_is_not(settings):
+    day = column("x", "date", earliest="period_start - INTERVAL 2 YEARS", latest="received_on")
+    rows = stage(settings, [day], [{"x": text} for text in ("2026-10-03", "1990-01-01", "2126-10-03", None)])
+    assert [row["outside__x"] for row in rows] == [None, True, True, None]
+
+
+def test_the_marks_of_numbers_are_those_of_a_delivery_and_not_of_its_group(settings):
+    number = contract([column("x", "number", decimal="any")])
+    sent = {"a": ["736.000", "5,43"], "b": ["736.000", "5.43", "0.5"]}
+    with duck.connect(settings, sees_identifiers=True) as connection:
+        deliveries = {key: parsed(number, [{"x": text} for text in texts]) for key, texts in sent.items()}
+        staging.stage_rows(connection, number, deliveries, dict.fromkeys(sent, context()))
+        rows = connection.execute("SELECT x FROM rows ORDER BY row_id").fetchall()
+    assert [value for (value,) in rows] == [736000.0, 5.43, None, 5.43, 0.5]
 
 
 def test_codes_are_known_by_every_spelling(settings):
     sex = column("x", codes={"L": ("Laki-laki", "LK"), "P": ("Perempuan",), "1": ()})
-    texts = {"L": "L", "laki-laki": "L", " PEREMPUAN ": "P", "1.0": "1", "X": None}
+    texts = {"L": "L", "laki-laki": "L", " PEREMPUAN ": "P", "1": "1", "X": None}
     assert typed(settings, sex, texts) == list(texts.values())
 
 

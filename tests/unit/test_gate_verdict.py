@@ -130,8 +130,70 @@ def test_only_the_delivery_s_own_measures_go_to_the_ledger(settings):
         "rows",
         "missing_required_columns",
         "unknown_columns",
+        "rows_set_aside",
+        "share_set_aside",
+        "missing_jk",
+        "missing_berat",
         "share_l",
     }
+
+
+LIMIT = rule(
+    "T-ASIDE", "expect_column_values_to_be_between", "stop", "profile", column="share_set_aside", max_value=0.1
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "aside", "reason"),
+    [(100, 10, None), (100, 11, "T-ASIDE"), (12, 4, None), (12, 5, "T-ASIDE"), (3, 2, "T-ASIDE"), (2, 1, None)],
+)
+def test_a_delivery_that_lost_much_of_its_rows_is_held_and_a_few_slips_are_not(settings, rows, aside, reason):
+    sent = [GOOD[n % 4] | {"nik": str(n), "berat": "0.2" if n < aside else "9.5"} for n in range(rows)]
+    judgement = judge_one(settings, contract(COLUMNS, [RULES[0], LIMIT]), sent)
+    assert (judgement.reason_code, judgement.profile["rows_set_aside"]) == (reason, aside)
+
+
+def test_the_causes_are_told_before_what_follows_from_them(settings):
+    sent = [GOOD[n % 4] | {"berat": "0.2", "jk": "X" if n < 6 else "L"} for n in range(20)]
+    sent += [GOOD[0] | {"berat": "9.5", "jk": "L"}]
+    judgement = judge_one(
+        settings,
+        contract(COLUMNS, [RULES[0], RULES[5], LIMIT], profile=CONTRACT.extras.profile),
+        parsed(CONTRACT, sent, refused=[40]),
+    )
+    told = judgement.message_en
+    order = [told.index(code) for code in ("T-ASIDE", "T-WEIGHT, 20 of 22", "CODE-jk, 6 of 22", "PARSE_FIELD_COUNT, 1")]
+    assert (judgement.reason_code, order) == ("T-ASIDE", sorted(order))
+
+
+def test_no_row_left_names_what_took_the_rows(settings):
+    judgement = judge_one(settings, CONTRACT, [row | {"berat": "0.2"} for row in GOOD])
+    assert judgement.reason_code == "GATE_NO_ROWS_LEFT"
+    assert "T-WEIGHT, 4 of 4 rows: T-WEIGHT is wrong. Mend it." in judgement.message_en
+    assert "T-WEIGHT, 4 dari 4 baris" in judgement.message_id
+    nothing = contract(COLUMNS, [RULES[0]], may_be_empty=True)
+    assert judge_one(settings, nothing, [row | {"berat": "0.2"} for row in GOOD]).reason_code == "GATE_NO_ROWS_LEFT"
+
+
+def test_a_column_without_one_value_holds_and_one_with_half_of_them_is_told(settings):
+    one = contract(COLUMNS, [])
+    empty = judge_one(settings, one, [row | {"berat": None} for row in GOOD])
+    assert empty.reason_code == "KEMENKES__EPPGBM-MISSING-STOP-berat"
+    assert "BERAT has not one value" in empty.message_en
+    few = judge_one(settings, one, [row | {"berat": row["berat"] if n == 0 else None} for n, row in enumerate(GOOD)])
+    assert (few.verdict, failures(few)) == ("accepted", {"KEMENKES__EPPGBM-MISSING-WARN-berat": 1})
+    assert few.profile["missing_berat"] == 0.75
+
+
+def test_what_cannot_be_read_is_not_missing(settings):
+    judgement = judge_one(settings, contract(COLUMNS, []), changed(0, berat="abc", jk="X"))
+    assert (judgement.profile["missing_berat"], judgement.profile["missing_jk"]) == (0, 0)
+
+
+def test_a_period_that_has_not_begun_holds(settings):
+    early = datetime(2026, 9, 30, 16, 59, tzinfo=UTC)
+    assert judge_one(settings, CONTRACT, GOOD, received_at=early).reason_code == "PERIOD_NOT_BEGUN"
+    assert judge_one(settings, CONTRACT, GOOD, received_at=datetime(2026, 9, 30, 17, tzinfo=UTC)).verdict == "accepted"
 
 
 def test_an_unknown_header_is_reported(settings):

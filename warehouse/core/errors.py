@@ -32,8 +32,9 @@ class WarehouseError(Exception):
             "action_en": self.action_en,
         }
 
-    def __reduce__(self) -> tuple[type["WarehouseError"], tuple[str, ...]]:
-        return (type(self), (self.code, self.message_id, self.message_en, self.action_id, self.action_en))
+    def __reduce__(self) -> tuple[type["WarehouseError"], tuple[str, ...], dict[str, str]]:
+        texts = (self.code, self.message_id, self.message_en, self.action_id, self.action_en)
+        return (type(self), texts, self.__dict__)
 
 
 class ConfigError(WarehouseError):

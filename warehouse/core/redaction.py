@@ -33,22 +33,27 @@ def redacted(step: Callable[P, T]) -> Callable[P, T]:
             raised: WarehouseError = error
             raised.__cause__ = raised.__context__ = None
         except Exception as error:
-            raised = _described(error)
+            raised = _unexpected(error)
         raise raised
 
     return told
 
 
-def _described(error: Exception) -> UnexpectedError:
+def described(error: BaseException) -> str:
+    """An error's kind and where it was raised, for an engineer; never its text."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     # What the operating system says holds no value of a delivery; and a full disk must be told from a fault.
     system = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-    kind = f"{type(error).__module__}.{type(error).__qualname__}{system}"
+    return f"{type(error).__module__}.{type(error).__qualname__}{system} at {places}"
+
+
+def _unexpected(error: Exception) -> UnexpectedError:
+    what, _, places = described(error).partition(" at ")
     return UnexpectedError(
         "UNEXPECTED",
-        f"Kesalahan tak terduga {kind} di {places}. Teksnya dapat memuat isi kiriman dan tidak ditampilkan.",
-        f"An unexpected {kind} at {places}. Its text may hold values of a delivery and is not shown.",
+        f"Kesalahan tak terduga {what} di {places}. Teksnya dapat memuat isi kiriman dan tidak ditampilkan.",
+        f"An unexpected {what} at {places}. Its text may hold values of a delivery and is not shown.",
         "Perbaiki penyebabnya lalu ulangi langkah ini; tidak ada yang hilang.",
         "Correct its cause and run the step again; nothing is lost.",
     )

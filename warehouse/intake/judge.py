@@ -5,13 +5,14 @@ here: reading files (parse), the verdict itself (gate), pseudonyms (vault).
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import duckdb
 
 from warehouse.core.contract import Contract
 from warehouse.core.errors import UnreadableDelivery
+from warehouse.core.redaction import described
 from warehouse.intake import erased, gate
 from warehouse.intake.parse import Parsed, parse
 from warehouse.ledger import deliveries, new_id
@@ -19,6 +20,8 @@ from warehouse.ledger.deliveries import Delivery, LakeFile, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse
 from warehouse.storage import keys, lake, landing, vault
 
+# A full disk, a missing key or list: faults of this machine, never of a delivery.
+_OURS = (OSError, duckdb.IOException)
 # Deliveries are judged together until their bytes reach this sum: one Great Expectations run costs about as much
 # for forty small files as for one, and memory must stay bounded for the large ones.
 GROUP_BYTES = 64 * 1024 * 1024
@@ -98,7 +101,28 @@ def assess(
         if one.delivery_id in parsed
     }
     history = deliveries.profiles_before(w.ledger, contract.dataset, group[0].period_start)
-    return gate.judge(w.settings, contract, parsed, context, history, overridden)
+    return _each_by_itself(parsed, lambda some: gate.judge(w.settings, contract, some, context, history, overridden))
+
+
+def _each_by_itself(
+    parsed: Mapping[str, Parsed], judge_some: Callable[[Mapping[str, Parsed]], dict[str, gate.Judgement]]
+) -> dict[str, gate.Judgement]:
+    """Judge together; where that fails, each alone, so that one delivery's values end no other's judgement.
+
+    A fault that the contract shows without any row is not the delivery's, and is raised.
+    """
+    try:
+        return judge_some(parsed)
+    except _OURS:
+        raise
+    except Exception as error:
+        if len(parsed) > 1:
+            return {
+                key: one for name in parsed for key, one in _each_by_itself({name: parsed[name]}, judge_some).items()
+            }
+        ((key, one),) = parsed.items()
+        judge_some({key: replace(one, table=one.table.slice(0, 0), refused=[], rows_read=0)})
+        return {key: gate.unforeseen(one, described(error))}
 
 
 def _in_order(landed: Iterable[Delivery]) -> list[Delivery]:

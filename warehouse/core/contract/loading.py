@@ -80,6 +80,7 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
         columns = tuple(_column(prop, extras) for prop in schema.properties or ())
         rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
         rules = tuple(rule.model_copy(update={"place": documents.place(path, lines, rule.code)}) for rule in rules)
+        _demand_ranges_of_dates(columns)
         return Contract(
             dataset=odcs.id,
             title=odcs.name,
@@ -118,6 +119,14 @@ def _column(prop: SchemaProperty, of_contract: ContractExtras) -> Column:
     except ValidationError as error:
         detail = documents.explained(error, ColumnExtras.model_fields)
         raise ValueError(f"column {prop.name!r}: {detail}") from None
+
+
+def _demand_ranges_of_dates(columns: Sequence[Column]) -> None:
+    """A date that a sender writes has a plausible range both ways, or a slip of the year would pass."""
+    for column in columns:
+        is_ranged = column.extras.earliest is not None and column.extras.latest is not None
+        if column.logical_type == "date" and not column.is_derived and not is_ranged:
+            raise ValueError(f"column {column.name!r} is a date: say its earliest and latest")
 
 
 def _rules(

@@ -28,7 +28,8 @@ _BESIDE: tuple[Identity, ...] = ("sex", "rt", "rw")
 _ONE_A_ROW: tuple[Identity, ...] = ("nik", "kk", "membership_number", "person_name", "birth_date", *_BESIDE)
 LogicalType = Literal["string", "integer", "number", "date", "boolean"]
 NULL_TOKENS = ("", "-")
-PROFILE_BUILT_INS = ("rows", "missing_required_columns", "unknown_columns")
+PROFILE_BUILT_INS = ("rows", "missing_required_columns", "unknown_columns", "rows_set_aside", "share_set_aside")
+MISSING = "missing_"
 Owner = Literal["sender", "data_engineer", "walidata"]
 # Finer than the standard's dimensions, which have no word for a value that is of the type and yet cannot be.
 Category = Literal[
@@ -89,6 +90,16 @@ class ServerExtras(Strict):
     secrets: dict[str, str] = Field(default_factory=dict, description="Credential -> its file in the secrets folder")
 
 
+class MissingLimits(Strict):
+    """Shares of a delivery's rows without a value in a column: above ``warn`` it is told, above ``stop`` it is held."""
+
+    warn: float | None = Field(0.5, ge=0, lt=1)
+    stop: float | None = Field(None, gt=0, lt=1, description="None: held where not one row has a value")
+    may_be_empty: bool = Field(False, description="A delivery may come without any value")
+    reason: str
+    reason_date: date
+
+
 class ColumnExtras(Strict):
     label: Words | None = Field(None, description="What texts of rules call it; else its name")
     use: Literal["identity", "linkage", "gate", "mart", "lineage"] | None = None
@@ -104,6 +115,9 @@ class ColumnExtras(Strict):
     decimal: Literal["point", "comma", "either", "any"] = Field(
         "point", description="Decimal mark; either: of numbers below 1,000; any: where thousands may be grouped too"
     )
+    earliest: str | None = Field(None, description="First plausible date: DuckDB, over the delivery's dates")
+    latest: str | None = Field(None, description="Last plausible date, the same way; demanded of each date in a file")
+    missing: MissingLimits | None = Field(None, description="How much may be missing, where it is not as usual")
     optional: bool = Field(False, description="A file may lack this header; else its absence holds the delivery")
     since: str | None = None
     until: str | None = None
@@ -221,6 +235,11 @@ class Column(Strict):
         return self.extras.derivation is not None
 
     @property
+    def is_whole(self) -> bool:
+        """Without a fraction: counts, and rupiah, which have no smaller coin."""
+        return self.logical_type == "integer" or self.extras.unit == "IDR"
+
+    @property
     def is_header_needed(self) -> bool:
         """A file without this column is not this dataset's: no version of the layout lacks it."""
         return not (self.is_derived or self.extras.optional or self.extras.since or self.extras.until)
@@ -323,9 +342,22 @@ class Contract(Strict):
         return any(column.classification != "public" for column in self.columns)
 
     @property
+    def mart_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.lake_columns if column.extras.use == "mart")
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of a delivery's measures: those of every delivery, completeness of what marts use, the contract's."""
+        return (
+            *PROFILE_BUILT_INS,
+            *(f"{MISSING}{column.name}" for column in self.mart_columns),
+            *self.extras.profile,
+        )
+
+    @property
     def profile_columns(self) -> set[str]:
         """What a profile rule may name: the delivery's measures, the period before's, and value / previous."""
-        measures = {*self.extras.profile, *PROFILE_BUILT_INS}
+        measures = set(self.measures)
         return measures | {f"{prefix}_{name}" for prefix in ("previous", "change") for name in measures}
 
     @property

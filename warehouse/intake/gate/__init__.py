@@ -11,7 +11,7 @@ from warehouse.intake.gate.expectations import confirm
 from warehouse.intake.gate.marts import judge_mart, mart_rules
 from warehouse.intake.gate.model import DeliveryContext, Judgement
 from warehouse.intake.gate.rules import all_rules, rules_of_versions
-from warehouse.intake.gate.verdict import judge
+from warehouse.intake.gate.verdict import judge, unforeseen
 
 __all__ = [
     "DeliveryContext",
@@ -23,4 +23,5 @@ __all__ = [
     "judge_mart",
     "mart_rules",
     "rules_of_versions",
+    "unforeseen",
 ]

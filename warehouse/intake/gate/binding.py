@@ -23,6 +23,7 @@ from warehouse.intake.gate.rules import all_rules, refuse_unusable, translated
 from warehouse.intake.parse import Parsed
 
 _NONE = "none"
+_LARGER_PART = 0.5
 _NUMBERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "FLOAT", "DOUBLE"}
 _DATES = {"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 # What an expression may give for a column of that type without a cast that a value can break.
@@ -71,8 +72,17 @@ def _faults(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Iterat
         if (detail := _of_rule(connection, rule, types[rule.extras.asset])) is not None:
             is_usable = False
             yield Fault("rule", rule.code, detail, rule.code)
+    yield from _without_limit(contract)
     if is_usable:
         expectations.confirm(all_rules(contract), pointers=True)
+
+
+def _without_limit(contract: Contract) -> Iterator[Fault]:
+    """A delivery that lost much of its rows must not replace a whole one: never where the larger part is lost."""
+    limits = [rule for rule in contract.rules if rule.column == "share_set_aside" and rule.severity == "stop"]
+    if len(limits) != 1 or not limits[0].kwargs.get("max_value", 1) <= _LARGER_PART:
+        detail = f"there must be one of this kind, whose max is at most {_LARGER_PART}"
+        yield Fault("rule", "few_set_aside", detail, limits[0].code if limits else contract.dataset)
 
 
 def _stage(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Iterator[Fault]:

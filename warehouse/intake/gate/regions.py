@@ -1,4 +1,5 @@
-"""Region names and codes as SQL macros for derivations: from what an agency writes to the dotted Kemendagri code.
+"""Region names and codes as SQL macros for derivations: from what an agency writes to the dotted Kemendagri code, and
+whether the puskesmas, polsek or branch it names is the part that a delivery is of.
 
 The lists are dbt's seeds, read as text. The macros give NULL for what they do not know; they never guess.
 """
@@ -51,6 +52,39 @@ SELECT DISTINCT regexp_replace(upper(name), '[^A-Z]', '', 'g') AS region__name
 FROM read_csv(?, all_varchar = true, header = true) WHERE name <> 'Tangerang'
 """
 
+_UNITS = """
+CREATE TABLE unit__names AS
+SELECT kind AS unit__kind, part AS unit__part, unit_key(unnest([part, name])) AS unit__key,
+       kemendagri_code[1:8] AS unit__kecamatan
+FROM read_csv(?, all_varchar = true, header = true)
+"""
+
+# A unit is named with and without what kind of unit it is, and by the name of its place in any of its spellings.
+_UNIT_KEY = r"""
+CREATE MACRO unit_key(name) AS nullif(regexp_replace(regexp_replace(upper(name),
+    '\b(UPTD?|UPT\.?D?|PUSKESMAS|PUKESMAS|PKM|POLSEK|POLSEKTOR|BPJS|BPJAMSOSTEK|KETENAGAKERJAAN|KANTOR|CABANG|KACAB|KCP?'
+    || '|KEC(AMATAN)?|KOTA TANGERANG$)\b\.?', '', 'g'), '[^A-Z0-9]', '', 'g'), '')
+"""
+
+_UNIT_MACROS = """
+CREATE MACRO is_unit(of_kind, named, asked) AS CASE
+    WHEN unit_key(named) IS NULL OR NOT EXISTS (
+        SELECT 1 FROM unit__names WHERE unit__kind = of_kind AND unit__part = asked) THEN NULL
+    ELSE EXISTS (
+        SELECT 1 FROM unit__names
+        WHERE unit__kind = of_kind AND unit__part = asked AND unit__key = unit_key(named))
+    OR EXISTS (
+        SELECT 1 FROM region__names AS spelling__one JOIN region__names AS spelling__two
+          ON spelling__one.region__level = spelling__two.region__level
+         AND spelling__one.region__code = spelling__two.region__code
+        WHERE spelling__one.region__key = unit_key(named) AND spelling__two.region__key = unit_key(asked))
+    END;
+
+CREATE MACRO unit_kecamatan(of_kind, named) AS coalesce(
+    (SELECT min(unit__kecamatan) FROM unit__names WHERE unit__kind = of_kind AND unit__key = unit_key(named)),
+    kecamatan_code(unit_key(named)), kelurahan_code(NULL, unit_key(named))[1:8]);
+"""
+
 _MACROS = r"""
 CREATE MACRO kecamatan_code(kecamatan) AS (
     SELECT CASE WHEN min(region__code) = max(region__code) THEN min(region__code) END FROM region__names
@@ -92,9 +126,9 @@ CREATE MACRO expected_kecamatan() AS (SELECT count(DISTINCT region__code[1:8]) F
 
 def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Create the region macros on a connection; raises ConfigError SEEDS_MISSING."""
-    names = ("regions.csv", "region_aliases.csv", "regencies.csv")
-    codes, aliases, regencies = (settings.seeds_dir / name for name in names)
-    for path in (codes, aliases, regencies):
+    names = ("regions.csv", "region_aliases.csv", "regencies.csv", "service_units.csv")
+    codes, aliases, regencies, units = (settings.seeds_dir / name for name in names)
+    for path in (codes, aliases, regencies, units):
         if not path.is_file():
             raise ConfigError(
                 "SEEDS_MISSING",
@@ -111,3 +145,6 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     connection.execute(_NAMES, [str(aliases)])
     connection.execute(_ELSEWHERE, [str(regencies)])
     connection.execute(_MACROS)
+    connection.execute(_UNIT_KEY)
+    connection.execute(_UNITS, [str(units)])
+    connection.execute(_UNIT_MACROS)

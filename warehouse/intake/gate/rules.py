@@ -4,18 +4,26 @@ Here: which rules there are, their codes and words, and what a rule may ask for.
 """
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
-from warehouse.core.contract import Column, Contract, Rule, RuleExtras
+from warehouse.core.contract import MISSING, Column, Contract, MissingLimits, Rule, RuleExtras, Severity
 from warehouse.core.errors import ConfigError
 
 # Helper columns of the staged table that the derived rules look at; sparse booleans, so that they cost little.
 SENT = "sent__"
 UNCAST = "uncast__"
 UNCODED = "uncoded__"
+OUTSIDE = "outside__"
 
-_MARKS = (SENT, UNCAST, UNCODED)
+_MARKS = (SENT, UNCAST, UNCODED, OUTSIDE)
 
+# Half of a column empty is told; a column without one value was lost on its way, not left out.
+_USUALLY = MissingLimits(
+    reason="Own judgement until months of deliveries show what is usual: no agreed column is empty throughout.",
+    reason_date=date(2026, 11, 30),
+)
+_EXAMPLE = date(2026, 10, 31)
 _TYPE_WORDS = {
     "integer": ("bilangan bulat", "a whole number"),
     "number": ("angka", "a number"),
@@ -34,8 +42,22 @@ def judged_column(rule: Rule) -> str | None:
     return name
 
 
+def _type_words(column: Column) -> tuple[str, str]:
+    """What the column holds, in both languages; of a date the forms it may have."""
+    word_id, word_en = _TYPE_WORDS["integer" if column.is_whole else column.logical_type]
+    if column.extras.decimal == "any":
+        return (
+            f"{word_id} yang pasti (1.234 dapat berarti seribu lebih)",
+            f"{word_en} beyond doubt (1.234 may be a thousand)",
+        )
+    if column.logical_type != "date":
+        return word_id, word_en
+    forms = [_EXAMPLE.strftime(form) for form in column.extras.formats]
+    return f"{word_id} seperti {' atau '.join(forms)}", f"{word_en} like {' or '.join(forms)}"
+
+
 def type_rule(contract: Contract, column: Column) -> Rule:
-    word_id, word_en = _TYPE_WORDS[column.logical_type]
+    word_id, word_en = _type_words(column)
     return Rule(
         code=f"{contract.table.upper()}-TYPE-{column.name}",
         expectation="expect_column_values_to_be_null",
@@ -47,6 +69,23 @@ def type_rule(contract: Contract, column: Column) -> Rule:
             message_en=f"Column {column.header} holds something that is not {word_en}.",
             action_id="Perbaiki isian pada baris itu lalu kirim ulang.",
             action_en="Correct the entry on those rows and send the file again.",
+            owner="sender",
+        ),
+    )
+
+
+def range_rule(contract: Contract, column: Column) -> Rule:
+    return Rule(
+        code=f"{contract.table.upper()}-RANGE-{column.name}",
+        expectation="expect_column_values_to_be_null",
+        kwargs={"column": f"{OUTSIDE}{column.name}"},
+        severity="quarantine",
+        category="plausibility",
+        extras=RuleExtras(
+            message_id=f"Tanggal pada kolom {column.header} terlalu jauh di masa lalu atau di masa depan.",
+            message_en=f"A date in column {column.header} is too far in the past or in the future.",
+            action_id="Periksa tahunnya, perbaiki, lalu kirim ulang.",
+            action_en="Check the year, correct it and send the file again.",
             owner="sender",
         ),
     )
@@ -86,6 +125,61 @@ def code_rule(contract: Contract, column: Column) -> Rule:
             owner="sender",
         ),
     )
+
+
+def missing_rules(contract: Contract, column: Column) -> list[Rule]:
+    """How much of a column that marts use may be missing: a warning, and what holds the delivery.
+
+    A column that a file may lack, or that is required of each row, says its own limits or has none.
+    """
+    limits = column.extras.missing
+    if limits is None:
+        if column.required or not column.is_header_needed:
+            return []
+        limits = _USUALLY
+    label, measure = column.header or column.name, f"{MISSING}{column.name}"
+    stop: dict[str, Any] = {"max_value": 1, "strict_max": True} if limits.stop is None else {"max_value": limits.stop}
+    kinds: list[tuple[str, Severity, dict[str, Any], tuple[str, str]]] = []
+    if limits.warn is not None:
+        told = f"Kolom {label} kosong pada lebih dari {limits.warn:.0%} baris."
+        kinds.append(
+            (
+                "WARN",
+                "warn",
+                {"max_value": limits.warn},
+                (told, f"Column {label} is empty in more than {limits.warn:.0%} of rows."),
+            )
+        )
+    if not limits.may_be_empty:
+        words = (
+            (f"Kolom {label} tidak berisi satu nilai pun.", f"Column {label} has not one value.")
+            if limits.stop is None
+            else (
+                f"Kolom {label} kosong pada lebih dari {limits.stop:.0%} baris.",
+                f"Column {label} is empty in more than {limits.stop:.0%} of rows.",
+            )
+        )
+        kinds.append(("STOP", "stop", stop, words))
+    return [
+        Rule(
+            code=f"{contract.table.upper()}-MISSING-{kind}-{column.name}",
+            expectation="expect_column_values_to_be_between",
+            kwargs={"column": measure, **limit},
+            severity=severity,
+            category="completeness",
+            extras=RuleExtras(
+                asset="profile",
+                message_id=words[0],
+                message_en=words[1],
+                action_id="Pastikan kolom itu ikut diekspor beserta isinya, lalu kirim ulang.",
+                action_en="Make sure that the column was exported with its values, then send again.",
+                owner="sender",
+                reason=limits.reason,
+                reason_date=limits.reason_date,
+            ),
+        )
+        for kind, severity, limit, words in kinds
+    ]
 
 
 def headers_rule(contract: Contract) -> Rule:
@@ -135,12 +229,16 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
     """The rules that follow from columns and key, then the contract's own; raises ConfigError RULE_INVALID."""
     derived = [headers_rule(contract)]
     for column in contract.columns:
+        if column in contract.mart_columns and not (column.is_derived and column.extras.missing is None):
+            derived += missing_rules(contract, column)
         if column.required:
             derived.append(required_rule(contract, column))
         if column.extras.codes:
             derived.append(code_rule(contract, column))
         elif column.logical_type in _TYPE_WORDS and not column.is_derived:
             derived.append(type_rule(contract, column))
+        if column.extras.earliest and column.extras.latest:
+            derived.append(range_rule(contract, column))
     key = contract.extras.natural_key
     if key and not any(_sets_doubles_aside(rule, key) for rule in contract.rules):
         derived.append(key_rule(contract))

@@ -12,14 +12,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from warehouse.core.contract import PROFILE_BUILT_INS, Column, Contract
+from warehouse.core.contract import MISSING, Column, Contract
 from warehouse.core.errors import ConfigError
 from warehouse.intake.gate.model import DeliveryContext
-from warehouse.intake.gate.rules import SENT, UNCAST, UNCODED
+from warehouse.intake.gate.rules import OUTSIDE, SENT, UNCAST, UNCODED
 from warehouse.intake.parse import Parsed
 from warehouse.storage import vault
 
-RAW = "raw__"
+RAW, MARK = "raw__", "mark__"
+_FEW_SLIPS = 5
 COMPARED = ("previous_", "change_")
 SQL_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
 _PLAIN = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -27,9 +28,23 @@ _DOT_GROUPS = r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?"
 _COMMA_GROUPS = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _COMMA = r"[+-]?[0-9]+(,[0-9]+)?"
 _EITHER = r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?"
-_THOUSAND_OR_DECIMAL = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
+# One mark before exactly three digits: 736.000 workers are no 736.
+_UNSURE = r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}"
+# What cannot be read with the mark as that of thousands, and groups that use the other mark for it.
+_DECIMAL = (
+    r"[+-]?([0-9]+M([0-9]{1,2}|[0-9]{4,})|(0|[0-9]{4,})M[0-9]{3}"
+    r"|[0-9]{1,3}(O[0-9]{3}){2,}(M[0-9]+)?|[0-9]{1,3}(O[0-9]{3})+M[0-9]+)"
+)
+_SAYS_COMMA = _DECIMAL.replace("M", ",").replace("O", r"\.")
+_SAYS_POINT = _DECIMAL.replace("M", r"\.").replace("O", ",")
+# A spreadsheet writes 3 as 3.0; three zeros could be a thousand.
+_WHOLE = r"([+-]?[0-9]+)([.,](0{1,2}|0{4,}))?"
+# No count has more digits, no amount is larger: beyond, sums of a delivery would break the judgement of all of it.
+_MOST_DIGITS, _LARGEST = 15, "1e18"
 # What strptime calls a year of four digits may have two (26 is then the year 26), and it reads "infinity" as a day.
 _YEARS = (1800, 2200)
+# A day with its time is that day; with a zone it may be another here, unless it is midnight.
+_TIME = r"[T ](([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?|00:00(:00([.]0+)?)?Z)$"
 
 
 # Who a row is about, within one file; names without case, accents, blanks and punctuation, digits kept: they tell
@@ -48,26 +63,48 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _number_text(text: str, decimal: str) -> str:
-    """SQL for a number's text with a decimal point and no grouping; NULL where it is not one."""
+def _matches(text: str, pattern: str) -> str:
+    return f"regexp_full_match({text}, {literal(pattern)})"
 
-    def when(pattern: str, then: str) -> str:
-        return f"WHEN regexp_full_match({text}, {literal(pattern)}) THEN {then}"
 
+def _number_text(text: str, decimal: str, mark: str) -> str:
+    """SQL for a number's text with a decimal point and no grouping; NULL where it is not one.
+
+    ``mark``: SQL for the decimal mark that the delivery's other numbers in this column show, NULL where they show none.
+    """
     without_dots = f"replace(replace({text}, '.', ''), ',', '.')"
+    decimal_point = f"replace({text}, ',', '.')"
     cases = {
-        "point": [when(_PLAIN, text), when(_COMMA_GROUPS, f"replace({text}, ',', '')")],
-        "comma": [when(_COMMA, f"replace({text}, ',', '.')"), when(_DOT_GROUPS, without_dots)],
-        "either": [when(_EITHER, f"replace({text}, ',', '.')")],
-        # One mark before exactly three digits may be either: 736.000 workers are no 736.
+        "point": [(_PLAIN, text), (_COMMA_GROUPS, f"replace({text}, ',', '')")],
+        "comma": [(_COMMA, decimal_point), (_DOT_GROUPS, without_dots)],
+        "either": [(_EITHER, decimal_point)],
         "any": [
-            when(_THOUSAND_OR_DECIMAL, "NULL"),
-            when(_EITHER, f"replace({text}, ',', '.')"),
-            when(_COMMA_GROUPS, f"replace({text}, ',', '')"),
-            when(_DOT_GROUPS, without_dots),
+            (
+                _UNSURE,
+                f"CASE WHEN NOT contains({text}, {mark}) THEN replace(replace({text}, '.', ''), ',', '')"
+                # Nobody writes three decimals that are none.
+                f" WHEN NOT ends_with({text}, '000') AND contains({text}, {mark}) THEN {decimal_point} END",
+            ),
+            (_EITHER, decimal_point),
+            (_COMMA_GROUPS, f"replace({text}, ',', '')"),
+            (_DOT_GROUPS, without_dots),
         ],
     }
-    return f"CASE {' '.join(cases[decimal])} END"
+    return f"CASE {' '.join(f'WHEN {_matches(text, pattern)} THEN {then}' for pattern, then in cases[decimal])} END"
+
+
+def _decimal_mark(column: Column) -> str:
+    """SQL for the decimal mark of a delivery's column where all numbers that show one agree, and are as many as not."""
+    text = f"trim({quoted(RAW + column.name)})"
+
+    def count(pattern: str) -> str:
+        return f"count(*) FILTER ({_matches(text, pattern)}) OVER (PARTITION BY delivery_id)"
+
+    comma, point, unsure = (count(pattern) for pattern in (_SAYS_COMMA, _SAYS_POINT, _UNSURE))
+    return (
+        f"CASE WHEN {comma} > 0 AND {point} = 0 AND {comma} >= {unsure} THEN ','"
+        f" WHEN {point} > 0 AND {comma} = 0 AND {point} >= {unsure} THEN '.' END AS {quoted(MARK + column.name)}"
+    )
 
 
 def cast_sql(text: str, column: Column) -> str:
@@ -76,7 +113,7 @@ def cast_sql(text: str, column: Column) -> str:
         return text
     if column.logical_type == "date":
         formats = ", ".join(literal(item) for item in column.extras.formats)
-        day = f"regexp_replace({text}, '[T ]00:00(:00(\\.0+)?)?Z?$', '')"
+        day = f"regexp_replace({text}, {literal(_TIME)}, '')"
         parsed = f"CAST(try_strptime({day}, [{formats}]) AS DATE)"
         is_day = f"regexp_matches({day}, '[0-9]') AND year({parsed}) BETWEEN {_YEARS[0]} AND {_YEARS[1]}"
         return f"CASE WHEN {is_day} THEN {parsed} END"
@@ -85,12 +122,15 @@ def cast_sql(text: str, column: Column) -> str:
             f"CASE WHEN lower({text}) IN ('true', 'ya', 'y', 'yes', '1') THEN true"
             f" WHEN lower({text}) IN ('false', 'tidak', 'n', 'no', '0') THEN false END"
         )
-    number = _number_text(text, column.extras.decimal)
+    mark = quoted(MARK + column.name) if column.extras.decimal == "any" else "NULL"
+    number = _number_text(text, column.extras.decimal, mark)
     if column.logical_type == "number":
-        return f"CASE WHEN isfinite(TRY_CAST({number} AS DOUBLE)) THEN TRY_CAST({number} AS DOUBLE) END"
-    # A spreadsheet writes 3 as 3.0; three zeros could be a thousand.
-    whole = f"regexp_extract({number}, '^([+-]?[0-9]+)([.]0{{1,2}})?$', 1)"
-    return f"TRY_CAST(nullif({whole}, '') AS BIGINT)"
+        value = f"TRY_CAST({number} AS DOUBLE)"
+        is_whole = f" AND {value} = floor({value})" if column.is_whole else ""
+        return f"CASE WHEN isfinite({value}) AND abs({value}) < {_LARGEST}{is_whole} THEN {value} END"
+    plain = f"CASE WHEN {_matches(text, _WHOLE)} THEN {text} ELSE {number} END"
+    digits = f"nullif(regexp_extract({plain}, {literal('^' + _WHOLE + '$')}, 1), '')"
+    return f"CASE WHEN length(ltrim({digits}, '+-0')) <= {_MOST_DIGITS} THEN TRY_CAST({digits} AS BIGINT) END"
 
 
 def _typed(column: Column) -> str:
@@ -106,8 +146,7 @@ def _typed(column: Column) -> str:
     }
     codes = "MAP {" + ", ".join(f"{literal(key)}: {literal(code)}" for key, code in spellings.items()) + "}"
     key = f"lower(regexp_replace({text}, '\\s+', ' ', 'g'))"
-    code = f"coalesce({codes}[{key}], {codes}[regexp_replace({key}, '[.]0+$', '')])"
-    return f"CAST({code} AS {SQL_TYPES[column.logical_type]})"
+    return f"CAST({codes}[{key}] AS {SQL_TYPES[column.logical_type]})"
 
 
 def _marks(column: Column) -> list[str]:
@@ -118,6 +157,9 @@ def _marks(column: Column) -> list[str]:
     if column.extras.codes or column.logical_type != "string":
         mark = (UNCODED if column.extras.codes else UNCAST) + column.name
         marks.append(f"CASE WHEN {raw} IS NOT NULL AND {typed} IS NULL THEN true END AS {quoted(mark)}")
+    if column.extras.earliest and column.extras.latest:
+        outside = f"NOT {typed} BETWEEN ({column.extras.earliest}) AND ({column.extras.latest})"
+        marks.append(f"CASE WHEN {outside} THEN true END AS {quoted(OUTSIDE + column.name)}")
     return marks
 
 
@@ -139,9 +181,12 @@ def _rows_query(contract: Contract, derived: list[Column]) -> str:
     columns = contract.file_columns
     typed = ", ".join(f"{_typed(column)} AS {quoted(column.name)}" for column in columns)
     known = "staged.*, deliveries.* EXCLUDE (delivery_id)"
-    query = f"SELECT {known}, {typed} FROM staged JOIN deliveries USING (delivery_id)"
+    unsure = [column.name for column in columns if column.extras.decimal == "any"]
+    decimals = "".join(f", {_decimal_mark(column)}" for column in columns if column.name in unsure)
+    query = f"SELECT {known}{decimals} FROM staged JOIN deliveries USING (delivery_id)"
+    query = f"SELECT *, {typed} FROM ({query})"
     marks = ", ".join(mark for column in columns for mark in _marks(column))
-    raw = ", ".join(quoted(RAW + column.name) for column in columns)
+    raw = ", ".join([quoted(RAW + column.name) for column in columns] + [quoted(MARK + name) for name in unsure])
     query = f"SELECT * EXCLUDE ({raw}){', ' + marks if marks else ''} FROM ({query})"
     for level in _levels(derived):
         query = f"SELECT *, {', '.join(_derivation(column) for column in level)} FROM ({query})"
@@ -216,24 +261,31 @@ def stage_profile(
     parsed: Mapping[str, Parsed],
     context: Mapping[str, DeliveryContext],
     history: Iterable[Mapping[str, Any]],
+    quarantined: Mapping[str, int],
 ) -> dict[str, dict[str, float | None]]:
     """Create ``profile``: one row per delivery with its measures, the period before's, and value / previous.
 
-    Returns the measures by delivery, as numbers: what later deliveries are compared with.
+    ``quarantined`` rows of each delivery are known before, as one of the measures. Returns the measures by delivery, as
+    numbers: what later deliveries are compared with.
     """
+    aside = {key: quarantined.get(key, 0) + len(one.refused) for key, one in parsed.items()}
     built_in = pa.table(
         {
             "delivery_id": list(parsed),
             "rows": pa.array([float(one.table.num_rows) for one in parsed.values()]),
             "missing_required_columns": pa.array([float(_missing_required(contract, one)) for one in parsed.values()]),
             "unknown_columns": pa.array([float(len(one.unknown_headers)) for one in parsed.values()]),
+            "rows_set_aside": pa.array([float(aside[key]) for key in parsed]),
+            "share_set_aside": pa.array([_share(aside[key], one.rows_read) for key, one in parsed.items()]),
         }
     )
     connection.register("built_in", built_in)
+    expressions = {f"{MISSING}{column.name}": _missing(column) for column in contract.mart_columns}
+    expressions |= contract.extras.profile
     measures = "".join(
-        f", CAST(({expression}) AS DOUBLE) AS {quoted(name)}" for name, expression in contract.extras.profile.items()
+        f", CAST(({expression}) AS DOUBLE) AS {quoted(name)}" for name, expression in expressions.items()
     )
-    names = [*PROFILE_BUILT_INS, *contract.extras.profile]
+    names = contract.measures
     selected = ", ".join(quoted(name) for name in names)
     try:
         found = connection.execute(
@@ -257,6 +309,20 @@ def stage_profile(
     connection.register("measured", pa.table(keys | columns))
     connection.execute("CREATE TABLE profile AS SELECT * FROM measured")
     return profiles
+
+
+def _share(aside: int, read: int) -> float:
+    """The share of rows set aside; 0 where they are a few slips of a small file, and not its larger part."""
+    return aside / read if aside >= _FEW_SLIPS or 2 * aside > read else 0.0
+
+
+def _missing(column: Column) -> str:
+    """SQL for the share of rows without a value; what could not be read is not missing."""
+    marks = []
+    if not column.is_derived and (column.extras.codes or column.logical_type != "string"):
+        marks = [f"{quoted((UNCODED if column.extras.codes else UNCAST) + column.name)} IS NULL"]
+    is_missing = " AND ".join([f"{quoted(column.name)} IS NULL", *marks])
+    return f"avg(CASE WHEN {is_missing} THEN 1.0 ELSE 0.0 END)"
 
 
 def _compared(profile: Mapping[str, float | None], before: Mapping[str, float | None]) -> dict[str, float | None]:

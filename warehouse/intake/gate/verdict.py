@@ -3,6 +3,7 @@
 Here: whose rows failed which rule, and what follows for each delivery. Not here: recording it (intake.judge).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,17 @@ from warehouse.intake.gate.expectations import Finding
 from warehouse.intake.gate.model import DeliveryContext, Judgement
 from warehouse.intake.gate.rules import UNCAST, UNCODED, all_rules, judged_column
 from warehouse.intake.parse import Parsed
+from warehouse.intake.parse.model import REFUSED, SEND_AGAIN
 from warehouse.ledger.deliveries import Pointer, RuleOutcome, VerdictKind
 
 # A stop rule refuses every row of its delivery anyway: enough pointers to find the fault, not one for each of millions.
 _POINTERS_OF_A_STOP_RULE = 1000
+_CAUSES_TOLD = 3
+_LIMITED = "share_set_aside"
+_NO_ROWS_LEFT = (
+    "Tidak ada baris yang lolos. Perbaiki sebabnya, lalu kirim ulang.",
+    "No row is left. Correct the causes, then send again.",
+)
 _JUDGES_MISSING = {"expect_column_values_to_not_be_null"}
 
 
@@ -46,6 +54,23 @@ def judge(
     return found
 
 
+def unforeseen(parsed: Parsed, reason: str) -> Judgement:
+    """The verdict on a delivery whose values broke its judgement; ``reason``, for an engineer, holds none of them."""
+    return Judgement(
+        verdict=VerdictKind.HELD,
+        reason_code="GATE_UNFORESEEN",
+        message_id=f"Kiriman tidak dapat dinilai: sebuah isiannya menghentikan penilaian ({reason}). Minta berkas baru"
+        " dari pengirim; teknisi mencari sebabnya lalu menilai ulang.",
+        message_en=f"The delivery could not be judged: one of its values broke the judgement ({reason}). Ask the sender"
+        " for a new file; an engineer looks for the cause and judges again.",
+        checks_run=0,
+        rows_read=parsed.rows_read,
+        rows_admitted=0,
+        rows_quarantined=0,
+        rows_refused=parsed.rows_read,
+    )
+
+
 def _judge_version(
     s: Settings,
     contract: Contract,
@@ -59,9 +84,11 @@ def _judge_version(
     try:
         regions.install(connection, s)
         staging.stage_rows(connection, contract, parsed, context)
-        profiles = staging.stage_profile(connection, contract, parsed, context, history)
-        findings = _run(connection, rules)
-        group = _count(connection, contract, rules, findings)
+        findings = _run(connection, "rows", rules)
+        quarantined = _set_aside(connection, rules)
+        profiles = staging.stage_profile(connection, contract, parsed, context, history, quarantined)
+        findings |= _run(connection, "profile", rules)
+        group = _count(connection, contract, rules, findings, quarantined)
         return {
             key: _judgement(group, key, parsed[key], context[key], profiles[key], is_overridden=key in overridden)
             for key in parsed
@@ -70,15 +97,27 @@ def _judge_version(
         connection.close()
 
 
-def _run(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> dict[str, Finding]:
-    """Run the rules of both assets and keep the failing rows' numbers in ``failures``."""
-    connection.execute("CREATE TABLE failures (asset VARCHAR, rule_code VARCHAR, row_id BIGINT)")
-    findings = {}
-    for asset in ("rows", "profile"):
-        of_asset = [rule for rule in rules if rule.extras.asset == asset]
-        for code, finding in expectations.run(connection, asset, of_asset, pointers=True).items():
-            findings[code] = _with_pointers(connection, asset, code, finding)
-    return findings
+def _run(connection: duckdb.DuckDBPyConnection, asset: str, rules: Sequence[Rule]) -> dict[str, Finding]:
+    """Run the rules of an asset and keep the failing rows' numbers in ``failures``."""
+    connection.execute("CREATE TABLE IF NOT EXISTS failures (asset VARCHAR, rule_code VARCHAR, row_id BIGINT)")
+    of_asset = [rule for rule in rules if rule.extras.asset == asset]
+    found = expectations.run(connection, asset, of_asset, pointers=True)
+    return {code: _with_pointers(connection, asset, code, finding) for code, finding in found.items()}
+
+
+def _set_aside(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> dict[str, int]:
+    """Create ``quarantined``, the rows that a quarantine rule takes out; returns how many of each delivery."""
+    codes = [rule.code for rule in rules if rule.severity == "quarantine"]
+    connection.execute(
+        "CREATE TABLE quarantined AS SELECT DISTINCT row_id FROM failures"
+        " WHERE asset = 'rows' AND list_contains(?, rule_code)",
+        [codes],
+    )
+    return dict(
+        connection.execute(
+            "SELECT delivery_id, count(*) FROM quarantined JOIN rows USING (row_id) GROUP BY delivery_id"
+        ).fetchall()
+    )
 
 
 def _with_pointers(connection: duckdb.DuckDBPyConnection, asset: str, code: str, finding: Finding) -> Finding:
@@ -121,7 +160,11 @@ class _Group:
 
 
 def _count(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, rules: Sequence[Rule], findings: Mapping[str, Finding]
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    rules: Sequence[Rule],
+    findings: Mapping[str, Finding],
+    quarantined: Mapping[str, int],
 ) -> _Group:
     names = [column.name for column in contract.columns]
     counts = "".join(f", count({staging.quoted(name)})" for name in names)
@@ -138,14 +181,7 @@ def _count(
             " WHERE asset = ? GROUP BY ALL"
         )
         failed |= {(key, code): count for key, code, count in connection.execute(query, [asset]).fetchall()}
-    codes = [rule.code for rule in rules if rule.severity == "quarantine"]
-    connection.execute(
-        "CREATE TABLE quarantined AS SELECT DISTINCT row_id FROM failures WHERE list_contains(?, rule_code)", [codes]
-    )
-    quarantined = connection.execute(
-        "SELECT delivery_id, count(*) FROM quarantined JOIN rows USING (row_id) GROUP BY delivery_id"
-    ).fetchall()
-    return _Group(connection, contract, rules, findings, rows, present, failed, dict(quarantined))
+    return _Group(connection, contract, rules, findings, rows, present, failed, quarantined)
 
 
 def _verdict(*, is_held: bool, is_whole: bool) -> VerdictKind:
@@ -186,7 +222,7 @@ def _judgement(
     read = group.rows.get(key, 0) + refused
     quarantined = group.quarantined.get(key, 0)
     left = read - refused - quarantined
-    reason = None if is_overridden else _reason_to_hold(group, results, left, context, profile)
+    reason = None if is_overridden else _reason_to_hold(group, results, parsed, left, context, profile)
     return Judgement(
         verdict=_verdict(is_held=reason is not None, is_whole=not (quarantined or refused)),
         reason_code=reason.code if reason else None,
@@ -218,11 +254,18 @@ def _checks_run(results: Sequence[RuleOutcome]) -> int:
 def _reason_to_hold(
     group: _Group,
     results: Sequence[RuleOutcome],
+    parsed: Parsed,
     left: int,
     context: DeliveryContext,
     profile: Mapping[str, float | None],
 ) -> _Reason | None:
     """Why a delivery may not come into force, the gravest reason first."""
+    before_rules = _before_rules(group, results, context)
+    return before_rules or _by_rules(group, results, parsed, left, profile)
+
+
+def _before_rules(group: _Group, results: Sequence[RuleOutcome], context: DeliveryContext) -> _Reason | None:
+    """Why the rules do not matter: no agreement, no period, or no rule that could say anything."""
     extras = group.contract.extras
     if context.received_on > extras.agreement_end:
         return _Reason(
@@ -244,16 +287,63 @@ def _reason_to_hold(
             f"Aturan {code} tidak dapat dijalankan. Periksa aturan itu di kontrak, lalu nilai ulang.",
             f"Rule {code} could not be run. Check it in the contract, then judge again.",
         )
-    stopped = [result for result in results if result.outcome == "fail" and result.severity == "stop"]
-    if stopped:
-        return _stopped(group, stopped[0], profile)
-    if left == 0 and not extras.may_be_empty:
+    if context.received_on < context.period.start:
         return _Reason(
-            "GATE_NO_ROWS_LEFT",
-            "Tidak ada baris yang lolos. Lihat aturan yang gagal, perbaiki berkas, lalu kirim ulang.",
-            "No row is left. See the failed rules, correct the file and send it again.",
+            "PERIOD_NOT_BEGUN",
+            f"Periode {context.period.label} belum dimulai ketika kiriman diterima. Kirim untuk periode yang benar.",
+            f"The period {context.period.label} had not begun when it was received. Send it for the right period.",
         )
     return None
+
+
+def _by_rules(
+    group: _Group,
+    results: Sequence[RuleOutcome],
+    parsed: Parsed,
+    left: int,
+    profile: Mapping[str, float | None],
+) -> _Reason | None:
+    """What the rules hold a delivery for, and what set its rows aside where they are too many.
+
+    A rule that the contract states about the whole comes first: it says what all those rows have in common.
+    """
+    stopped = [result for result in results if result.outcome == "fail" and result.severity == "stop"]
+    reasons = {result.rule_code: _stopped(group, result, profile) for result in stopped}
+    limits = [reasons.pop(rule.code) for rule in group.rules if rule.column == _LIMITED and rule.code in reasons]
+    if left == 0 and (parsed.rows_read or not group.contract.extras.may_be_empty):
+        limits = [_Reason("GATE_NO_ROWS_LEFT", *_NO_ROWS_LEFT)]
+    of_the_whole = next(iter(reasons.values()), None)
+    if not limits:
+        return of_the_whole
+    return _because(of_the_whole or limits[0], _causes(group, results, parsed))
+
+
+def _causes(group: _Group, results: Sequence[RuleOutcome], parsed: Parsed) -> list[_Reason]:
+    """What set rows aside, the most rows first: the rule, its rows of all, and what to do about it."""
+    read, words = parsed.rows_read, {rule.code: rule.extras for rule in group.rules}
+    found: list[tuple[int, _Reason]] = []
+    for code, refused in Counter(row.rule_code for row in parsed.refused).items():
+        about_id, about_en = REFUSED[code]
+        found.append((refused, _counted(code, refused, read, about_id, about_en, *SEND_AGAIN)))
+    for result in results:
+        if result.outcome == "fail" and result.severity == "quarantine":
+            own = words[result.rule_code]
+            texts = (own.message_id, own.message_en, own.action_id, own.action_en)
+            found.append((result.failed or 0, _counted(result.rule_code, result.failed or 0, read, *texts)))
+    return [reason for _, reason in sorted(found, key=lambda one: (-one[0], one[1].code))]
+
+
+def _counted(code: str, rows: int, read: int, about_id: str, about_en: str, action_id: str, action_en: str) -> _Reason:
+    return _Reason(
+        code,
+        f"{code}, {rows} dari {read} baris: {about_id} {action_id}",
+        f"{code}, {rows} of {read} rows: {about_en} {action_en}",
+    )
+
+
+def _because(reason: _Reason, causes: Sequence[_Reason]) -> _Reason:
+    told = [reason, *causes[:_CAUSES_TOLD]]
+    return _Reason(reason.code, " ".join(one.message_id for one in told), " ".join(one.message_en for one in told))
 
 
 def _stopped(group: _Group, result: RuleOutcome, profile: Mapping[str, float | None]) -> _Reason:

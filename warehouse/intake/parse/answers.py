@@ -22,6 +22,8 @@ from warehouse.intake.parse.model import NOT_A_RECORD, UNKNOWN_KEY, Content, Rec
 Found = Record | RefusedRow
 # All indicators of all regencies for 50 years have a quarter of it; dimensions that multiply beyond are no table.
 _MOST_CELLS = 2_000_000
+# A cell that is itself a record reads as a spreadsheet's error does: its row is refused where the column is ours.
+_NESTED = "#VALUE!"
 
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
@@ -64,8 +66,8 @@ def from_records(contract: Contract, rows: list[Found]) -> Content:
 def _pages(data: bytes) -> Iterator[Any]:
     for number, body in enumerate(_bodies(data), start=1):
         try:
-            # parse_float and parse_int keep the text: 16 digits are exact, 1.10 stays 1.10.
-            page = json.loads(body, parse_float=str, parse_int=str)
+            # The text is kept: 16 digits are exact, 1.10 stays 1.10, and Infinity is not missing.
+            page = json.loads(body, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError):
             raise unreadable("PARSE_NOT_JSON", str(number)) from None
         if page is None:
@@ -92,14 +94,14 @@ def _bodies(data: bytes) -> Iterator[bytes]:
 
 
 def text(value: Any) -> str | None:
-    """A JSON value as a cell. A list of plain values is joined; a nested thing has no text."""
+    """A JSON value as a cell. A list of plain values is joined; a nested thing is an error, and no blank."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
         return ",".join(text(item) or "" for item in value)
-    return None
+    return _NESTED
 
 
 def _dig(value: Any, path: str | None) -> Any:

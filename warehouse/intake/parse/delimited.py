@@ -23,6 +23,8 @@ _CHUNK = 1 << 24
 # Enough to hold title rows and a wide header, however long its cells.
 _HEAD = 1 << 18
 _BLOCK = 1 << 24
+# A letter outside ASCII as UTF-8 writes it; in a single-byte encoding it would be two odd characters.
+_UTF_8_LETTER = re.compile(rb"\xc3[\x80-\xbf]")
 _LINE_END = re.compile(r"[\r\n]")
 
 
@@ -34,10 +36,15 @@ def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
 
 
 def find_encoding(shape: FileShape, data: bytes) -> str:
-    """The first agreed encoding the bytes are valid in, UTF-8 before the single-byte ones; raises PARSE_ENCODING."""
+    """The first agreed encoding the bytes are valid in, UTF-8 before the single-byte ones.
+
+    Raises PARSE_ENCODING, or PARSE_MIXED_ENCODINGS where lines of both kinds were put into one file.
+    """
     if b"\x00" not in data:
         for encoding in sorted(shape.encodings, key=lambda name: not name.startswith("utf")):
             if _is_valid(data, encoding):
+                if not encoding.startswith("utf") and _UTF_8_LETTER.search(data):
+                    raise unreadable("PARSE_MIXED_ENCODINGS")
                 return encoding
     raise unreadable("PARSE_ENCODING", names(list(shape.encodings)))
 

@@ -68,8 +68,26 @@ ERROR_CELL = "PARSE_ERROR_CELL"
 NO_RESULT = "PARSE_NO_RESULT"
 NOT_A_RECORD = "PARSE_NOT_A_RECORD"
 UNKNOWN_KEY = "PARSE_UNKNOWN_KEY"
+# Why a record could not be split into fields, for people.
+REFUSED = {
+    FIELD_COUNT: (
+        "Jumlah kolom pada baris berbeda dari judulnya.",
+        "The row has more or fewer columns than the header.",
+    ),
+    LINE_BREAK: ("Ada sel yang memuat ganti baris.", "A cell holds a line break."),
+    ERROR_CELL: (
+        "Ada sel berisi galat (#N/A, #DIV/0!) atau catatan lain, bukan nilai.",
+        "A cell holds an error (#N/A, #DIV/0!) or another record instead of a value.",
+    ),
+    NO_RESULT: ("Ada sel rumus tanpa hasil tersimpan.", "A cell is a formula without a stored result."),
+    NOT_A_RECORD: (
+        "Jawaban layanan memuat catatan yang bukan data.",
+        "The service's answer has records that are no data.",
+    ),
+    UNKNOWN_KEY: ("Ada angka tanpa wilayah yang dikenal.", "A figure belongs to no known region."),
+}
 
-_SEND_AGAIN = ("Minta pengirim mengirim ulang berkas itu.", "Ask the sender for the file again.")
+SEND_AGAIN = ("Minta pengirim mengirim ulang berkas itu.", "Ask the sender for the file again.")
 _TEXTS = {
     "PARSE_EMPTY": (
         "Berkas kosong: tidak ada satu pun baris data.",
@@ -98,7 +116,7 @@ _TEXTS = {
     "PARSE_TRUNCATED": (
         "Berkas terpotong atau rusak.",
         "The file is cut off or damaged.",
-        *_SEND_AGAIN,
+        *SEND_AGAIN,
     ),
     "PARSE_TOO_LARGE": (
         "Isi berkas setelah dibuka melebihi {detail}.",
@@ -118,11 +136,41 @@ _TEXTS = {
         "Buka ekspor asli dengan format tanggal Indonesia (hari/bulan), atau kirim ekspor asli tanpa membukanya.",
         "Open the original export with day/month dates, or send the original export without opening it.",
     ),
+    "PARSE_MONTH_FIRST": (
+        "Tanggal pada kolom {detail} ditulis bulan lebih dahulu (bulan/hari/tahun).",
+        "The dates of column {detail} are written month first (month/day/year).",
+        "Kirim ulang dengan tanggal hari/bulan/tahun atau tahun-bulan-hari.",
+        "Send again with dates as day/month/year or year-month-day.",
+    ),
+    "PARSE_IMPOSSIBLE_CELL": (
+        "Ada sel tanggal atau angka yang tidak mungkin (misalnya tak hingga) sehingga lembar kerja tidak dapat dibaca.",
+        "A cell holds an impossible date or number (for example infinity), so that the sheet cannot be read.",
+        "Perbaiki sel tanggal di lembar kerja, lalu kirim ulang.",
+        "Correct the dates in the sheet, then send it again.",
+    ),
+    "PARSE_UNFORESEEN": (
+        "Berkas tidak dapat dinilai: pembacanya berhenti karena hal yang tidak terduga ({detail}).",
+        "The file could not be judged: its reader ended in a way nobody foresaw ({detail}).",
+        "Minta berkas baru dari pengirim; teknisi mencari sebabnya lalu menilai ulang.",
+        "Ask the sender for a new file; an engineer looks for the cause and judges again.",
+    ),
+    "PARSE_ONLY_HIDDEN": (
+        "Data hanya ada di lembar yang tersembunyi ({detail}).",
+        "The only data stand on a hidden sheet ({detail}).",
+        "Tampilkan lembar yang dimaksud, lalu kirim ulang.",
+        "Show the sheet that is meant, then send it again.",
+    ),
     "PARSE_ENCODING": (
         "Huruf di dalam berkas tidak dapat dibaca; yang disepakati: {detail}.",
         "The characters of the file cannot be read; agreed are: {detail}.",
         "Simpan ulang sebagai CSV UTF-8.",
         "Save it again as CSV UTF-8.",
+    ),
+    "PARSE_MIXED_ENCODINGS": (
+        "Berkas memuat dua cara menulis huruf sekaligus: sebagian barisnya UTF-8, sebagian bukan.",
+        "The file mixes two encodings: part of its lines is UTF-8 and part is not.",
+        "Simpan ulang seluruh berkas sebagai CSV UTF-8.",
+        "Save the whole file again as CSV UTF-8.",
     ),
     "PARSE_OPEN_QUOTE": (
         "Ada tanda kutip liar: sejak catatan {detail} beberapa catatan menjadi satu sel.",

@@ -6,14 +6,17 @@ Here: trimming, null tokens, absent columns. Not here: the shapes' own readers.
 import codecs
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.core.contract import Column, Contract, FileShape
-from warehouse.core.errors import UnreadableDelivery
-from warehouse.intake.parse import answers, bps_export, delimited, workbook
+from warehouse.core.errors import UnreadableDelivery, WarehouseError
+from warehouse.core.redaction import described
+from warehouse.intake.parse import answers, bps_export, day_order, delimited, workbook
 from warehouse.intake.parse.headers import missing_headers
-from warehouse.intake.parse.model import Content, Parsed, unreadable
+from warehouse.intake.parse.model import ERROR_CELL, Content, Parsed, RefusedRow, unreadable
+from warehouse.intake.parse.restoring import restored
 from warehouse.storage.media import looks_like_html
 
 _READERS: dict[str, Callable[[Contract, FileShape, bytes], Content]] = {
@@ -39,6 +42,8 @@ _MISSING = "PARSE_MISSING_COLUMNS"
 _UNDERSTOOD = ("PARSE_REFUSED_COLUMN", "PARSE_DUPLICATE_COLUMN", "PARSE_WRONG_DATASET", _MISSING, "PARSE_INCOMPLETE")
 # Says that a file is not of a version; anything else was found out after its header had been recognised.
 _NOT_OF_IT = ("PARSE_WRONG_FORMAT", "PARSE_DELIMITER", _MISSING)
+# What a spreadsheet shows where a formula failed; saved as text it would pass for a name.
+_ERROR_TEXT = r"^#(N/A|DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!|N/D|NILAI!)$"
 
 
 def parse(contract: Contract, data: bytes, media: str) -> Parsed:
@@ -58,6 +63,11 @@ def parse(contract: Contract, data: bytes, media: str) -> Parsed:
             return _parse_as(version, data, media)
         except UnreadableDelivery as error:
             errors[version.version] = error
+        except (WarehouseError, OSError):
+            raise
+        except Exception as error:
+            # What nobody foresaw is the end of this delivery's reading, not of the dataset's night.
+            raise unreadable("PARSE_UNFORESEEN", described(error)) from None
     raise _told(errors)
 
 
@@ -94,10 +104,13 @@ def _finish(contract: Contract, shape: FileShape, content: Content) -> Parsed:
         column.name: _clean(column, content.cells[column.name]) if column.name in content.cells else absent
         for column in contract.file_columns
     }
+    table = pa.table({**columns, "source_part": content.source_part, "source_row": content.source_row})
+    table, refused = _without_errors(table)
+    day_order.demand_days_before_months(contract, table)
     return Parsed(
-        table=pa.table({**columns, "source_part": content.source_part, "source_row": content.source_row}),
+        table=table,
         rows_read=rows + len(content.refused),
-        refused=content.refused,
+        refused=sorted([*content.refused, *refused], key=lambda row: (row.source_part or "", row.source_row)),
         unknown_headers=content.unknown_headers,
         missing_headers=missing_headers(contract, set(content.cells)),
         shape=shape.name,
@@ -106,9 +119,24 @@ def _finish(contract: Contract, shape: FileShape, content: Content) -> Parsed:
     )
 
 
+def _without_errors(table: pa.Table) -> tuple[pa.Table, list[RefusedRow]]:
+    """The rows without an error's text in any column, and the others as refused: an error is no value and no blank."""
+    broken = pa.array(np.zeros(table.num_rows, dtype=bool))
+    for name in table.column_names:
+        is_text = pa.types.is_string(table.schema.field(name).type)
+        if is_text and pc.any(pc.starts_with(table[name], "#")).as_py():
+            found = pc.match_substring_regex(pc.utf8_upper(table[name]), _ERROR_TEXT)
+            broken = pc.or_(broken, pc.fill_null(found, fill_value=False))
+    if not pc.any(broken).as_py():
+        return table, []
+    taken = table.filter(broken)
+    places = zip(taken["source_part"].to_pylist(), taken["source_row"].to_pylist(), strict=True)
+    return table.filter(pc.invert(broken)), [RefusedRow(part, row, ERROR_CELL) for part, row in places]
+
+
 def _clean(column: Column, cells: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Cells without surrounding blanks; empty ones and the column's null tokens (in any case) become NULL."""
-    trimmed = pc.utf8_trim_whitespace(cells)
+    trimmed = restored(column, pc.utf8_trim_whitespace(cells))
     tokens = {form for token in ("", *column.extras.null_tokens) for form in (token, token.upper(), token.lower())}
     is_null = pc.is_in(trimmed, pa.array(sorted(tokens), pa.string()))
     return pc.if_else(is_null, None, trimmed) if pc.any(is_null).as_py() else trimmed

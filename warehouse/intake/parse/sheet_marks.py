@@ -12,13 +12,18 @@ from xml.etree import ElementTree
 
 from warehouse.intake.parse.model import unreadable
 
-_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
-_CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*?)(?:/>|>(.*?)</(?:\w+:)?c>)", re.DOTALL)
-_REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
-_NUMBER = re.compile(rb"\br\s*=\s*[\"']([0-9]{1,7})[\"']")
-_HIDDEN = re.compile(rb"\bhidden\s*=\s*[\"'](?:1|true)[\"']")
-_ERROR = re.compile(rb"\bt\s*=\s*[\"']e[\"']")
+# A row's opening tag, or a whole cell.
+_ROW_OR_CELL = re.compile(
+    rb"<(?:\w+:)?(?:row\b(?P<row>[^>]*)>|c\b(?P<cell>[^>]*?)(?:/>|>(?P<inside>.*?)</(?:\w+:)?c>))", re.DOTALL
+)
+_ATTRIBUTE = rb"\b%s\s*=\s*[\"'](?:%s)[\"']"
+_REFERENCE = re.compile(_ATTRIBUTE % (rb"r", rb"([A-Z]{1,3})([0-9]{1,7})"))
+_NUMBER = re.compile(_ATTRIBUTE % (rb"r", rb"([0-9]{1,7})"))
+_HIDDEN = re.compile(_ATTRIBUTE % (rb"hidden", rb"1|true") + rb"|" + _ATTRIBUTE % (rb"ht", rb"0(?:\.0+)?"))
+_HEIGHT, _FLAT = re.compile(rb"\bht\s*="), re.compile(_ATTRIBUTE % (rb"zeroHeight", rb"1|true"))
+_ERROR = re.compile(_ATTRIBUTE % (rb"t", rb"e"))
 _FORMULA, _VALUE = re.compile(rb"<(?:\w+:)?f\b"), re.compile(rb"<(?:\w+:)?(?:v\b[^>]*>[^<]|is\b)")
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -41,29 +46,33 @@ def of_sheet(workbook: bytes, number: int) -> SheetMarks:
     try:
         with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
             xml = archive.read(_member(archive, number))
-    except (KeyError, IndexError, ElementTree.ParseError):
+    except (KeyError, IndexError, StopIteration, ElementTree.ParseError):
         raise unreadable("PARSE_TRUNCATED") from None
+    if xml.startswith(_WIDE):
+        raise unreadable("PARSE_TRUNCATED")
     references = _REFERENCE.findall(xml)
-    hidden = frozenset(
-        int(found[1])
-        for attributes in _ROW.findall(xml)
-        if _HIDDEN.search(attributes) and (found := _NUMBER.search(attributes))
-    )
-    errors, without_result = set(), set()
-    if _ERROR.search(xml) or _FORMULA.search(xml):
-        for attributes, inside in _CELL.findall(xml):
-            place = _REFERENCE.search(attributes)
-            if place is None:
+    is_flat = bool(_FLAT.search(xml))
+    hidden, errors, without_result = set(), set(), set()
+    if is_flat or any(pattern.search(xml) for pattern in (_HIDDEN, _ERROR, _FORMULA)):
+        row = column = 0
+        for tag in _ROW_OR_CELL.finditer(xml):
+            if (attributes := tag["row"]) is not None:
+                # Rows and cells without a reference follow the one before.
+                row, column = int(found[1]) if (found := _NUMBER.search(attributes)) else row + 1, 0
+                if _HIDDEN.search(attributes) or (is_flat and not _HEIGHT.search(attributes)):
+                    hidden.add(row)
                 continue
-            at = int(place[2]), column_number(place[1])
-            if _ERROR.search(attributes):
-                errors.add(at)
+            place = _REFERENCE.search(tag["cell"])
+            column = column_number(place[1]) if place else column + 1
+            inside = tag["inside"] or b""
+            if _ERROR.search(tag["cell"]):
+                errors.add((row, column))
             elif _FORMULA.search(inside) and not _VALUE.search(inside):
-                without_result.add(at)
+                without_result.add((row, column))
     return SheetMarks(
         rows=max(map(int, {row for _, row in references}), default=0),
         columns=max(map(column_number, {letters for letters, _ in references}), default=0),
-        hidden=hidden,
+        hidden=frozenset(hidden),
         errors=frozenset(errors),
         without_result=frozenset(without_result),
     )

@@ -9,7 +9,7 @@ there.
 """
 
 import io
-import re
+import math
 import struct
 import zipfile
 import zlib
@@ -30,6 +30,7 @@ from python_calamine import (
 from warehouse.core.contract import Contract, FileShape
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.intake.parse import headers, sheet_marks
+from warehouse.intake.parse.apart import apart
 from warehouse.intake.parse.model import ERROR_CELL, NO_RESULT, Content, RefusedRow, unreadable
 from warehouse.intake.parse.sheet_marks import SheetMarks
 
@@ -39,15 +40,20 @@ _LARGEST_CELLS = 200_000_000
 _EXACT_DIGITS = 10**15
 # What zipfile raises where bytes are missing or changed.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
-_DAY_FIRST = re.compile(r"\s*(\d{1,2})\s*[-/. ]\s*\d{1,2}\s*[-/. ]\s*\d{4}")
-_MONTHS, _CHANCE = 12, 0.01
 
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     _check_archive(data)
+    sheets, hidden = apart(lambda: _sheets(contract, shape, data))
+    return _join(sheets, hidden)
+
+
+def _sheets(contract: Contract, shape: FileShape, data: bytes) -> tuple[list["_Sheet"], list[str]]:
+    """The visible sheets, and words for the hidden ones."""
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(data)) as book:
-            sheets, hidden = [], []
+            sheets: list[_Sheet] = []
+            hidden: list[str] = []
             for number, about in enumerate(book.sheets_metadata, start=1):
                 if about.typ != SheetTypeEnum.WorkSheet or shape.sheet not in (None, about.name):
                     continue
@@ -56,13 +62,18 @@ def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
                     continue
                 marks = sheet_marks.of_sheet(data, number)
                 if marks.rows * marks.columns > _LARGEST_CELLS:
-                    raise unreadable("PARSE_TOO_LARGE", f"{_LARGEST_CELLS:,}")
+                    raise unreadable("PARSE_TOO_LARGE", f"{_LARGEST_CELLS:,} sel / cells")
                 sheets.append(_Sheet(contract, shape, f"sheet {number}", book.get_sheet_by_index(number - 1), marks))
-            return _join(sheets, hidden)
+            return sheets, hidden
     except PasswordError:
         raise unreadable("PARSE_NOT_XLSX") from None
     except CalamineError:
         raise unreadable("PARSE_TRUNCATED") from None
+    except BaseException as error:
+        # A date beyond the calendar makes the reader panic, which is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise unreadable("PARSE_IMPOSSIBLE_CELL") from None
 
 
 def _check_archive(data: bytes) -> None:
@@ -91,6 +102,8 @@ class _Sheet:
         self.is_empty = not any(any(cell != "" for cell in row) for row in rows)
         self.found: headers.Match | None = None
         self.positions: Mapping[str, int] = {}
+        self.cells: Mapping[str, list[str]] = {}
+        self.rows: list[int] = []
         self.error: UnreadableDelivery | None = None
         self.score = 0
         if self.is_empty:
@@ -113,9 +126,12 @@ class _Sheet:
         ]
         if unseen := sum(number in marks.hidden for number, _ in records):
             raise unreadable("PARSE_HIDDEN_ROWS", f"{name}: {unseen}")
-        self.records = [(number, row) for number, row in records if number not in refused]
+        self.cells = {
+            name: [cell_text(row[place]) for number, row in records if number not in refused]
+            for name, place in self.positions.items()
+        }
+        self.rows = [number for number, _ in records if number not in refused]
         self.refused = [RefusedRow(name, number, code) for number, code in sorted(refused.items())]
-        self._demand_days_before_months(contract)
 
     def _valueless(self, marks: SheetMarks) -> dict[int, str]:
         """Rows with a cell of ours that has no value of its own, and why."""
@@ -124,28 +140,9 @@ class _Sheet:
             row: NO_RESULT for row, column in marks.without_result if column in ours
         }
 
-    def _demand_days_before_months(self, contract: Contract) -> None:
-        """Raise PARSE_DATES_EXCHANGED where a spreadsheet read days as months and left as text what it could not.
-
-        Then every true date has a day up to 12, and of every text the first number is above 12. By chance n true dates
-        and m texts come so with (12/31)^n (19/31)^m.
-        """
-        for column in contract.file_columns:
-            if column.logical_type != "date" or (position := self.positions.get(column.name)) is None:
-                continue
-            cells = [row[position] for _, row in self.records]
-            days = [cell.day for cell in cells if isinstance(cell, date)]
-            texts = [int(found[1]) for cell in cells if isinstance(cell, str) and (found := _DAY_FIRST.match(cell))]
-            if not days or not texts or max(days) > _MONTHS or min(texts) <= _MONTHS:
-                continue
-            if (12 / 31) ** len(days) * (19 / 31) ** len(texts) < _CHANCE:
-                raise unreadable("PARSE_DATES_EXCHANGED", column.header or column.name)
-
     def column(self, name: str) -> list[str | None]:
-        position = self.positions.get(name)
-        if position is None:
-            return [None] * len(self.records)
-        return [cell_text(row[position]) for _, row in self.records]
+        cells: Sequence[str] | None = self.cells.get(name)
+        return [None] * len(self.rows) if cells is None else list(cells)
 
 
 def _first_filled(row: Sequence[Any]) -> str:
@@ -159,14 +156,16 @@ def _join(sheets: list[_Sheet], hidden: list[str]) -> Content:
             raise sheet.error
     used = [sheet for sheet in sheets if sheet.found]
     if not used:
+        if hidden and all(sheet.is_empty for sheet in sheets):
+            raise unreadable("PARSE_ONLY_HIDDEN", "; ".join(hidden))
         faulty = max((sheet for sheet in sheets if sheet.error), key=lambda sheet: sheet.score, default=None)
         raise (faulty.error if faulty else None) or unreadable("PARSE_EMPTY")
     matches = [sheet.found for sheet in used if sheet.found]
     names = list(dict.fromkeys(name for found in matches for name in found.positions))
     return Content(
         cells={name: pa.array([cell for sheet in used for cell in sheet.column(name)], pa.string()) for name in names},
-        source_part=pa.array([sheet.name for sheet in used for _ in sheet.records], pa.string()),
-        source_row=pa.array([number for sheet in used for number, _ in sheet.records], pa.int64()),
+        source_part=pa.array([sheet.name for sheet in used for _ in sheet.rows], pa.string()),
+        source_row=pa.array([number for sheet in used for number in sheet.rows], pa.int64()),
         unknown_headers=[*dict.fromkeys(header for found in matches for header in found.unknown), *hidden],
         refused=[row for sheet in used for row in sheet.refused],
     )
@@ -190,6 +189,8 @@ def cell_text(cell: Any) -> str:
 
 
 def _number_text(number: float) -> str:
+    if not math.isfinite(number):
+        return repr(number)
     if abs(number) >= _EXACT_DIGITS:
         return f"{number:.14E}"
     return str(int(number)) if number == int(number) else repr(number)
