@@ -253,7 +253,7 @@ def test_senders_send_a_quarter_when_it_is_due(half_a_year: Played):
     s = half_a_year.s
     as_sent = sent.as_sent(s, load_contracts(s.contracts_dir).values())
     dtsen = (s.home / "sandbox" / "holdings" / "sftp" / "dinsos" / "dtsen").resolve()
-    quarter = dtsen / "2027-Q1" / "individuals.csv"
+    quarter = dtsen / "2027-Q1" / "anggota_keluarga_dtsen_v3_2027_36.71.csv"
     assert quarter.is_file()
     seen = {}
     for day in (date(2027, 4, 20), date(2027, 4, 21)):

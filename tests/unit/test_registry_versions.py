@@ -3,13 +3,17 @@
 import csv
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.support import samples
+from warehouse import night
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.settings import Settings
-from warehouse.intake import gate
+from warehouse.intake import decisions, gate
 from warehouse.intake.parse import parse
+from warehouse.ledger.warehouse import open_warehouse
+from warehouse.storage import keys, lake
 
 DATA = Path(__file__).parent.parent / "data"
 FAMILIES, INDIVIDUALS = "bps/social_registry_families", "bps/social_registry_individuals"
@@ -118,6 +122,35 @@ def test_both_layouts_fill_the_same_columns(settings: Settings) -> None:
     assert {row["status_dtsen"] for row in new.values()} == {None}
     kept = {column.name for column in samples.contracts()[FAMILIES].lake_columns}
     assert {column.name for column in samples.versions()[f"{FAMILIES}@1"].lake_columns} <= kept
+
+
+def test_history_stands_under_the_version_it_came_in(settings: Settings, tmp_path: Path) -> None:
+    keys.make_sandbox_keys(settings)
+    newest = samples.period(FAMILIES)
+    for name, period in ((f"{FAMILIES}@1", newest.shift(-1)), (FAMILIES, newest)):
+        path = tmp_path / f"{period.label}.csv"
+        path.write_bytes(file_of(name)[0])
+        night.ingest_file(FAMILIES, period, "all", path, s=settings)
+    w = open_warehouse(settings)
+    contract = w.contract(FAMILIES)
+    judged_by = [(one.version, one.sha256, "accepted") for one in reversed(contract.versions)]
+
+    def verdicts() -> list[tuple[str, str, str]]:
+        found = w.ledger.rows(
+            "select v.contract_version, v.contract_sha256, v.verdict from latest_verdicts v"
+            " join deliveries d on d.delivery_id = v.delivery_id order by d.period_start"
+        )
+        return [(row["contract_version"], row["contract_sha256"], row["verdict"]) for row in found]
+
+    assert verdicts() == judged_by
+    decisions.replay(w, FAMILIES)
+    assert verdicts() == judged_by
+    relation = lake.relation_sql(settings, w.ledger, contract)
+    kept = duckdb.execute(
+        "SELECT period_start, count(*), count(desil), count(desil_kota), count(status_dtsen), count(has_status)"
+        f" FROM ({relation}) GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    assert kept == [(newest.shift(-1).start, 104, 104, 0, 104, 0), (newest.start, 104, 104, 104, 0, 104)]
 
 
 # --- code systems -----------------------------------------------------------------------------------------------------

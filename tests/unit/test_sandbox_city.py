@@ -12,10 +12,15 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
+from tests.support import samples
+from warehouse.core.settings import Settings
+from warehouse.intake import gate
+from warehouse.intake.parse import parse
 from warehouse.sandbox import city, growth, margins, people, render, work
 from warehouse.sandbox.corruption import misspelt, scientific
 from warehouse.sandbox.draw import City, draw, puskesmas_of, puskesmas_serving
@@ -57,14 +62,28 @@ def _records(path: Path, title_rows: int) -> tuple[list[str], list[list[str]]]:
         rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python(skip_empty_area=False)[title_rows:]
         return rows[0], rows[1:]
     data = path.read_bytes()
-    for encoding in ("utf-8-sig", "cp1252"):
+    for encoding in ("utf-8-sig", "latin-1"):
         try:
             text = data.decode(encoding)
             break
         except UnicodeDecodeError:
             continue
-    lines = list(csv.reader(io.StringIO(text), delimiter=";" if ";" in text.partition("\n")[0] else ","))
+    first = text.partition("\n")[0]
+    lines = list(csv.reader(io.StringIO(text), delimiter=next(mark for mark in ";|," if mark in first)))
     return lines[0], lines[1:]
+
+
+def _registry(quarter: Path, kind: str, names: dict[str, str]) -> list[dict[str, str]]:
+    """Families or individuals of a quarter in either layout, by the names of the first; numbers without ``.0``.
+
+    ``names``: of the first layout -> of the second.
+    """
+    of_2026 = {"families": "keluarga", "individuals": "anggota_keluarga"}[kind]
+    (path,) = [*quarter.glob(f"{kind}.*"), *quarter.glob(f"{of_2026}_dtsen_v3_*.csv")]
+    header, rows = _records(path, 0)
+    at = {old: header.index(old if old in header else new) for old, new in names.items()}
+    padded = ([*row, *[""] * len(header)] for row in rows)
+    return [{old: str(row[place]).removesuffix(".0") for old, place in at.items()} for row in padded]
 
 
 def test_same_arguments_give_the_same_bytes(tmp_path: Path):
@@ -298,28 +317,56 @@ def test_registry_rows_are_all_in_the_truth(home: Path):
     known, spoiled = _known(home, "bps__social_registry_individuals.parquet")
     seen = 0
     for folder in sorted((home / "holdings/sftp/dinsos/dtsen").iterdir()):
-        header, rows = _records(folder / "individuals.csv", 0)
-        nik, name = header.index("nik"), header.index("nama")
-        for line, row in enumerate(rows, 2):
+        names = {"nik": "nomor_induk_kependudukan", "nama": "nama"}
+        for line, row in enumerate(_registry(folder, "individuals", names), 2):
             at = (folder.name, "all", line)
             columns = {column for _, column in spoiled.get(at, ())}
             person = persons[known[at]]
-            assert (row[nik] != person["nik"]) == ("nik" in columns)
-            assert (row[name] != person["name"].upper()) == ("nama" in columns)
+            assert (row["nik"] != person["nik"]) == ("nik" in columns)
+            assert (row["nama"] != person["name"].upper()) == ("nama" in columns)
             seen += 1
     assert seen == len(known)
 
 
 def test_registry_lists_families_with_one_head_and_their_size(home: Path):
     quarter = home / "holdings/sftp/dinsos/dtsen/2026-Q3"
-    header, rows = _records(next(quarter.glob("families.*")), 0)
-    size = {row[header.index("no_kk")]: int(row[header.index("jumlah_anggota_keluarga")]) for row in rows}
-    header, rows = _records(quarter / "individuals.csv", 0)
-    members = Counter(row[header.index("no_kk")] for row in rows)
-    heads = Counter(row[header.index("no_kk")] for row in rows if row[header.index("id_hub_kepala_keluarga")] == "1")
+    names = {"no_kk": "nomor_kartu_keluarga", "jumlah_anggota_keluarga": "jumlah_anggota_keluarga"}
+    size = {row["no_kk"]: int(row["jumlah_anggota_keluarga"]) for row in _registry(quarter, "families", names)}
+    names = {"no_kk": "nomor_kartu_keluarga", "id_hub_kepala_keluarga": "status_hubungan_keluarga"}
+    rows = _registry(quarter, "individuals", names)
+    members = Counter(row["no_kk"] for row in rows)
+    heads = Counter(row["no_kk"] for row in rows if row["id_hub_kepala_keluarga"] == "1")
     assert members == size
     assert set(heads) == set(size)
     assert set(heads.values()) == {1}
+
+
+@pytest.mark.parametrize(("dataset", "kind", "columns"), [
+    ("bps/social_registry_families", "keluarga", "v3_families.txt"),
+    ("bps/social_registry_individuals", "anggota_keluarga", "v3_individuals.txt"),
+])  # fmt: skip
+def test_the_registry_of_2026_is_read_as_its_second_version(
+    home: Path, settings: Settings, dataset: str, kind: str, columns: str
+):
+    (path,) = (home / "holdings/sftp/dinsos/dtsen/2026-Q3").glob(f"{kind}_dtsen_v3_2026_36.71.csv")
+    header, rows = _records(path, 0)
+    assert header == (Path(__file__).parent.parent / "data/dtsen" / columns).read_text().split()
+    ragged = [line for line, row in enumerate(rows, 2) if len(row) != len(header)]
+    contract = samples.contracts()[dataset]
+    parsed = parse(contract, path.read_bytes(), "csv")
+    assert (parsed.version, parsed.unknown_headers) == (contract.version, [])
+    assert [row.source_row for row in parsed.refused] == ragged
+    _, spoiled = _known(home, f"{dataset.replace('/', '__')}.parquet")
+    assert ragged == sorted(line for (period, _, line), found in spoiled.items()
+                            if period == "2026-Q3" and "ragged_line" in {kind for kind, _ in found})  # fmt: skip
+    context = gate.DeliveryContext(samples.period(dataset), "all", samples.RECEIVED_AT)
+    judgement = gate.judge(settings, contract, {"d": parsed}, {"d": context}, [], frozenset({"d"}))["d"]
+    assert judgement.rows_admitted > 0.99 * parsed.rows_read
+    failed = {
+        result.rule_code for result in judgement.results if result.outcome == "fail" and result.severity != "warn"
+    }
+    # A city of two kelurahan, and the slips that the truth tells of.
+    assert failed <= {"DTSEN-FAM-103", "DTSEN-IND-001", "DTSEN-IND-007", "DTSEN-IND-020"}
 
 
 def test_participants_are_in_the_truth_and_registered_by_month_end(home: Path):
@@ -359,9 +406,11 @@ def test_agencies_speak_of_the_same_kelurahan(home: Path):
     names = {name.upper() for code, name in zip(*_codes_and_names(), strict=True) if code in peopled}
     _, targets = _records(home / "holdings/sftp/dinkes/under_five_targets/2026.xlsx", 2)
     assert {row[3].upper() for row in targets[:-1]} == names
-    header, families = _records(next((home / "holdings/sftp/dinsos/dtsen/2026-Q3").glob("families.*")), 0)
-    codes = {row[header.index("kode_kelurahan")] for row in families}
-    assert codes == {code.replace(".", "") for code in peopled}
+    bps = {row["kemendagri_code"]: row["bps_code"] for row in margins.read_seed("regions")}
+    families = _registry(
+        home / "holdings/sftp/dinsos/dtsen/2026-Q3", "families", {"kode_kelurahan": "kode_kelurahan_desa"}
+    )
+    assert {row["kode_kelurahan"] for row in families} == {bps[code] for code in peopled}
     counted = duckdb.sql(f"select nama_kel from '{home}/holdings/http/dukcapil/kel.json'").fetchall()
     assert {name for (name,) in counted} == names
 
@@ -391,7 +440,7 @@ def test_published_poverty_adds_up_to_the_province(home: Path):
     assert all(gap <= (0.15 if year <= 2014 else 0.02) for year, gap in gaps)
 
 
-@settings(deadline=None, max_examples=60)
+@hypothesis_settings(deadline=None, max_examples=60)
 @given(
     sex=st.sampled_from([1, 2]),
     age=st.integers(1, growth.LAST_DAY - 1),

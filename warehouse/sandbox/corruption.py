@@ -6,7 +6,7 @@ here: layouts (render).
 
 Kinds in ``truth_corruptions``: name_typo, name_parts_swapped, name_abbreviated, nik_missing, nik_masked,
 nik_digits_swapped, nik_of_mother, nik_scientific, birth_date_swapped, stale_address, desil_range, desil_none,
-duplicate_row, measured_before_birth, implausible_weight, unknown_kelurahan.
+duplicate_row, measured_before_birth, implausible_weight, unknown_kelurahan, ragged_line, bad_byte.
 """
 
 from collections.abc import Iterator
@@ -43,6 +43,7 @@ SLIP_RATES = {
         "unknown_kelurahan": 0.001,
     },
     "individuals": {"nik_scientific": 0.0004},
+    "since_2026": {"ragged_line": 0.0004, "bad_byte": 0.0004},
     "families": {"desil_range": 0.008, "desil_none": 0.012},
     "assistance": {"desil_range": 0.006, "desil_none": 0.008, "unknown_kelurahan": 0.0008},
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """What Dinas Sosial holds: DTSEN families and individuals by quarter, an old Regsosek extract, the monthly aid list.
 
-Here: the layouts, what the registry knows late, its spellings. Not here: who people are (people), housing (housing).
+Here: the layouts, what the registry knows late, its spellings. Not here: the layout since 2026 (registry_of_2026), who
+people are (people), housing (housing).
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.core.periods import Period
-from warehouse.sandbox import files
+from warehouse.sandbox import files, registry_of_2026
 from warehouse.sandbox.corruption import UNKNOWN_KELURAHAN, Persona, TruthLog, personas, scientific, slips, truth_log
 from warehouse.sandbox.draw import City, Progress
 from warehouse.sandbox.housing import ANIMALS, NULLABLE
@@ -126,6 +127,10 @@ def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Progres
             listed = listed_on(city, day_number(period.end) - 1)
             shape, target = _SHAPES[index % len(_SHAPES)], folder / period.label
             tail = {"cut_off_keluarga": pa.array(np.full(len(listed.families), int(f"{period.end:%Y%m%d}")))}
+            if period >= registry_of_2026.SINCE:
+                _since_2026(city, persona, attributes, decile, listed, period, target, families, individuals)
+                say(f"DTSEN {period.label}: {len(listed.families):,} families, {len(listed.persons):,} persons")
+                continue
             texts, done = _decile_texts(rng, "families", decile[listed.families])
             table = _families(city, persona, listed, {"desil_nasional": texts, **tail, **_status(listed)})
             _log_families(families, city, persona, period.label, listed, done)
@@ -142,6 +147,80 @@ def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Progres
             )
             say(f"DTSEN {period.label}: {len(listed.families):,} families, {len(listed.persons):,} persons")
         _regsosek(city, persona, attributes, folder / _REGSOSEK.label, families, individuals)
+
+
+def _since_2026(
+    city: City,
+    persona: Persona,
+    attributes: dict[str, pa.Array],
+    decile: np.ndarray,
+    everyone: Listed,
+    period: Period,
+    target: Path,
+    families: TruthLog,
+    individuals: TruthLog,
+) -> None:
+    """A quarter in the layout since 2026: it states no status, and holds who is active alone."""
+    rng = stream(city.seed, "dtsen since 2026", period.label)
+    listed = _active(city, everyone)
+    place = city.dwellings.place[listed.dwelling]
+    is_paid = _is_premium_paid(city, listed.families, period)
+    rank = city.families.wealth[listed.families] + 0.35 * rng.standard_normal(len(listed.families))
+    own = registry_of_2026.city_deciles(rank, decile[listed.families])
+    texts, done = _decile_texts(rng, "families", decile[listed.families])
+    table = registry_of_2026.families(
+        _families(city, persona, listed, {"desil_nasional": texts}),
+        city.area,
+        place,
+        listed.families,
+        own,
+        registry_of_2026.premiums(is_paid, listed.families),
+    )
+    _log_families(families, city, persona, period.label, listed, done)
+    _write(rng, families, period, target / registry_of_2026.file_name("keluarga", period), table, "alamat")
+    of_person = np.searchsorted(listed.families, city.persons.family[listed.persons])
+    members = _individuals(city, persona, attributes, listed, decile, period, "%Y-%m-%d")
+    members = _log_individuals(rng, individuals, city, persona, period.label, listed, members)
+    # One in twelve has an identity card of another address than the one lived at.
+    card = np.where(listed.persons * 5227 % 12 == 0, rng.permutation(place)[of_person], place[of_person])
+    members = registry_of_2026.individuals(
+        members,
+        city.area,
+        card,
+        city.dwellings.address.take(pa.array(listed.dwelling[of_person])),
+        registry_of_2026.premiums(is_paid[of_person], city.persons.family[listed.persons]),
+    )
+    _write(
+        rng, individuals, period, target / registry_of_2026.file_name("anggota_keluarga", period), members, "alamat_ktp"
+    )
+
+
+def _write(rng: np.random.Generator, log: TruthLog, period: Period, path: Path, table: pa.Table, column: str) -> None:
+    """Write a file of the layout since 2026, with a few lines of too many or too few fields, and bad bytes."""
+    spoiled = slips(rng, "since_2026", table.num_rows)
+    registry_of_2026.write(path, table, spoiled["ragged_line"].tolist(), spoiled["bad_byte"].tolist())
+    for kind, name in (("ragged_line", table.column_names[-1]), ("bad_byte", column)):
+        log.corrupted(period.label, "all", kind, name, source_row=spoiled[kind] + 2)
+
+
+def _active(city: City, listed: Listed) -> Listed:
+    """Who is listed and not struck off, moved away, dead or not found."""
+    kept = (listed.status == "DTSEN AKTIF") & np.isin(listed.presence, (0, 1))
+    persons = np.isin(city.persons.family[listed.persons], listed.families[kept])
+    return Listed(
+        persons=listed.persons[persons],
+        relation=listed.relation[persons],
+        **{name: getattr(listed, name)[kept] for name in (
+            "families", "heads", "size", "dwelling", "is_stale", "status", "presence",
+        )},
+    )  # fmt: skip
+
+
+def _is_premium_paid(city: City, family: np.ndarray, period: Period) -> np.ndarray:
+    month = next(i for i, m in enumerate(city.calendar.months) if m.end >= period.end)
+    span = city.assistance["pbi_jk"][family]
+    is_paid: np.ndarray = (span[:, 0] <= month) & (span[:, 1] > month)
+    return is_paid
 
 
 def _drifted(rng: np.random.Generator, decile: np.ndarray) -> np.ndarray:
@@ -269,11 +348,9 @@ def _individuals(
 ) -> pa.Table:
     who = pa.array(listed.persons)
     family = city.persons.family[listed.persons]
-    month = next(i for i, m in enumerate(city.calendar.months) if m.end >= period.end)
-    span = city.assistance["pbi_jk"][family]
     columns = _identity(city, persona, listed, dates)
     columns |= {name: values.take(who) for name, values in attributes.items()}
-    columns["pbi"] = pa.array(((span[:, 0] <= month) & (span[:, 1] > month)).astype(np.int8))
+    columns["pbi"] = pa.array(_is_premium_paid(city, family, period).astype(np.int8))
     columns["desil_nasional_anggota"] = pa.array(decile[family], mask=decile[family] == 0)
     return pa.table(columns)
 

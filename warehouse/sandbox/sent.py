@@ -69,7 +69,9 @@ def _patterns(contract: Contract) -> list[re.Pattern[str]]:
     elif server.protocol == "sftp":
         folder = f"sftp/{sender_of(contract)}"
         templates = [f"{folder}{path}" for path in (server.path, *server.parameters.get("alternatives", ()))]
-    fields = {r"\{period\}": r"(?P<period>\d{4}[-QH\d]*)", r"\{part\}": r"(?P<part>[^/]+)"}
+    fields = {
+        r"\{period\}": r"(?P<period>\d{4}[-QH\d]*)", r"\{part\}": r"(?P<part>[^/]+)", r"\{year\}": r"\d{4}",
+    }  # fmt: skip
     found = []
     for template in templates:
         pattern = re.escape(template)
