@@ -74,10 +74,12 @@ class Postgres:
             self.bin, self.user = server.bin_path, server.system_user
         hba = self.data / "pg_hba.conf"
         hba.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        self._control("-w", "-l", str(self.data / "log"), "-o", f"-h 127.0.0.1 -p {self.port} -k /tmp", "start")
+        self._control(
+            "-w", "-t", "300", "-l", str(self.data / "log"), "-o", f"-h 127.0.0.1 -p {self.port} -k /tmp", "start"
+        )
 
     def stop(self) -> None:
-        self._control("-w", "-m", "fast", "stop")
+        self._control("-w", "-t", "300", "-m", "fast", "stop")
 
     def _control(self, *arguments: str) -> None:
         subprocess.run([self.bin / "pg_ctl", "-D", self.data, *arguments], user=self.user, cwd="/", check=True,
