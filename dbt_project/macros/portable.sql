@@ -22,7 +22,7 @@ is used directly and not repeated here.
 
 {# The day in Jakarta on which an instant falls: midnight there comes seven hours before that of UTC. #}
 {% macro jakarta_day(instant) -%}{{ adapter.dispatch('jakarta_day', 'tangerang_welfare')(instant) }}{%- endmacro %}
-{% macro duckdb__jakarta_day(instant) -%}cast(timezone('Asia/Jakarta', {{ instant }}) as date){%- endmacro %}
+{% macro duckdb__jakarta_day(instant) -%}cast({{ instant }} at time zone 'Asia/Jakarta' as date){%- endmacro %}
 
 {% macro as_of_date() -%}cast('{{ var("as_of") }}' as date){%- endmacro %}
 

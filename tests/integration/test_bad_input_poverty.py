@@ -89,7 +89,7 @@ def battered(tmp_path_factory) -> tuple[Settings, Ledger, dict[str, dict[str, An
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("floors", "DTSEN-FAM-120"), ("sakernas", "DTSEN-IND-122"), ("thousandfold", "BPS-102"),
+        ("floors", "DTSEN-FAM-130"), ("sakernas", "DTSEN-IND-122"), ("thousandfold", "BPS-102"),
         ("wrong year", "PORTALPOV-101"),
     ],
 )  # fmt: skip

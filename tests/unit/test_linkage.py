@@ -1,6 +1,7 @@
 """Linkage by exact identifiers: who becomes one person, who does not, and that only keys come out."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import duckdb
 import pyarrow as pa
@@ -56,7 +57,8 @@ class World:
         self.deliver_table(one, pa.table(columns), content, part)
 
     def deliver_table(self, one, table: pa.Table, content: str = "a", part: str = "all") -> None:
-        delivery = delivered(one, content, part)
+        # What comes later is received later.
+        delivery = replace(delivered(one, content, part), received_at=RECEIVED + timedelta(seconds=len(self.names)))
         table = table.append_column("source_part", pa.nulls(table.num_rows, pa.string()))
         table = table.append_column("source_row", pa.array(range(table.num_rows), pa.int64()))
         verdict_id = ledger.new_id()
