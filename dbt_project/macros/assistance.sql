@@ -11,6 +11,7 @@ select in_effect.month_start, in_effect.ranking, in_effect.registry_period
     from {{ ref('registry_in_effect') }} as in_effect
     inner join (select distinct period_start from {{ ref('fct_assistance') }}) as feed
         on feed.period_start = in_effect.month_start
+    where {{ is_no_second_rank('in_effect.ranking') }}
 {%- endmacro %}
 
 {# One row per listed family and month: which programmes name it, 1 or 0, and one place for all of them. #}

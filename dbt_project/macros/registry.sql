@@ -12,10 +12,15 @@ coalesce({{ kelurahan }}, {{ dbt.concat([kecamatan, "'.0000'"]) }}, {{ unplaced_
 {%- endmacro %}
 
 {#
-The city's own desil is a second rank of the same rows: what is no rank, such as housing, schooling and reasons, is counted under
-the nation's alone, so that no small count is rounded twice.
+The city's own desil is a second rank of the same rows: what is no rank, such as housing, schooling, assistance and reasons, is
+counted under the nation's alone, so that no small count is rounded twice. Families and persons by it: cells_city_rank.
 #}
 {% macro is_no_second_rank(ranking) -%}{{ ranking }} <> 'dtsen_kota'{%- endmacro %}
+
+{# The labels that the city's own desil may have, besides unknown. #}
+{% macro city_ranks() -%}
+{{ return(['01', '02', '03', '04', '05', '06', '07', '08', '09', '10', '06-10']) }}
+{%- endmacro %}
 
 {#
 '1'..'10' -> '01'..'10'; the range 6-10 kept apart; NULL stays unknown and is never the poorest. Any other range says no more

@@ -207,12 +207,16 @@ def left_of(mart: str, whole: str, part: str) -> str:
 
 
 def any_programme(mart: str, measures: Sequence[str]) -> str:
-    """Who has something but not this programme."""
+    """Who has something but not this programme.
+
+    ``any`` is on any list. The premium that the registry tells is on none: what both differ by counts nobody.
+    """
     others = ", ".join((*AREA, "measure", *(name for name in OWN[mart] if name != "programme")))
     listed = ", ".join(f"'{name}'" for name in measures)
     return (
         f"SELECT {others}, b.programme, a.numerator - b.numerator AS n FROM {mart} AS a INNER JOIN {mart} AS b"
-        f" USING ({others}) WHERE a.programme = 'any' AND b.programme <> 'any' AND measure IN ({listed})"
+        f" USING ({others}) WHERE a.programme = 'any' AND b.programme NOT IN ('any', 'pbi_pemda')"
+        f" AND measure IN ({listed})"
     )
 
 
@@ -349,6 +353,17 @@ def in_another_mart() -> Iterator[tuple[str, str]]:
         f" USING ({keys}) WHERE a.denominator_source = 'eppgbm_registered' AND b.measure = 'children_registered'"
         " AND b.age_group = 'all' AND b.area_basis = 'residence'",
     )
+
+
+def in_another_ranking() -> Iterator[tuple[str, str]]:
+    """The same families and persons by the nation's rank and by the city's: both add up to one number."""
+    keys, mart = "area_level, kemendagri_code, period_kind, period_start, measure, desil", "poverty_by_area_period"
+    for measure in ("families", "persons"):
+        yield (
+            f"{measure} by two rankings",
+            f"SELECT {keys}, a.numerator - b.numerator AS n FROM {mart} AS a INNER JOIN {mart} AS b USING ({keys})"
+            f" WHERE a.ranking = 'dtsen' AND b.ranking = 'dtsen_kota' AND measure = '{measure}' AND desil = 'all'",
+        )
 
 
 def relations() -> Iterator[tuple[str, str]]:

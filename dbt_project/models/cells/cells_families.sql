@@ -6,5 +6,5 @@ select
     kemendagri_code,
     cast(count(*) as bigint) as families
 from {{ ref('fct_welfare') }}
-where is_in_scope
+where is_in_scope and {{ is_no_second_rank('ranking') }}
 group by period_start, ranking, desil, kemendagri_code

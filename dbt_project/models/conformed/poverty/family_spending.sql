@@ -8,7 +8,7 @@ with spending as (
     inner join (
         select distinct delivery_id from {{ ref('fct_welfare') }} where expenditure_per_head_idr is not null
     ) as stated on stated.delivery_id = family.delivery_id
-    where family.is_in_scope
+    where family.is_in_scope and {{ is_no_second_rank('family.ranking') }}
 ),
 
 lines as (

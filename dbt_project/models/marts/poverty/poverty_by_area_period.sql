@@ -10,14 +10,22 @@ computed at each level from the same sums.
     ('deprived_' ~ name, 'cells_family_conditions', 'deprived_' ~ name, 'answered_' ~ name, 'families', 'true')
 ) %}
 {%- endfor %}
-with families as (
-    select period_start, ranking, desil, kemendagri_code, families from {{ ref('cells_families') }}
+with
+{%- for unit in ['families', 'persons'] %}
+{{ unit }} as (
+    select period_start, ranking, desil, kemendagri_code, {{ unit }} from {{ ref('cells_' ~ unit) }}
+    {%- for desil in city_ranks() %}
+    union all
+    select period_start, 'dtsen_kota', '{{ desil }}', kemendagri_code, {{ unit }}_{{ desil | replace('-', '_') }}
+    from {{ ref('cells_city_rank') }}
+    {%- endfor %}
+    union all
+    select
+        period_start, 'dtsen_kota', 'unknown', kemendagri_code,
+        {{ unit }}{% for desil in city_ranks() %} - {{ unit }}_{{ desil | replace('-', '_') }}{% endfor %}
+    from {{ ref('cells_city_rank') }}
 ),
-
-persons as (
-    select period_start, ranking, desil, kemendagri_code, persons from {{ ref('cells_persons') }}
-),
-
+{% endfor %}
 ranked as (
     -- Families and persons alike: how many, and how many of them stand in a given span of ranks.
     {%- for unit in ['families', 'persons'] %}
