@@ -12,13 +12,14 @@ coalesce({{ kelurahan }}, {{ dbt.concat([kecamatan, "'.0000'"]) }}, {{ unplaced_
 {%- endmacro %}
 
 {#
-The city's own desil is a second rank of the same rows: what is no rank, such as housing, schooling, assistance and reasons, is
-counted under the nation's alone, so that no small count is rounded twice. Families and persons by it: cells_city_rank.
+The city's own desil and P3KE's are second ranks of the same rows: what is no rank, such as housing, schooling, assistance and
+reasons, is counted under the first alone, so that no small count is rounded twice. Families and persons by them:
+cells_second_ranks.
 #}
-{% macro is_no_second_rank(ranking) -%}{{ ranking }} <> 'dtsen_kota'{%- endmacro %}
+{% macro is_no_second_rank(ranking) -%}{{ ranking }} not in ('dtsen_kota', 'p3ke'){%- endmacro %}
 
-{# The labels that the city's own desil may have, besides unknown. #}
-{% macro city_ranks() -%}
+{# The labels that a second desil may have, besides unknown. #}
+{% macro second_ranks() -%}
 {{ return(['01', '02', '03', '04', '05', '06', '07', '08', '09', '10', '06-10']) }}
 {%- endmacro %}
 

@@ -12,6 +12,7 @@ rankings as (
     -- Whoever belongs to no listed family stands beside the ranking of the quarter.
     select period_start, min(ranking) as ranking
     from {{ ref('fct_welfare') }}
+    where {{ is_no_second_rank('ranking') }}
     group by period_start
 ),
 

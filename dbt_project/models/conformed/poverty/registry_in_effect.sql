@@ -29,6 +29,6 @@ select
     registry_period,
     row_number() over (
         partition by month_start
-        order by registry_period desc, case ranking when 'dtsen' then 0 else 1 end asc, ranking asc
+        order by registry_period desc, case when {{ is_no_second_rank('ranking') }} then 0 else 1 end asc, ranking asc
     ) = 1 as is_main
 from candidates

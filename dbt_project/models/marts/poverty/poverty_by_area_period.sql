@@ -14,16 +14,16 @@ with
 {%- for unit in ['families', 'persons'] %}
 {{ unit }} as (
     select period_start, ranking, desil, kemendagri_code, {{ unit }} from {{ ref('cells_' ~ unit) }}
-    {%- for desil in city_ranks() %}
+    {%- for desil in second_ranks() %}
     union all
-    select period_start, 'dtsen_kota', '{{ desil }}', kemendagri_code, {{ unit }}_{{ desil | replace('-', '_') }}
-    from {{ ref('cells_city_rank') }}
+    select period_start, second_ranking, '{{ desil }}', kemendagri_code, {{ unit }}_{{ desil | replace('-', '_') }}
+    from {{ ref('cells_second_ranks') }}
     {%- endfor %}
     union all
     select
-        period_start, 'dtsen_kota', 'unknown', kemendagri_code,
-        {{ unit }}{% for desil in city_ranks() %} - {{ unit }}_{{ desil | replace('-', '_') }}{% endfor %}
-    from {{ ref('cells_city_rank') }}
+        period_start, second_ranking, 'unknown', kemendagri_code,
+        {{ unit }}{% for desil in second_ranks() %} - {{ unit }}_{{ desil | replace('-', '_') }}{% endfor %}
+    from {{ ref('cells_second_ranks') }}
 ),
 {% endfor %}
 ranked as (
@@ -47,7 +47,8 @@ ranked as (
 ),
 
 main_rankings as (
-    select period_start, min(ranking) as ranking from {{ ref('fct_welfare') }} group by period_start
+    select period_start, min(ranking) as ranking from {{ ref('fct_welfare') }}
+    where {{ is_no_second_rank('ranking') }} group by period_start
 ),
 
 counted as (
