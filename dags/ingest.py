@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Context, RetryDecision, RetryPolicy, get_parsing_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from shared import DAY_PARAM, OWNER, Dataset, dataset_asset, dataset_names, night_of, nightly, read_dataset
 
 # Half past midnight: agencies have closed their day, and a night keeps one date. Two minutes apart, as an agency's
@@ -26,7 +27,8 @@ DOC = """
 **Bila gagal / on failure**
 - `extract` red: the agency could not be reached, or refused us. It has been tried again where that could help; the next
   night asks again by itself. If it goes on, read the error code in the log and call the agency.
-- `judge` red: a fault of ours. Correct it and clear the task; nothing is fetched twice.
+- `judge` red after a red `extract`: what had been landed until then was judged all the same, and nothing is to be done.
+- `judge` red alone: a fault of ours. Correct it and clear the task; nothing is fetched twice.
 - Outcome *held* is no failure: a person decides in the DAG `decide`.
 
 **Mengulang / backfill:** `airflow backfill create --dag-id {dag_id} --from-date … --to-date … --max-active-runs 1` asks
@@ -57,19 +59,26 @@ def extract(dataset: str, **context: Any) -> dict[str, Any]:
     ).as_dict()
 
 
-@task(execution_timeout=timedelta(hours=1))
-def judge(extracted: dict[str, Any]) -> dict[str, Any]:
-    """Judge what has been landed and store what is admitted."""
+@task(trigger_rule="all_done", execution_timeout=timedelta(hours=1))
+def judge(dataset: str, extracted: dict[str, Any] | None, **context: Any) -> None:
+    """Judge what has been landed and store what is admitted, also where the fetch failed or was ended half way."""
     from warehouse import night
     from warehouse.intake.outcome import IngestOutcome
 
-    return night.judge_landed(IngestOutcome(**extracted)).as_dict()
+    # A fetch that ended by itself has told what it did; one that was ended has landed what it had until then.
+    told = IngestOutcome(**extracted) if extracted else IngestOutcome(dataset, failed=1, errors=["extract: failed"])
+    context["ti"].xcom_push(key="outcome", value=night.judge_landed(told).as_dict())
+    if not extracted:
+        raise AirflowFailException("The fetch failed: see the log of extract. What had been landed is judged.")
 
 
 @task(retries=2, execution_timeout=timedelta(minutes=5))
 def report(dataset: str, **context: Any) -> dict[str, Any]:
     """Say how the dataset's night ended; the marts wait for this."""
-    outcome: dict[str, Any] = context["ti"].xcom_pull(task_ids="judge") or {"dataset": dataset, "outcome": "failed"}
+    outcome: dict[str, Any] = context["ti"].xcom_pull(task_ids="judge", key="outcome") or {
+        "dataset": dataset,
+        "outcome": "failed",
+    }
     extra = {key: value for key, value in outcome.items() if isinstance(value, int | float) or key == "outcome"}
     night = night_of(context["dag_run"], context["params"])
     context["outlet_events"][dataset_asset(dataset)].extra = {"night": night.isoformat(), **extra}
@@ -105,7 +114,7 @@ def make_dag(dag_id: str, minute: int, dataset: Dataset) -> DAG:
         ),
     ) as dag:
         # Airflow hands on the value of what is here an XComArg.
-        judged = judge(extract(dataset.name))  # type: ignore[arg-type]
+        judged = judge(dataset.name, extract(dataset.name))  # type: ignore[arg-type]
         reported = report.override(outlets=[dataset_asset(dataset.name)])(dataset.name)
         # A teardown runs however the others ended, and leaves the run's colour to them.
         judged >> reported.as_teardown()

@@ -24,6 +24,7 @@ that finds nothing new ends at once. The last release stays current until a newe
 
 **Bila gagal / on failure:** `build` red with a rule's code: the mart gate or the build stopped it. Analysts keep the
 last release; the report says so. Read its page of the night, correct the cause, clear `build`. `ask` red: clear it.
+While a build by hand runs, `build` waits for its end.
 """
 
 
@@ -39,7 +40,8 @@ def build(**context: Any) -> None:
     dag_run = context["dag_run"]
     events = (event for found in context["triggering_asset_events"].values() for event in found)
     day = newest_night(events, night_of(dag_run, context["params"]))
-    result = night.marts(day)
+    # A build that somebody has started by hand ends within the hour; what came tonight must not wait for tomorrow.
+    result = night.marts(day, waits=True)
     context["ti"].xcom_push(key="night", value=result)
     if dag_run.run_type == "scheduled":
         # A run by the clock leaves the assets that had arrived in the queue, and tomorrow's marts would start as soon

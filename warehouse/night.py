@@ -257,17 +257,22 @@ def rehearse(
 
 
 @redacted
-def marts(logical_date: date, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on."""
-    return _marts(open_warehouse(s, progress), logical_date)
+def marts(
+    logical_date: date, *, waits: bool = False, s: Settings | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Link, build, gate, release and report. After a stop the last release stays current; ops and report go on.
+
+    ``waits``: for a run of this step by somebody else, instead of being refused with BUILD_RUNNING.
+    """
+    return _marts(open_warehouse(s, progress), logical_date, waits=waits)
 
 
-def _marts(w: Warehouse, logical_date: date) -> dict[str, Any]:
+def _marts(w: Warehouse, logical_date: date, *, waits: bool = False) -> dict[str, Any]:
     s, led = w.settings, w.ledger
     started = time.monotonic()
     keys.confirm(s, led, *keys.USES)
-    # A second run of this step would link anew under the feet of the first, and tear its report: it is refused.
-    with build.only_writer(s) as lock, Stages(_doing_file(s), w.progress) as steps:
+    # A second run of this step would link anew under the feet of the first, and tear its report.
+    with build.only_writer(s, waits=waits) as lock, Stages(_doing_file(s), w.progress) as steps:
         detail: dict[str, Any] = {"stages": steps.seconds}
         if erasure.is_pending(s, led):
             steps.run("erase", lambda say: erasure.complete(s, led, say))

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from warehouse.core.errors import ConfigError, FetchError
 from warehouse.core.settings import get_settings
@@ -14,6 +14,8 @@ class IngestOutcome:
     dataset: str
     outcome: str = "unchanged"
     accepted: int = 0
+    failed: int = 0
+    errors: list[str] = field(default_factory=list)
 
     def as_dict(self):
         return asdict(self)
@@ -48,10 +50,10 @@ def extract_open(dataset, logical_date, *, backfill=False, is_last_try=True, s=N
 
 def judge_landed(result, *, s=None):
     _note("judge", dataset=result.dataset)
-    return IngestOutcome(result.dataset, "admitted", 1)
+    return IngestOutcome(result.dataset, "failed" if result.failed else "admitted", 1)
 
 
-def marts(logical_date, *, s=None, progress=None):
+def marts(logical_date, *, waits=False, s=None, progress=None):
     _note("marts", day=str(logical_date))
     return {"outcome": "released", "seconds": 0.1}
 

@@ -35,13 +35,15 @@ def test_one_agency_down_leaves_the_others_night_whole_and_the_assets_start_the_
     assert tries == [False, False, True], "an agency that is down is asked again, and then the night goes on"
     refused = [call for call in asked_for if call["dataset"] == "polri/outreach"]
     assert len(refused) == 1, "what was refused is not asked for again"
+    judged = [call["dataset"] for call in stage.calls(s, "judge")]
+    assert set(judged) == set(stage.DATASETS), "what was landed before a fetch failed is judged all the same"
     with local_airflow.sign_in(airflow) as client:
         assert max(runs(client, "marts"), key=lambda run: run["run_after"])["run_type"] == "asset_triggered"
         (down,) = runs(client, "ingest__kemenkes__eppgbm")
         assert down["state"] == "failed", "a night that got nothing must not look well"
         assert task_states(client, "ingest__kemenkes__eppgbm", down["dag_run_id"]) == {
             "extract": "failed",
-            "judge": "upstream_failed",
+            "judge": "failed",
             "report": "success",
         }
         events = client.get("/api/v2/assets/events").json()["asset_events"]

@@ -88,6 +88,11 @@ def test_an_ingest_reports_however_it_went_and_before_the_deadline(
     assert len(starts) == len(ingests), "two datasets start in the same minute"
 
 
+def test_what_was_landed_is_judged_however_the_fetch_ended(tasks: dict[str, dict[str, Any]]) -> None:
+    assert {task["trigger_rule"] for name, task in tasks.items() if name.endswith(".judge")} == {"TriggerRule.ALL_DONE"}
+    assert {tuple(task["upstream"]) for name, task in tasks.items() if name.endswith(".judge")} == {("extract",)}
+
+
 def test_waiting_decisions_never_use_up_the_runs(facts: dict[str, Any]) -> None:
     assert facts["dags"]["decide"]["max_active_runs"] >= 500
     assert facts["dags"]["marts"]["max_active_runs"] == 1

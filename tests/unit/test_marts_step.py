@@ -1,7 +1,7 @@
 """The marts step around its stages: one ledger for one build, one run at a time, and a row whatever becomes of it."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -97,6 +97,15 @@ def test_a_second_run_is_refused_and_leaves_the_record_of_the_first(settings: Se
     with build.only_writer(settings), pytest.raises(BuildError, match="BUILD_RUNNING"):
         night.marts(AS_OF, s=settings)
     assert nights.last(settings, led)["outcome"] == "released"
+
+
+def test_a_scheduled_run_waits_for_a_build_by_hand_and_takes_what_came(settings: Settings, led: Ledger):
+    with ThreadPoolExecutor(1) as pool:
+        with build.only_writer(settings):
+            waiting = pool.submit(night.marts, AS_OF, waits=True, s=settings)
+            assert not wait([waiting], timeout=0.3).done
+        assert waiting.result()["outcome"] == "released"
+    assert built(settings) == {"2026-01-01"}
 
 
 def _ingest(dataset: str, *_: object, **__: object) -> IngestOutcome:

@@ -490,8 +490,8 @@ def content_hash(con: duckdb.DuckDBPyConnection) -> str:
 
 
 @contextmanager
-def only_writer(s: Settings) -> Iterator[int]:
-    """Hold the build lock, from linking to the report; a second build, whoever starts it, is refused at once.
+def only_writer(s: Settings, *, waits: bool = False) -> Iterator[int]:
+    """Hold the build lock, from linking to the report; a second build is refused at once, or ``waits`` for the first.
 
     Yields the lock's file descriptor: whoever inherits it holds the lock on, should this process be killed.
     """
@@ -499,7 +499,7 @@ def only_writer(s: Settings) -> Iterator[int]:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            lock = stack.enter_context(files.exclusive_lock(folder / ".lock", wait=False))
+            lock = stack.enter_context(files.exclusive_lock(folder / ".lock", wait=waits))
         except BlockingIOError as error:
             raise BuildError(
                 "BUILD_RUNNING",
