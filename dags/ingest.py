@@ -114,15 +114,15 @@ def make_dag(dag_id: str, minute: int, dataset: Dataset) -> DAG:
         ),
     ) as dag:
         # Airflow hands on the value of what is here an XComArg.
-        judged = judge(dataset.name, extract(dataset.name))  # type: ignore[arg-type]
-        reported = report.override(outlets=[dataset_asset(dataset.name)])(dataset.name)
+        judge_task = judge(dataset.name, extract(dataset.name))  # type: ignore[arg-type]
+        report_task = report.override(outlets=[dataset_asset(dataset.name)])(dataset.name)
         # A teardown runs however the others ended, and leaves the run's colour to them.
-        judged >> reported.as_teardown()
+        judge_task >> report_task.as_teardown()
     return dag
 
 
-wanted = get_parsing_context().dag_id
+parsing_dag_id = get_parsing_context().dag_id
 for position, name in enumerate(dataset_names()):
     dag_id = f"ingest__{name.replace('/', '__')}"
-    if wanted in (None, dag_id):
+    if parsing_dag_id in (None, dag_id):
         make_dag(dag_id, FIRST_MINUTE + position * MINUTES_APART, read_dataset(name))

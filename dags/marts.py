@@ -38,7 +38,7 @@ def build(**context: Any) -> None:
     from warehouse import night
 
     dag_run = context["dag_run"]
-    events = (event for found in context["triggering_asset_events"].values() for event in found)
+    events = (event for events_of_asset in context["triggering_asset_events"].values() for event in events_of_asset)
     day = newest_night(events, night_of(dag_run, context["params"]))
     # A build that somebody has started by hand ends within the hour; what came tonight must not wait for tomorrow.
     result = night.marts(day, waits=True)
@@ -59,9 +59,11 @@ def waiting(**context: Any) -> list[dict[str, Any]]:
     def is_asked(run_id: str) -> bool:
         return bool(context["ti"].get_dr_count("decide", run_ids=[run_id], states=["queued", "running"]))
 
-    held = [conf_of(delivery) for delivery in night.held()]
-    closed = [{"delivery_id": key} for key in night.lately_decided()]
-    starts = [conf for conf in held if not is_asked(run_of(conf))] + [conf for conf in closed if is_asked(run_of(conf))]
+    held_confs = [conf_of(delivery) for delivery in night.held()]
+    decided_confs = [{"delivery_id": key} for key in night.lately_decided()]
+    starts = [conf for conf in held_confs if not is_asked(run_of(conf))] + [
+        conf for conf in decided_confs if is_asked(run_of(conf))
+    ]
     return [{"trigger_run_id": run_of(conf), "conf": conf} for conf in starts]
 
 

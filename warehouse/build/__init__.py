@@ -396,22 +396,22 @@ def run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int)
         pass_fds=(lock,),
     ) as process:
         for line in process.stdout or ():
-            done = _node_done(line)
-            if done and (time.monotonic() - said_at >= _SAY_EVERY_SECONDS or done[0] == done[1]):
+            node = _node_done(line)
+            if node and (time.monotonic() - said_at >= _SAY_EVERY_SECONDS or node[0] == node[1]):
                 said_at = time.monotonic()
-                progress(f"dbt {done[0]}/{done[1]} {done[2]}")
+                progress(f"dbt {node[0]}/{node[1]} {node[2]}")
     if process.returncode == 0:
         manifest = shutil.copy(dbt_target(s) / "manifest.json", file.parent)
         files.put_in_place((Path(manifest), manifest_path(s.home)))
         return []
     if not results.exists():
         return ["dbt could not read the project"]
-    failed = [
+    failures = [
         result["unique_id"]
         for result in json.loads(results.read_text(encoding="utf-8"))["results"]
         if result["status"] in {"error", "fail", "runtime error"}
     ]
-    return failed or ["dbt"]
+    return failures or ["dbt"]
 
 
 def _node_done(line: str) -> tuple[int, int, str] | None:
@@ -541,8 +541,8 @@ def run(
     began = time.monotonic()
     build_id = ledger.new_id()
     with only_writer(s) if lock is None else nullcontext(lock) as lock:
-        for left in s.build_file.parent.glob(".building-*"):
-            shutil.rmtree(left)
+        for leftover in s.build_file.parent.glob(".building-*"):
+            shutil.rmtree(leftover)
         _close_killed(s, led)
         led.insert(
             tables.builds,

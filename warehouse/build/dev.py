@@ -228,7 +228,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, selection: list[str], lock: i
         # Reading another manifest takes seconds.
         arguments += ("--state", str(_before(s)))
     paths = {"DBT_TARGET_PATH": str(folder(s) / "target"), "DBT_LOG_PATH": str(folder(s) / "logs")}
-    done = subprocess.run(
+    process = subprocess.run(
         build.dbt_command(as_of, *arguments, **build.rounding(s)),
         cwd=s.dbt_dir,
         env=build.dbt_environment(s, file) | paths,
@@ -240,7 +240,7 @@ def _run_dbt(s: Settings, file: Path, as_of: date, selection: list[str], lock: i
         nodes = {entry["unique_id"].split(".")[2] for entry in entries if entry["status"] == "success"}
         state = _state(s)
         _note(s, state | {"models": sorted({*state["models"], *nodes})})
-    return done.returncode == 0
+    return process.returncode == 0
 
 
 # --- what moved -------------------------------------------------------------------------------------------------------
@@ -275,9 +275,9 @@ def _model_diff(
     new: dict[str, str],
     keys: Iterable[str],
 ) -> ModelDiff:
-    shared = [name for name in new if old.get(name) == new[name]]
+    same_columns = [name for name in new if old.get(name) == new[name]]
     # Threads add doubles up in any order: the last digits are not data.
-    values = {name: f'round("{name}", 9)' if new[name] == "DOUBLE" else f'"{name}"' for name in shared}
+    values = {name: f'round("{name}", 9)' if new[name] == "DOUBLE" else f'"{name}"' for name in same_columns}
     for view, alias in (("before", "old"), ("after", "new")):
         rows = f"FROM {alias}.{relation}" if old or alias == "new" else f"FROM new.{relation} WHERE false"
         content = _text(values.values()) if values else _text(f'"{name}"' for name in new)
@@ -286,7 +286,7 @@ def _model_diff(
     file = _SQL / ("rows_by_key.sql" if keys else "rows_without_key.sql")
     rows, added, removed, changed = duck.one_row(sql.query(con, file))
     differing = [f"+{name}" for name in new if name not in old] + [f"-{name}" for name in old if name not in new]
-    differing += [f"{name}: {old[name]} -> {new[name]}" for name in new if name in old and name not in shared]
+    differing += [f"{name}: {old[name]} -> {new[name]}" for name in new if name in old and name not in same_columns]
     if changed:
         differing += _changed_columns(con, relation, values, list(keys))
     return ModelDiff(
@@ -336,13 +336,13 @@ def _figure(s: Settings, cell: dict[str, Any]) -> str:
     if numerator is None:
         value = cell["percentage"] if cell["statistic"] is None else cell["statistic"]
         return "-" if value is None else f"{value:.4g}"
-    told = rounded(numerator, threshold)
+    printed_numerator = rounded(numerator, threshold)
     if denominator is None:
-        return told
+        return printed_numerator
     base = rounded(denominator, threshold)
-    if told.startswith("<") or not base.isdecimal() or base == "0":
-        return f"{told} / {base}"
-    return f"{told} / {base} = {100 * int(told) / int(base):.1f}%"
+    if printed_numerator.startswith("<") or not base.isdecimal() or base == "0":
+        return f"{printed_numerator} / {base}"
+    return f"{printed_numerator} / {base} = {100 * int(printed_numerator) / int(base):.1f}%"
 
 
 def rounded(count: int, threshold: int) -> str:

@@ -40,10 +40,10 @@ def sql(
         write_csv(sys.stdout, [columns, *rows])
     else:
         show([dict(zip(columns, row, strict=True)) for row in rows], False)
-    if not rows and (asked := marts.measures_asked(text)):
-        known = marts.measures(s, release_id)
-        for measure in asked:
-            if measure not in known and (near := words.nearest(measure, known)):
+    if not rows and (measures := marts.measures_asked(text)):
+        all_measures = marts.measures(s, release_id)
+        for measure in measures:
+            if measure not in all_measures and (near := words.nearest(measure, all_measures)):
                 say(f"Ukuran {measure!r} tidak dikenal; mungkin maksud Anda {near!r}. / Did you mean {near!r}?")
 
 

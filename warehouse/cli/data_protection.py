@@ -34,9 +34,9 @@ def _person_given(file: Path | None) -> str:
             ) from None
     if not sys.stdin.isatty():
         return sys.stdin.read()
-    asked = ("Nama / name: ", "Tanggal lahir / birth date (2023-04-05): ", "Nomor KK / family card: ")
+    questions = ("Nama / name: ", "Tanggal lahir / birth date (2023-04-05): ", "Nomor KK / family card: ")
     return getpass.getpass("NIK (kosong bila tidak ada / empty if there is none): ") or "\n".join(
-        map(getpass.getpass, asked)
+        map(getpass.getpass, questions)
     )
 
 
@@ -117,9 +117,9 @@ def scan(
     """Search for identities that must not be there: the vault's values and their shapes. Never prints a value."""
     from warehouse import scan as room
 
-    made = room.look(get_settings(), targets or [], shapes_only=shapes_only)
-    found = [asdict(finding) for finding in made.findings]
-    show(found, as_json, "Temuan / findings")
-    say(f"{made.files} files, {made.files_read} read, {made.bytes_read / 1e6:.0f} MB, {made.seconds:.1f} s")
-    if found:
+    result = room.look(get_settings(), targets or [], shapes_only=shapes_only)
+    findings = [asdict(finding) for finding in result.findings]
+    show(findings, as_json, "Temuan / findings")
+    say(f"{result.files} files, {result.files_read} read, {result.bytes_read / 1e6:.0f} MB, {result.seconds:.1f} s")
+    if findings:
         raise typer.Exit(EXIT_FOUND)

@@ -29,9 +29,9 @@ def run(
     from warehouse.ledger import Ledger
 
     s = get_settings()
-    passed = dev.refresh(s, Ledger(s.ledger), select or [dev.CHANGED], fresh=fresh, unit_tests=unit_tests)
+    is_passed = dev.refresh(s, Ledger(s.ledger), select or [dev.CHANGED], fresh=fresh, unit_tests=unit_tests)
     say("Selanjutnya / next: warehouse dev diff")
-    if not passed:
+    if not is_passed:
         raise typer.Exit(EXIT_BUILD)
 
 
@@ -44,7 +44,7 @@ def diff_command(as_json: Json = False) -> None:
     if as_json:
         show({"models": [asdict(one) for one in models], "moves": [asdict(one) for one in moves]}, True)
         return
-    moved = [one for one in models if one.has_moved]
-    show([asdict(one) for one in moved], False, "Baris / rows")
+    diffs = [one for one in models if one.has_moved]
+    show([asdict(one) for one in diffs], False, "Baris / rows")
     show([asdict(one) for one in moves], False, "Perubahan terbesar / largest moves")
-    say(f"{len(models) - len(moved)} model sama / models are as they were")
+    say(f"{len(models) - len(diffs)} model sama / models are as they were")

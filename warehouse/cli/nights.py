@@ -40,8 +40,8 @@ def night(
             result = steps.marts(logical, progress=watch)
     show({"datasets": outcomes, "marts": result} if as_json else [_brief(o) for o in outcomes], as_json)
     if not as_json:
-        told = {key: value for key, value in result.items() if key != "stages"} | result["stages"]
-        show([{"marts": key, "": str(value)} for key, value in told.items()], False)
+        summary = {key: value for key, value in result.items() if key != "stages"} | result["stages"]
+        show([{"marts": key, "": str(value)} for key, value in summary.items()], False)
     _stop_if_held(result)
     _stop_unless_taken({outcome["outcome"] for outcome in outcomes})
 
@@ -74,15 +74,15 @@ def ingest(
     """Fetch and judge one dataset's period; with --file, take a file that came by hand down the same way."""
     from warehouse import night as steps
 
-    wanted, dataset, part = Period.parse(period), words.dataset(dataset), words.parts(dataset, part)
+    open_period, dataset, part = Period.parse(period), words.dataset(dataset), words.parts(dataset, part)
     if is_trial:
-        _try(dataset, wanted, part, file, as_json)
+        _try(dataset, open_period, part, file, as_json)
         return
     if file is None:
-        outcome = steps.ingest_periods(dataset, [wanted], part, progress=say)
+        outcome = steps.ingest_periods(dataset, [open_period], part, progress=say)
     else:
         _demand(file)
-        outcome = steps.ingest_file(dataset, wanted, (part or ["all"])[0], file)
+        outcome = steps.ingest_file(dataset, open_period, (part or ["all"])[0], file)
     show(outcome.as_dict() if as_json else _brief(outcome.as_dict()), as_json)
     for line in outcome.errors:
         say(line)
@@ -112,16 +112,16 @@ def _try(dataset: str, period: Period, part: list[str] | None, file: Path | None
             "Add --file FILE.",
         )
     _demand(file)
-    tried = asdict(steps.try_file(dataset, period, (part or ["all"])[0], file))
+    trial = asdict(steps.try_file(dataset, period, (part or ["all"])[0], file))
     if as_json:
-        show(tried, True)
+        show(trial, True)
     else:
         lists = ("rules", "rows", "unknown_headers")
-        told = [{"": key, "nilai / value": value} for key, value in tried.items() if key not in lists]
-        show(told, False, "Percobaan, tidak ada yang disimpan / trial, nothing was kept")
-        show(tried["rules"], False, "Aturan / rules")
-        show(tried["rows"], False, "Baris / rows")
-    if tried["verdict"] == "held":
+        summary = [{"": key, "nilai / value": value} for key, value in trial.items() if key not in lists]
+        show(summary, False, "Percobaan, tidak ada yang disimpan / trial, nothing was kept")
+        show(trial["rules"], False, "Aturan / rules")
+        show(trial["rows"], False, "Baris / rows")
+    if trial["verdict"] == "held":
         raise typer.Exit(EXIT_HELD)
 
 
@@ -149,9 +149,9 @@ def replay(
     """Judge landed deliveries again under today's contract; asks first where deliveries would leave force."""
     from warehouse import night as steps
 
-    name, wanted = words.dataset(dataset), Period.parse(period) if period else None
+    name, one_period = words.dataset(dataset), Period.parse(period) if period else None
     if is_trial or not yes:
-        changes = steps.rehearse(name, wanted, progress=say)
+        changes = steps.rehearse(name, one_period, progress=say)
         rows = [asdict(one) for one in changes if one.is_one]
         if is_trial or not as_json:
             show(words.shortened(rows, as_json), as_json, "Akan berubah / would change")
@@ -159,7 +159,7 @@ def replay(
         if is_trial:
             raise typer.Exit(EXIT_HELD if leaving else 0)
         _confirm(leaving)
-    judged = steps.replay(name, wanted, progress=say)
+    outcome = steps.replay(name, one_period, progress=say)
     keys = (
         "delivery_id",
         "contract_version",
@@ -169,12 +169,12 @@ def replay(
         "rows_admitted",
         "rows_quarantined",
     )
-    rows = [{key: getattr(verdict, key) for key in keys} for verdict in judged.verdicts]
+    rows = [{key: getattr(verdict, key) for key in keys} for verdict in outcome.verdicts]
     show(words.shortened(rows, as_json), as_json, "verdicts")
-    for error in judged.lost.values():
+    for error in outcome.lost.values():
         complain(error)
-    ids = {verdict.delivery_id for verdict in judged.verdicts}
-    if judged.lost or any(one.delivery_id in ids for one in steps.held()):
+    ids = {verdict.delivery_id for verdict in outcome.verdicts}
+    if outcome.lost or any(one.delivery_id in ids for one in steps.held()):
         raise typer.Exit(EXIT_HELD)
 
 

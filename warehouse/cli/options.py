@@ -42,7 +42,7 @@ def day(text: str | None) -> date:
 def moment(text: str) -> datetime:
     """A time as typed, in WIB unless it says otherwise; raises ConfigError TIME_INVALID."""
     try:
-        typed = datetime.fromisoformat(text)
+        local_time = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(
             "TIME_INVALID",
@@ -51,4 +51,4 @@ def moment(text: str) -> datetime:
             "Tulis seperti 2026-11-22T14:30 (WIB).",
             "Write it like 2026-11-22T14:30 (WIB).",
         ) from None
-    return typed if typed.tzinfo else typed.replace(tzinfo=JAKARTA)
+    return local_time if local_time.tzinfo else local_time.replace(tzinfo=JAKARTA)

@@ -25,13 +25,13 @@ def releases_diff(older: words.Release, newer: words.Release, as_json: Json = Fa
     """What changed from one release to another, in numbers and words."""
     from warehouse import release
 
-    found = release.diff(get_settings(), words.release(older), words.release(newer))
+    differences = release.diff(get_settings(), words.release(older), words.release(newer))
     if as_json:
-        show(found, True)
+        show(differences, True)
         return
-    for line in found["words_id"]:
+    for line in differences["words_id"]:
         out.print(line, highlight=False, markup=False)
-    show(found["marts"], False)
+    show(differences["marts"], False)
 
 
 @app.command("rollback")

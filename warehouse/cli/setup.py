@@ -57,5 +57,5 @@ def contracts_publish(
 
     s = get_settings()
     names = [words.dataset(name) for name in datasets or load_contracts(s.contracts_dir)]
-    chosen = [get_contract(s.contracts_dir, name) for name in names]
-    show(published.publish(s.contracts_dir.parent / published.FILE, chosen), as_json, "contracts")
+    contracts = [get_contract(s.contracts_dir, name) for name in names]
+    show(published.publish(s.contracts_dir.parent / published.FILE, contracts), as_json, "contracts")

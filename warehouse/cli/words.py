@@ -16,106 +16,106 @@ from warehouse.core.settings import get_settings
 _SHORT = 8
 
 
-def nearest(typed: str, known: Collection[str]) -> str | None:
+def nearest(text: str, words: Collection[str]) -> str | None:
     """The known word most like what was typed, whatever its case; None where nothing is alike."""
-    by_folded = {word.casefold(): word for word in known}
-    near = difflib.get_close_matches(typed.casefold(), by_folded, n=1)
+    by_folded = {word.casefold(): word for word in words}
+    near = difflib.get_close_matches(text.casefold(), by_folded, n=1)
     return by_folded[near[0]] if near else None
 
 
 def refusal(
-    kind: type[WarehouseError], code: str, what_id: str, what_en: str, typed: str, known: Collection[str]
+    kind: type[WarehouseError], code: str, what_id: str, what_en: str, word: str, words: Collection[str]
 ) -> WarehouseError:
     """The error for an unknown word: the nearest right one, else all of them."""
-    near = nearest(typed, known)
-    listed = ", ".join(sorted(known)) or "-"
+    near = nearest(word, words)
+    listing = ", ".join(sorted(words)) or "-"
     return kind(
         code,
-        f"{what_id} {typed!r} tidak dikenal.",
-        f"{what_en} {typed!r} is not known.",
-        f"Mungkin maksud Anda {near!r}." if near else f"Pilih salah satu: {listed}.",
-        f"Did you mean {near!r}?" if near else f"Choose one of: {listed}.",
+        f"{what_id} {word!r} tidak dikenal.",
+        f"{what_en} {word!r} is not known.",
+        f"Mungkin maksud Anda {near!r}." if near else f"Pilih salah satu: {listing}.",
+        f"Did you mean {near!r}?" if near else f"Choose one of: {listing}.",
     )
 
 
-def dataset(typed: str) -> str:
+def dataset(word: str) -> str:
     """A dataset as typed; raises ConfigError DATASET_UNKNOWN with the nearest that has a contract."""
-    known = _datasets()
-    if typed in known:
-        return typed
-    raise refusal(ConfigError, "DATASET_UNKNOWN", "Dataset", "Dataset", typed, known)
+    names = _datasets()
+    if word in names:
+        return word
+    raise refusal(ConfigError, "DATASET_UNKNOWN", "Dataset", "Dataset", word, names)
 
 
-def parts(name: str, typed: list[str] | None) -> list[str] | None:
+def parts(name: str, words: list[str] | None) -> list[str] | None:
     """Parts of a dataset as typed; raises ConfigError PART_UNKNOWN with the nearest."""
     from warehouse.core.contract import get_contract
     from warehouse.intake import agencies
 
     s = get_settings()
-    known = agencies.parts(s, get_contract(s.contracts_dir, name)) if typed else []
-    for part in typed or []:
-        if known and part not in known:
-            raise refusal(ConfigError, "PART_UNKNOWN", "Bagian", "Part", part, known)
-    return typed
+    names = agencies.parts(s, get_contract(s.contracts_dir, name)) if words else []
+    for part in words or []:
+        if names and part not in names:
+            raise refusal(ConfigError, "PART_UNKNOWN", "Bagian", "Part", part, names)
+    return words
 
 
-def whole(typed: str, ids: Iterable[str], refuse: Callable[[str, Collection[str]], WarehouseError]) -> str:
+def whole(start: str, ids: Iterable[str], refuse: Callable[[str, Collection[str]], WarehouseError]) -> str:
     """The one id that begins with what a person typed; a release may be called by the hash at its end as well.
 
     One that resembles an id is refused with that id, any other stays as typed, for its room to refuse.
     Raises ConfigError ID_AMBIGUOUS.
     """
     ids = list(ids)
-    fitting = sorted(name for name in ids if name.startswith(typed) or name.rpartition("-")[2].startswith(typed))
-    if typed in fitting:
-        return typed
+    fitting = sorted(name for name in ids if name.startswith(start) or name.rpartition("-")[2].startswith(start))
+    if start in fitting:
+        return start
     if not fitting:
-        begun = {name[: len(typed)]: name for name in ids}
-        if near := nearest(typed, begun):
-            raise refuse(typed, [begun[near]])
-        return typed
+        by_start = {name[: len(start)]: name for name in ids}
+        if near := nearest(start, by_start):
+            raise refuse(start, [by_start[near]])
+        return start
     if len(fitting) > 1:
         names = ", ".join(fitting[:5]) + (", ..." if len(fitting) > 5 else "")
         raise ConfigError(
             "ID_AMBIGUOUS",
-            f"{typed!r} cocok dengan {len(fitting)} id: {names}",
-            f"{typed!r} fits {len(fitting)} ids: {names}",
+            f"{start!r} cocok dengan {len(fitting)} id: {names}",
+            f"{start!r} fits {len(fitting)} ids: {names}",
             "Tulis lebih banyak hurufnya.",
             "Type more of its letters.",
         )
     return fitting[0]
 
 
-def delivery(typed: str) -> str:
+def delivery(start: str) -> str:
     """A delivery's whole id from its beginning; raises ConfigError DELIVERY_UNKNOWN with the one it resembles."""
     from warehouse.ledger import open_ledger
     from warehouse.report import status
 
-    return whole(typed, status.delivery_ids(open_ledger(get_settings())), _no_delivery)
+    return whole(start, status.delivery_ids(open_ledger(get_settings())), _no_delivery)
 
 
-def release(typed: str) -> str:
+def release(word: str) -> str:
     """A release's whole id from its beginning or hash; raises ReleaseError RELEASE_UNKNOWN with the nearest."""
-    return whole(typed, _releases(), _no_release)
+    return whole(word, _releases(), _no_release)
 
 
-def _no_delivery(typed: str, near: Collection[str]) -> WarehouseError:
+def _no_delivery(start: str, near: Collection[str]) -> WarehouseError:
     (name,) = near
     return ConfigError(
         "DELIVERY_UNKNOWN",
-        f"Kiriman {typed!r} tidak dikenal.",
-        f"Delivery {typed!r} is not known.",
+        f"Kiriman {start!r} tidak dikenal.",
+        f"Delivery {start!r} is not known.",
         f"Mungkin maksud Anda {name!r}.",
         f"Did you mean {name!r}?",
     )
 
 
-def _no_release(typed: str, near: Collection[str]) -> WarehouseError:
+def _no_release(word: str, near: Collection[str]) -> WarehouseError:
     (name,) = near
     return ReleaseError(
         "RELEASE_UNKNOWN",
-        f"Rilis {typed!r} tidak disimpan di sini.",
-        f"Release {typed!r} is not kept here.",
+        f"Rilis {word!r} tidak disimpan di sini.",
+        f"Release {word!r} is not kept here.",
         f"Mungkin maksud Anda {name!r}; lihat `warehouse releases list`.",
         f"Did you mean {name!r}? See `warehouse releases list`.",
     )

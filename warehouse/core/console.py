@@ -61,15 +61,15 @@ class Watch:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time a step under its name; the same name again adds up."""
-        begun = time.monotonic()
+        start = time.monotonic()
         with _printing:
-            self._step, self._text, self._begun, self._said_at = name, "", begun, begun
+            self._step, self._text, self._begun, self._said_at = name, "", start, start
             if self._bar:
                 self._bar.reset(self._bar.task_ids[0], description=name, total=None)
         try:
             yield
         finally:
-            self.steps[name] = self.steps.get(name, 0.0) + time.monotonic() - begun
+            self.steps[name] = self.steps.get(name, 0.0) + time.monotonic() - start
 
     def __call__(self, text: str) -> None:
         with _printing:
@@ -77,8 +77,8 @@ class Watch:
             if not self._bar:
                 say(f"{self._step}: {text}" if self._step else text)
                 return
-            done = _OF_ALL.search(text)
-            completed, total = (int(number.replace(",", "")) for number in done.groups()) if done else (None, None)
+            share = _OF_ALL.search(text)
+            completed, total = (int(number.replace(",", "")) for number in share.groups()) if share else (None, None)
             description = f"{self._step}: {escape(text)}"[:70]
             self._bar.update(self._bar.task_ids[0], description=description, completed=completed, total=total)
 

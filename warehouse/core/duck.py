@@ -96,9 +96,9 @@ def _spill(settings: Settings) -> str:
 def _own_spills(folder: Path, _process: int) -> Path:
     """This process's folder of spills, held as long as it lives; what killed processes left is removed."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    for left in folder.glob("of-*"):
-        with suppress(OSError), files.exclusive_lock(left, wait=False):
-            shutil.rmtree(left)
+    for spill in folder.glob("of-*"):
+        with suppress(OSError), files.exclusive_lock(spill, wait=False):
+            shutil.rmtree(spill)
     while True:
         own = folder / f"of-{secrets.token_hex(8)}"
         own.mkdir(mode=0o700)
@@ -115,11 +115,11 @@ def reading_from(con: duckdb.DuckDBPyConnection, select: str, tables: Mapping[st
     table stands, so that the same words in a text or a comment are left alone, and so is all else of the SQL. Columns
     that are qualified with a table's name still find it. Raises ValueError where the engine cannot tell the tables.
     """
-    parsed = json.loads(one_row(con.execute("SELECT json_serialize_sql(?)", [select]))[0])
-    if parsed["error"]:
-        raise ValueError(f"not a SELECT that DuckDB reads: {parsed['error_message']}")
+    syntax_tree = json.loads(one_row(con.execute("SELECT json_serialize_sql(?)", [select]))[0])
+    if syntax_tree["error"]:
+        raise ValueError(f"not a SELECT that DuckDB reads: {syntax_tree['error_message']}")
     text, parts, end = select.encode(), [], 0
-    for start, relation, name, has_alias in sorted(_tables_named(parsed)):
+    for start, relation, name, has_alias in sorted(_tables_named(syntax_tree)):
         if relation not in tables:
             continue
         if not text.startswith(relation.encode(), start):

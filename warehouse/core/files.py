@@ -87,9 +87,9 @@ def new_file(path: Path, mode: int = _OWNER_ONLY_FILE) -> BinaryIO:
 
 def private_folder(folder: Path) -> Path:
     """Make ``folder`` and its missing parents, 0700; a file in it survives a power cut only if they do."""
-    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
-        sync(missing.parent)
+    for new_folder in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        new_folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
+        sync(new_folder.parent)
     return folder
 
 

@@ -124,12 +124,12 @@ def open_periods(
     """
     opening = due_day if first_due_day is None else min(due_day, first_due_day)
     newest = Period.containing(kind, day)
-    found = []
+    periods = []
     for back in range(400):
         period = newest.shift(-back)
         due = period.due_on(due_day)
         if due + timedelta(days=open_days) < day:
             break
         if due == day if backfill else min(period.end, period.due_on(opening)) <= day:
-            found.append(period)
-    return sorted(found)
+            periods.append(period)
+    return sorted(periods)

@@ -30,11 +30,11 @@ def redacted(step: Callable[P, T]) -> Callable[P, T]:
         try:
             return step(*args, **kwargs)
         except WarehouseError as error:
-            raised: WarehouseError = error
-            raised.__cause__ = raised.__context__ = None
+            to_raise: WarehouseError = error
+            to_raise.__cause__ = to_raise.__context__ = None
         except Exception as error:
-            raised = _unexpected(error)
-        raise raised
+            to_raise = _unexpected(error)
+        raise to_raise
 
     return told
 

@@ -21,19 +21,19 @@ class Stages:
 
     def run(self, name: str, step: Callable[[Say], T]) -> T:
         self._say(name)
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
             return step(lambda text: self._say(f"{name} {text}"))
         finally:
-            self.seconds[name] = round(time.monotonic() - begun, 2)
+            self.seconds[name] = round(time.monotonic() - start, 2)
 
     def run_steps(self, name: str, step: Callable[[Say], T]) -> T:
         """Run a stage that says the name of each of its steps as it begins: they are timed too."""
-        begun: list[tuple[str, float]] = []
+        starts: list[tuple[str, float]] = []
 
         def within(say: Say) -> T:
             def begin(text: str) -> None:
-                begun.append((text, time.monotonic()))
+                starts.append((text, time.monotonic()))
                 say(text)
 
             return step(begin)
@@ -41,8 +41,8 @@ class Stages:
         try:
             return self.run(name, within)
         finally:
-            ends = [at for _text, at in begun[1:]] + [time.monotonic()]
-            for (text, at), end in zip(begun, ends, strict=False):
+            ends = [at for _text, at in starts[1:]] + [time.monotonic()]
+            for (text, at), end in zip(starts, ends, strict=False):
                 self.seconds[f"{name} {text}"] = round(end - at, 2)
 
     def __enter__(self) -> Self:

@@ -67,33 +67,35 @@ def run_again(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, is_over: Map
         source = f"FROM {rounded(cells.name)} WHERE {is_over[cells.name]}"
         con.execute(f"CREATE OR REPLACE VIEW {_again(cells.name)} AS SELECT {columns}, {counts} {source}")
         con.execute(f"CREATE OR REPLACE VIEW {_marks(cells.name)} AS SELECT {columns}, {marks} {source}")
-    made = {cells.name for cells in catalogue.cells} | {query.name for query in catalogue.downstream}
+    query_names = {cells.name for cells in catalogue.cells} | {query.name for query in catalogue.downstream}
     for query in catalogue.downstream:
         for table in (_again, _marks):
-            again = {relation: table(name) for relation, name in query.relations.items() if name in made}
+            again = {relation: table(name) for relation, name in query.relations.items() if name in query_names}
             select = duck.reading_from(con, query.sql, again)
             con.execute(f"CREATE OR REPLACE TABLE {table(query.name)} AS {select}")
 
 
 def mark_rounded(
-    con: duckdb.DuckDBPyConnection, mart: Mart, built: str, release: Mapping[str, str], *, is_downstream: bool
+    con: duckdb.DuckDBPyConnection, mart: Mart, built_table: str, release: Mapping[str, str], *, is_downstream: bool
 ) -> None:
     """Make ``published(mart)``: the mart as run again, with ``is_rounded``, else as it was built.
 
     ``release``: columns of the mart that the release fills, as SQL over the row.
     """
     columns = {column.name: column for column in mart.columns}
-    filled = {name: sql for name, sql in release.items() if name in columns}
-    source = f"{built} AS r"
+    expressions = {name: sql for name, sql in release.items() if name in columns}
+    source = f"{built_table} AS r"
     if is_downstream:
         source = f"{_again(mart.name)} AS r"
         if "is_rounded" in columns:
-            for table, alias in ((_marks(mart.name), "m"), (built, "b")):
+            for table, alias in ((_marks(mart.name), "m"), (built_table, "b")):
                 same = " AND ".join(f'r."{key}" IS NOT DISTINCT FROM {alias}."{key}"' for key in mart.keys)
                 source += f" LEFT JOIN {table} AS {alias} ON {same}"
-            filled["is_rounded"] = " OR ".join(_is_touched(mart)) or "false"
-    chosen = ", ".join(f'{filled[name]} AS "{name}"' if name in filled else f'r."{name}"' for name in columns)
-    con.execute(f"CREATE OR REPLACE TABLE {published(mart.name)} AS SELECT {chosen} FROM {source}")
+            expressions["is_rounded"] = " OR ".join(_is_touched(mart)) or "false"
+    select_list = ", ".join(
+        f'{expressions[name]} AS "{name}"' if name in expressions else f'r."{name}"' for name in columns
+    )
+    con.execute(f"CREATE OR REPLACE TABLE {published(mart.name)} AS SELECT {select_list} FROM {source}")
 
 
 def _is_touched(mart: Mart) -> Iterable[str]:
@@ -106,8 +108,12 @@ def _is_touched(mart: Mart) -> Iterable[str]:
 
 def demand_cells(catalogue: Catalogue) -> None:
     """Raise ReleaseError MART_WITHOUT_CELLS for a mart with counts that stands on no table of cells."""
-    made = {query.name for query in catalogue.downstream}
-    bare = [mart.name for mart in (*catalogue.marts, *catalogue.restricted) if _counts(mart) and mart.name not in made]
+    query_names = {query.name for query in catalogue.downstream}
+    bare = [
+        mart.name
+        for mart in (*catalogue.marts, *catalogue.restricted)
+        if _counts(mart) and mart.name not in query_names
+    ]
     if bare:
         raise ReleaseError(
             "MART_WITHOUT_CELLS",

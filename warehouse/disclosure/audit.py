@@ -21,13 +21,13 @@ def audit(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: str, base:
 
     ``file`` is the attached draft; ``catalogue`` says which of its marts stand on cells.
     """
-    made = {query.name for query in catalogue.downstream}
-    judged, wrong = {}, []
+    query_names = {query.name for query in catalogue.downstream}
+    rows_of_mart, wrong = {}, []
     for mart in catalogue.marts:
-        if mart.name not in made:
+        if mart.name not in query_names:
             continue
         table = f'{file}.main."{mart.name}"'
-        judged[mart.name] = one_row(con.execute(f"SELECT count(*) FROM {table}"))[0]
+        rows_of_mart[mart.name] = one_row(con.execute(f"SELECT count(*) FROM {table}"))[0]
         for what, sql in _tests(mart, table, f"{file}.main.dim_measure", base):
             wrong += [f"{mart.name} {what} {name} ({rows})" for name, rows in con.execute(sql).fetchall()]
     if wrong:
@@ -38,7 +38,7 @@ def audit(con: duckdb.DuckDBPyConnection, catalogue: Catalogue, file: str, base:
             "Rilis terakhir tetap berlaku. Nyatakan cacah itu dalam models/cells; lihat docs/guides/engineer.md.",
             "The last release stays current. Declare that count in models/cells; see docs/guides/engineer.md.",
         )
-    return judged
+    return rows_of_mart
 
 
 def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[str, str]]:
@@ -47,8 +47,8 @@ def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[s
     if not mart.is_long:
         for column in mart.columns:
             if column.role == "count" and not column.name.startswith("parts_"):
-                found = f"SELECT '{column.name}', count(*) FROM {table}"
-                yield "cacah kecil / small", f'{found} WHERE abs("{column.name}") {few} HAVING count(*) > 0'
+                select = f"SELECT '{column.name}', count(*) FROM {table}"
+                yield "cacah kecil / small", f'{select} WHERE abs("{column.name}") {few} HAVING count(*) > 0'
         return
     small = [
         f"(d.count_of IS NOT NULL AND numerator {few})",
@@ -56,11 +56,11 @@ def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[s
         f"unknown_count {few}",
         f"(d.count_of IS NOT NULL AND (numerator - numerator_low {few} OR numerator_high - numerator {few}))",
     ]
-    joined = f"{table} AS r INNER JOIN {measures} AS d ON d.mart = '{mart.name}' AND d.measure = r.measure"
+    with_measures = f"{table} AS r INNER JOIN {measures} AS d ON d.mart = '{mart.name}' AND d.measure = r.measure"
+    is_small = " OR ".join(f"coalesce({test}, false)" for test in small)
     yield (
         "cacah kecil / small",
-        f"SELECT r.measure, count(*) FROM {joined} WHERE {' OR '.join(f'coalesce({test}, false)' for test in small)}"
-        " GROUP BY 1 ORDER BY 1",
+        f"SELECT r.measure, count(*) FROM {with_measures} WHERE {is_small} GROUP BY 1 ORDER BY 1",
     )
     keys = ", ".join(f'r."{key}"' for key in mart.keys if key not in {"area_level", "kemendagri_code"})
     for level, upper, above in (("kelurahan", "kecamatan", 8), ("kecamatan", "kota", 5)):
@@ -73,7 +73,7 @@ def _tests(mart: Mart, table: str, measures: str, base: int) -> Iterator[tuple[s
                         sum(r.{name}) FILTER (r.area_level = '{level}') AS parts,
                         count(*) FILTER (r.area_level = '{level}') AS rows_below,
                         any_value(r.{name}) FILTER (r.area_level = '{upper}') AS whole
-                    FROM {joined} WHERE d.is_additive AND r.area_level IN ('{level}', '{upper}')
+                    FROM {with_measures} WHERE d.is_additive AND r.area_level IN ('{level}', '{upper}')
                     GROUP BY ALL
                 ) WHERE rows_below > 0 AND coalesce(parts, 0) <> coalesce(whole, 0) GROUP BY 1 ORDER BY 1
                 """,

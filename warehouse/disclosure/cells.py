@@ -35,10 +35,10 @@ class Sources:
 
 def in_order(tables: Sequence[Cells]) -> list[Cells]:
     """Each after those it takes counts from; raises ReleaseError CELLS_CIRCLE where there is no such order."""
-    named = {cells.name: cells for cells in sorted(tables, key=lambda cells: cells.name)}
+    by_name = {cells.name: cells for cells in sorted(tables, key=lambda cells: cells.name)}
     try:
-        order = TopologicalSorter({name: sorted(cells.taken_from) for name, cells in named.items()}).static_order()
-        return [named[name] for name in order]
+        order = TopologicalSorter({name: sorted(cells.taken_from) for name, cells in by_name.items()}).static_order()
+        return [by_name[name] for name in order]
     except CycleError as circle:
         names = ", ".join(sorted(set(circle.args[1])))
         raise ReleaseError(
@@ -55,7 +55,7 @@ def round_table(
     cells: Cells,
     sources: Sources,
     rounded_of: Mapping[str, str],
-    kept: str,
+    kept_select: str,
     key: bytes,
     base: int,
 ) -> None:
@@ -67,13 +67,13 @@ def round_table(
     declared.
     """
     names = [column.name for column in cells.counts]
-    sheet_table = _number(con, cells, sources, kept)
+    sheet_table = _number(con, cells, sources, kept_select)
     counts = {name: n for n, name in enumerate(names)}
     arrays = con.execute(f"FROM {sheet_table} ORDER BY row__").fetchnumpy()
     exact = _matrix(arrays, names, "")
     splits = [Split(counts[parent], tuple(counts[name] for name in parts)) for parent, parts in cells.splits()]
     _demand_parts(cells, names, exact, splits)
-    given = {
+    table_of_index = {
         counts[c.name]: _taken(
             con, cells, c, c.same_as, sheet_table, rounded_of, exact[:, counts[c.name]], arrays["keep__"]
         )
@@ -90,8 +90,8 @@ def round_table(
         region=_regions(cells, places),
         before=arrays["before__"].astype(np.int64),
         last=Known(_matrix(arrays, names, "__exact"), _matrix(arrays, names, "__rounded")),
-        given=given,
-        sums=[Sum(counts.get(name), tuple(counts[n] for n in added)) for name, added in cells.sums.items()],
+        given=table_of_index,
+        sums=[Sum(counts.get(name), tuple(counts[n] for n in summands)) for name, summands in cells.sums.items()],
         tie=_ties(cells.name, names, places, key),
         keep=arrays["keep__"].astype(bool),
         keep_marks=_matrix(arrays, names, MARK).astype(bool),
@@ -120,13 +120,13 @@ def round_table(
     con.unregister("rounded__")
 
 
-def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept: str) -> str:
+def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept_select: str) -> str:
     """Temporary table of the rows to round, numbered, with what the last release had beside them."""
     counts = [column.name for column in cells.counts]
     others = ", ".join(f'n."{name}"' for name in cells.others)
     same = " AND ".join(f'n."{key}" = o."{key}"' for key in cells.keys)
     period = f"({cells.kind_of('n')}, n.period_start)"
-    of_kept = f"{period} IN (SELECT (period_kind, period_start) FROM {kept} WHERE"
+    of_kept = f"{period} IN (SELECT (period_kind, period_start) FROM {kept_select} WHERE"
     is_kept, is_slow = f"{of_kept} stands)", f"{of_kept} NOT stands)"
     remembered = [f'"{c}{suffix}"' for c in counts for suffix in ("__exact", "__rounded", MARK)]
     if sources.last is None:
@@ -145,11 +145,11 @@ def _number(con: duckdb.DuckDBPyConnection, cells: Cells, sources: Sources, kept
     own = ", ".join(f'"{name}"' for name in cells.keys if name not in {cells.place, "period_start"}) or "1"
     apart = ", ".join(f'"{name}"' for name in cells.apart) or "1"
     place = f'"{cells.place}"' if cells.place else "''"
-    ordered = ", ".join(f'"{name}"' for name in cells.keys)
+    key_columns = ", ".join(f'"{name}"' for name in cells.keys)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE sheet__ AS
-        WITH numbered AS (SELECT *, row_number() OVER (ORDER BY {ordered}) - 1 AS row__ FROM ({rows}))
+        WITH numbered AS (SELECT *, row_number() OVER (ORDER BY {key_columns}) - 1 AS row__ FROM ({rows}))
         SELECT *, {place} AS place__,
             dense_rank() OVER (ORDER BY {cells.kind_of()}, period_start) AS period__,
             dense_rank() OVER (ORDER BY {apart}) AS family__,
@@ -200,12 +200,12 @@ def _demand_parts(cells: Cells, names: Sequence[str], exact: np.ndarray, splits:
         for split in splits
         if (exact[:, split.parts].sum(axis=1) > exact[:, split.parent]).any()
     ]
-    for name, added in cells.sums.items():
+    for name, summands in cells.sums.items():
         if (
             name in names
-            and (exact[:, [names.index(n) for n in added]].sum(axis=1) != exact[:, names.index(name)]).any()
+            and (exact[:, [names.index(n) for n in summands]].sum(axis=1) != exact[:, names.index(name)]).any()
         ):
-            wrong.append(f"{' + '.join(added)} <> {name}")
+            wrong.append(f"{' + '.join(summands)} <> {name}")
     if wrong:
         raise ReleaseError(
             "CELLS_PARTS",
@@ -242,7 +242,7 @@ def _taken(
         else:
             conditions.append(f'{theirs} = t."{own}"')
     conditions += [f'o."{key}" IN ({", ".join(map(literal, values))})' for key, values in column.same_as_where.items()]
-    found = con.execute(
+    columns = con.execute(
         f'SELECT t.row__, coalesce(sum(o."{name}"), 0)::BIGINT AS rounded,'
         f' coalesce(sum(o."{name}__exact"), 0)::BIGINT AS exact,'
         f' coalesce(bool_or(o."{name}{MARK}"), false) AS mark,'
@@ -250,7 +250,7 @@ def _taken(
         f" LEFT JOIN {rounded_of[table]} AS o ON {' AND '.join(conditions)} GROUP BY t.row__ ORDER BY t.row__"
     ).fetchnumpy()
     # What stands as it was published may differ from today's count.
-    differs = (found["exact"] != exact) & ~keep.astype(bool) & ~found["stands"].astype(bool)
+    differs = (columns["exact"] != exact) & ~keep.astype(bool) & ~columns["stands"].astype(bool)
     if differs.any():
         raise ReleaseError(
             "CELLS_SAME",
@@ -259,4 +259,4 @@ def _taken(
             f"Periksa same_as dalam models/cells/_{cells.name}.yml. Rilis terakhir tetap berlaku.",
             f"Check same_as in models/cells/_{cells.name}.yml. The last release stays current.",
         )
-    return found["rounded"].astype(np.int64), found["mark"].astype(bool)
+    return columns["rounded"].astype(np.int64), columns["mark"].astype(bool)

@@ -38,9 +38,9 @@ class Split:
     def of(self, counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The parts and what they leave, the rest [row, part]; -1 where they are not known."""
         parts, whole = counts[rows[:, None], self.parts], counts[rows, self.parent]
-        found = np.column_stack([parts, whole - parts.sum(axis=1)])
-        found[(whole < 0) | (parts < 0).any(axis=1)] = -1
-        return found
+        columns = np.column_stack([parts, whole - parts.sum(axis=1)])
+        columns[(whole < 0) | (parts < 0).any(axis=1)] = -1
+        return columns
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ class _Period:
                 if self.owed.gets_base(row, column, None, draw[row]):
                     values[row] = base
                     self.owed.add(row, column, base)
-        moved = np.abs(counts - sheet.last.exact[rows, column]) >= base
-        stands = sheet.slow[rows] & (last >= 0) & (~moved | _is_few(values, last, base))
+        has_changed = np.abs(counts - sheet.last.exact[rows, column]) >= base
+        stands = sheet.slow[rows] & (last >= 0) & (~has_changed | _is_few(values, last, base))
         self.rounded[rows, column] = np.where(stands, last, values)
         self.marks[rows, column] = small
 
@@ -191,10 +191,12 @@ class _Period:
         may_move = np.abs(counts - split.of(sheet.last.exact, rows)) >= base
         for row in np.flatnonzero(sheet.slow[rows] & (last >= 0).all(axis=1) & (values != last).any(axis=1)).tolist():
             values[row] = step(values[row], last[row], may_move[row], base)
-        moved = small | (values != counts)
-        moved[line, largest] |= (moved.any(axis=1) | self.marks[rows, split.parent]) & (counts[line, largest] > 0)
+        is_changed = small | (values != counts)
+        is_changed[line, largest] |= (is_changed.any(axis=1) | self.marks[rows, split.parent]) & (
+            counts[line, largest] > 0
+        )
         self.rounded[rows[:, None], split.parts] = values[:, :-1]
-        self.marks[rows[:, None], split.parts] = moved[:, :-1]
+        self.marks[rows[:, None], split.parts] = is_changed[:, :-1]
 
     def _earlier(self, of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
         """The rounding that an equal count had in the last release, else in the period before; -1 where it had none."""
@@ -265,14 +267,14 @@ class _Owed:
         self._high = [[sums[n][of] for n, of in enumerate(scopes)] for scopes in zip(*numbers, strict=True)]
         self.order = np.lexsort((group, region, family)).tolist()
 
-    def add(self, row: int, column: int, moved: int) -> None:
+    def add(self, row: int, column: int, change: int) -> None:
         for high in self._high[row]:
             for of in self._of[column]:
-                high[of] += moved
+                high[of] += change
 
-    def move(self, row: int, columns: Sequence[int], moved: np.ndarray) -> None:
-        for part in np.flatnonzero(moved).tolist():
-            self.add(row, columns[part], moved[part])
+    def move(self, row: int, columns: Sequence[int], changes: np.ndarray) -> None:
+        for part in np.flatnonzero(changes).tolist():
+            self.add(row, columns[part], changes[part])
 
     def high(self, row: int, column: int) -> float:
         """The mean over the row's scopes, by their weights."""
@@ -282,12 +284,12 @@ class _Owed:
 
     def gets_base(self, row: int, column: int, other: int | None, draw: float) -> bool:
         """Whether print comes nearer to the truth when ``column`` gains the base, at the cost of ``other``."""
-        pays, changed = 0.0, len(self._of[column])
+        pays, n_columns = 0.0, len(self._of[column])
         if other is not None:
             pays = self.high(row, other)
-            changed = len(set(self._of[column]) ^ set(self._of[other]))
+            n_columns = len(set(self._of[column]) ^ set(self._of[other]))
         gain = pays - self.high(row, column)
-        return gain > self.base * changed / 2 * (1 + (2 * draw - 1) * _DRAW)
+        return gain > self.base * n_columns / 2 * (1 + (2 * draw - 1) * _DRAW)
 
 
 def fit(values: np.ndarray, largest: int, base: int) -> None:

@@ -85,39 +85,39 @@ def _blank_workbook(data: bytes, places: Collection[Place]) -> bytes:
         members = {info.filename: (info, archive.read(info)) for info in archive.infolist()}
     texts = {name: text for name, (_, text) in members.items()}
     sheets = {f"sheet {number}": path for number, path in enumerate(_sheet_paths(texts), start=1)}
-    dropped: set[int] = set()
-    kept: set[int] = set()
+    strings_of_rows: set[int] = set()
+    strings_elsewhere: set[int] = set()
     for name, path in sheets.items():
         rows = {row for part, row in places if part == name}
-        texts[path], gone, left = _blank_rows(texts[path], rows)
-        dropped |= gone
-        kept |= left
+        texts[path], blanked_strings, other_strings = _blank_rows(texts[path], rows)
+        strings_of_rows |= blanked_strings
+        strings_elsewhere |= other_strings
         for comments in _comment_paths(texts, path):
             texts[comments] = _COMMENT.sub(partial(_comment_kept, rows), texts[comments])
-    if dropped and _SHARED in texts:
-        texts[_SHARED] = _blank_strings(texts[_SHARED], dropped - kept)
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
+    if strings_of_rows and _SHARED in texts:
+        texts[_SHARED] = _blank_strings(texts[_SHARED], strings_of_rows - strings_elsewhere)
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w") as archive:
         for name, (info, _) in members.items():
             archive.writestr(info, texts[name], compress_type=info.compress_type)
-    return made.getvalue()
+    return output.getvalue()
 
 
 def _blank_rows(sheet: bytes, rows: set[int]) -> tuple[bytes, set[int], set[int]]:
     """The sheet without the cells of ``rows``; shared strings those cells named, and those the others name."""
-    gone: set[int] = set()
-    left: set[int] = set()
+    blanked_strings: set[int] = set()
+    other_strings: set[int] = set()
     number = 0
 
     def one(match: re.Match[bytes]) -> bytes:
         nonlocal number
-        given = _ROW_NUMBER.search(match[2])
-        number = int(given[1]) if given else number + 1
-        named = set(_shared_strings(match[3] or b""))
-        (gone if number in rows else left).update(named)
+        row_number = _ROW_NUMBER.search(match[2])
+        number = int(row_number[1]) if row_number else number + 1
+        string_indices = set(_shared_strings(match[3] or b""))
+        (blanked_strings if number in rows else other_strings).update(string_indices)
         return b"<" + match[1] + match[2] + b"/>" if number in rows else match[0]
 
-    return _ROW.sub(one, sheet), gone, left
+    return _ROW.sub(one, sheet), blanked_strings, other_strings
 
 
 def _shared_strings(row: bytes) -> Iterator[int]:
@@ -167,19 +167,19 @@ def _blank_answers(data: bytes, media: str, shape: FileShape, rows: set[int]) ->
     """A blanked record is an empty object; every other byte stays, so that numbers keep their digits."""
     if media == "json":
         return _blank_page(data, shape, rows, 0)[0]
-    made = io.BytesIO()
-    seen = 0
+    output = io.BytesIO()
+    position = 0
     with (
         tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive,
-        tarfile.open(fileobj=made, mode="w:", format=tarfile.USTAR_FORMAT) as target,
+        tarfile.open(fileobj=output, mode="w:", format=tarfile.USTAR_FORMAT) as target,
     ):
         for member in archive:
             if not (file := archive.extractfile(member)):
                 continue
-            page, seen = _blank_page(file.read(), shape, rows, seen)
+            page, position = _blank_page(file.read(), shape, rows, position)
             member.size = len(page)
             target.addfile(member, io.BytesIO(page))
-    return made.getvalue()
+    return output.getvalue()
 
 
 def _blank_page(page: bytes, shape: FileShape, rows: set[int], before: int) -> tuple[bytes, int]:
@@ -219,15 +219,15 @@ def _items(text: str, position: int) -> Iterator[tuple[int, int]]:
         position = _after(text, end)
 
 
-def _value_of(text: str, position: int, wanted: str) -> int:
+def _value_of(text: str, position: int, wanted_key: str) -> int:
     """Where the value of a key of the object at ``position`` starts; the last of equal keys, as readers take it."""
-    found = None
+    start = None
     position = _skip(text, position + 1) if text[position] == "{" else position
     while text[position] == '"':
         key, end = _DECODER.raw_decode(text, position)
         value = _skip(text, _skip(text, end) + 1)
-        found = value if key == wanted else found
+        start = value if key == wanted_key else start
         position = _after(text, _DECODER.raw_decode(text, value)[1])
-    if found is None:
+    if start is None:
         raise CannotBlank("the answer has another shape")
-    return found
+    return start

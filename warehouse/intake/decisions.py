@@ -40,11 +40,11 @@ def decide(
     """
     _demand_reason(reason)
     delivery = _known(w, delivery_id)
-    waiting = {one.delivery_id: one for one in deliveries.held(w.ledger)}
+    held_by_id = {one.delivery_id: one for one in deliveries.held(w.ledger)}
     is_admitted = kind == DecisionKind.ADMIT
     is_taken_back = is_admitted and deliveries.last_decision(w.ledger, delivery_id) in _CLOSED
-    if delivery_id not in waiting and not is_taken_back:
-        names = ", ".join(sorted(waiting)[:5]) or "-"
+    if delivery_id not in held_by_id and not is_taken_back:
+        names = ", ".join(sorted(held_by_id)[:5]) or "-"
         raise ConfigError(
             "NOT_HELD",
             f"Kiriman {delivery_id} tidak sedang ditahan. Yang ditahan: {names}.",
@@ -54,7 +54,7 @@ def decide(
         )
     if is_taken_back:
         _refuse_superseded(w, delivery)
-    verdict_id = _admit(w, delivery).verdict_id if is_admitted else waiting[delivery_id].verdict_id
+    verdict_id = _admit(w, delivery).verdict_id if is_admitted else held_by_id[delivery_id].verdict_id
     return _record(w, delivery_id, kind, verdict_id, reason, reason_code, decided_by, role)
 
 
@@ -228,9 +228,9 @@ def rehearse(w: Warehouse, dataset: str, period: Period | None = None) -> list[C
     mode = w.contract(dataset).extras.delivery_mode
     in_force = {one.delivery_id for one in deliveries.in_force(w.ledger, dataset, mode)}
     before = deliveries.newest_verdicts(w.ledger, dataset)
-    landed = deliveries.kept_of(w.ledger, dataset, period)
-    found = judge_room.rehearse(w, landed, overridden=deliveries.admitted_by_hand(w.ledger))
-    return [_change(one, before.get(one.delivery_id), word, in_force) for one, word in found]
+    kept_deliveries = deliveries.kept_of(w.ledger, dataset, period)
+    verdicts = judge_room.rehearse(w, kept_deliveries, overridden=deliveries.admitted_by_hand(w.ledger))
+    return [_change(one, before.get(one.delivery_id), word, in_force) for one, word in verdicts]
 
 
 def _change(
@@ -267,5 +267,5 @@ def replay(w: Warehouse, dataset: str, period: Period | None = None) -> Judged:
     One whose landed copy is lost keeps the verdict it has: damage of ours says nothing of its rows.
     """
     w.contract(dataset)
-    landed = deliveries.kept_of(w.ledger, dataset, period)
-    return judge(w, landed, overridden=deliveries.admitted_by_hand(w.ledger))
+    kept_deliveries = deliveries.kept_of(w.ledger, dataset, period)
+    return judge(w, kept_deliveries, overridden=deliveries.admitted_by_hand(w.ledger))

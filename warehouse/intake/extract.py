@@ -43,7 +43,7 @@ def open_parts(w: Warehouse, contract: Contract, logical_date: date, *, backfill
     """What a night asks for, oldest period first: each part by its own due day."""
     extras = contract.extras
     parts = agencies.parts(w.settings, contract)
-    asked: dict[Period, list[str]] = {}
+    parts_of: dict[Period, list[str]] = {}
     for part in parts:
         for period in open_periods(
             extras.period_kind,
@@ -53,15 +53,15 @@ def open_parts(w: Warehouse, contract: Contract, logical_date: date, *, backfill
             first_due_day=min(map(contract.due_day, parts)),
             backfill=backfill,
         ):
-            asked.setdefault(period, []).append(part)
-    return sorted(asked.items())
+            parts_of.setdefault(period, []).append(part)
+    return sorted(parts_of.items())
 
 
-def extract(w: Warehouse, contract: Contract, asked: Iterable[Asked]) -> list[Attempt]:
+def extract(w: Warehouse, contract: Contract, questions: Iterable[Asked]) -> list[Attempt]:
     """Ask the agency for parts of periods, in the order given, and land what it sends; one recorded attempt each."""
     until = time.monotonic() + LONGEST_SECONDS
     silent: list[FetchError] = []
-    return [one for period, parts in asked for one in _extract_period(w, contract, period, parts, silent, until)]
+    return [one for period, parts in questions for one in _extract_period(w, contract, period, parts, silent, until)]
 
 
 def _extract_period(
@@ -77,11 +77,11 @@ def _extract_period(
     attempts: list[Attempt] = []
     with landing.spool(w.settings) as spool:
         for part in parts or agencies.parts(w.settings, contract):
-            begun = _begin(w, contract, period, part, "agency")
+            first_attempt = _begin(w, contract, period, part, "agency")
             if len(silent) == SILENT_IN_A_ROW or time.monotonic() >= until:
-                attempts.append(_end(w, begun, error=silent[-1] if silent else _no_time(contract), attempts=0))
+                attempts.append(_end(w, first_attempt, error=silent[-1] if silent else _no_time(contract), attempts=0))
                 continue
-            attempt = _ask(w, contract, begun, spool, until - time.monotonic())
+            attempt = _ask(w, contract, first_attempt, spool, until - time.monotonic())
             if isinstance(attempt.error, FetchError) and attempt.error.code in _SILENT:
                 silent.append(attempt.error)
             else:
@@ -90,29 +90,29 @@ def _extract_period(
     return attempts
 
 
-def _ask(w: Warehouse, contract: Contract, begun: Attempt, spool: Path, seconds: float) -> Attempt:
+def _ask(w: Warehouse, contract: Contract, attempt: Attempt, spool: Path, seconds: float) -> Attempt:
     """What came of asking for one part; only what ends the process is raised."""
     try:
-        return _fetch(w, contract, begun, spool, min(seconds, agencies.LONGEST_SECONDS))
+        return _fetch(w, contract, attempt, spool, min(seconds, agencies.LONGEST_SECONDS))
     except FetchError as error:
         outcome = _OUTCOMES.get(error.code, FetchOutcome.FAILED)
-        return _end(w, begun, outcome=outcome, error=error, attempts=error.attempts)
+        return _end(w, attempt, outcome=outcome, error=error, attempts=error.attempts)
     except WarehouseError as error:
-        return _end(w, begun, outcome=FetchOutcome.REFUSED, error=error)
+        return _end(w, attempt, outcome=FetchOutcome.REFUSED, error=error)
     except Exception as error:
-        return _end(w, begun, error=_unforeseen(contract, error))
+        return _end(w, attempt, error=_unforeseen(contract, error))
 
 
-def _fetch(w: Warehouse, contract: Contract, begun: Attempt, spool: Path, seconds: float) -> Attempt:
-    fetched = agencies.fetch(w.settings, contract, begun.part, begun.period, spool, w.progress, seconds)
-    landed = _land(w, contract, begun, fetched.path, fetched.media)
-    landing.shred(fetched.path)
+def _fetch(w: Warehouse, contract: Contract, attempt: Attempt, spool: Path, seconds: float) -> Attempt:
+    file = agencies.fetch(w.settings, contract, attempt.part, attempt.period, spool, w.progress, seconds)
+    landed = _land(w, contract, attempt, file.path, file.media)
+    landing.shred(file.path)
     return _end(
         w,
-        begun,
+        attempt,
         outcome=_outcome(landed),
-        attempts=fetched.attempts,
-        bytes=fetched.bytes,
+        attempts=file.attempts,
+        bytes=file.bytes,
         delivery_id=landed.delivery_id,
     )
 
@@ -140,12 +140,12 @@ def _unforeseen(contract: Contract, error: Exception) -> WarehouseError:
 
 def take_file(w: Warehouse, contract: Contract, period: Period, part: str, path: Path, media: str) -> Attempt:
     """Land a file that came by hand, with the same recorded attempt."""
-    begun = _begin(w, contract, period, part, "hand")
+    attempt = _begin(w, contract, period, part, "hand")
     try:
-        landed = _land(w, contract, begun, path, media)
+        landed = _land(w, contract, attempt, path, media)
     except WarehouseError as error:
-        return _end(w, begun, outcome=FetchOutcome.REFUSED, error=error)
-    return _end(w, begun, outcome=_outcome(landed), bytes=path.stat().st_size, delivery_id=landed.delivery_id)
+        return _end(w, attempt, outcome=FetchOutcome.REFUSED, error=error)
+    return _end(w, attempt, outcome=_outcome(landed), bytes=path.stat().st_size, delivery_id=landed.delivery_id)
 
 
 def _begin(w: Warehouse, contract: Contract, period: Period, part: str, origin: Origin) -> Attempt:
@@ -154,14 +154,14 @@ def _begin(w: Warehouse, contract: Contract, period: Period, part: str, origin: 
     return Attempt(contract.dataset, part, period, origin, now, now, FetchOutcome.FAILED)
 
 
-def _end(w: Warehouse, begun: Attempt, **how: Any) -> Attempt:
-    attempt = replace(begun, ended_at=w.clock.stamp(), **how)
+def _end(w: Warehouse, open_attempt: Attempt, **how: Any) -> Attempt:
+    attempt = replace(open_attempt, ended_at=w.clock.stamp(), **how)
     deliveries.record_attempt(w.ledger, attempt)
     return attempt
 
 
-def _land(w: Warehouse, contract: Contract, begun: Attempt, path: Path, media: str) -> landing.Landed:
-    return landing.land(w.settings, w.ledger, contract, begun.part, begun.period, path, media, begun.origin)
+def _land(w: Warehouse, contract: Contract, attempt: Attempt, path: Path, media: str) -> landing.Landed:
+    return landing.land(w.settings, w.ledger, contract, attempt.part, attempt.period, path, media, attempt.origin)
 
 
 def _outcome(landed: landing.Landed) -> FetchOutcome:
@@ -170,13 +170,13 @@ def _outcome(landed: landing.Landed) -> FetchOutcome:
 
 def confirm_asked(w: Warehouse, contract: Contract, period: Period, part: str) -> None:
     """Refuse what a dataset has not; raises ConfigError PART_UNKNOWN or PERIOD_KIND_WRONG."""
-    if (known := agencies.parts(w.settings, contract)) and part not in known:
+    if (names := agencies.parts(w.settings, contract)) and part not in names:
         raise ConfigError(
             "PART_UNKNOWN",
             f"Bagian {part!r} tidak dikenal untuk {contract.dataset}.",
             f"Part {part!r} is not known for {contract.dataset}.",
-            f"Pilih salah satu: {', '.join(known)}.",
-            f"Choose one of: {', '.join(known)}.",
+            f"Pilih salah satu: {', '.join(names)}.",
+            f"Choose one of: {', '.join(names)}.",
         )
     if period.kind != contract.extras.period_kind:
         raise ConfigError(

@@ -46,13 +46,13 @@ def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str
 
     A delivery in ``overridden`` was admitted by a person: what would hold it is recorded and does not.
     """
-    waiting = _in_order(landed)
-    judged = Judged()
-    for group in _groups(waiting):
+    in_order = _in_order(landed)
+    outcome = Judged()
+    for group in _groups(in_order):
         with keys.shared_lock(w.settings):
-            _judge_group(w, group, overridden, judged)
-        w.progress(f"{group[0].dataset}: {len(judged.verdicts) + len(judged.lost)}/{len(waiting)}")
-    return judged
+            _judge_group(w, group, overridden, outcome)
+        w.progress(f"{group[0].dataset}: {len(outcome.verdicts) + len(outcome.lost)}/{len(in_order)}")
+    return outcome
 
 
 def rehearse(
@@ -129,10 +129,10 @@ def _in_order(landed: Iterable[Delivery]) -> list[Delivery]:
     return sorted(landed, key=lambda one: (one.dataset, one.period_start, one.part, one.received_at))
 
 
-def _groups(waiting: list[Delivery]) -> Iterator[list[Delivery]]:
+def _groups(in_order: list[Delivery]) -> Iterator[list[Delivery]]:
     """Groups of one dataset and one period, so that a period's profile is there before the next one is judged."""
     group: list[Delivery] = []
-    for one in waiting:
+    for one in in_order:
         first = group[0] if group else one
         is_same = (one.dataset, one.period_start) == (first.dataset, first.period_start)
         if group and (not is_same or sum(other.bytes for other in group) + one.bytes > GROUP_BYTES):
@@ -143,31 +143,31 @@ def _groups(waiting: list[Delivery]) -> Iterator[list[Delivery]]:
         yield group
 
 
-def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str], judged: Judged) -> None:
+def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str], outcome: Judged) -> None:
     contract = w.contract(group[0].dataset)
     confirm_keys(w, contract)
-    started = time.monotonic()
+    start = time.monotonic()
     parsed: dict[str, Parsed] = {}
     for delivery in group:
         try:
-            read = parse(contract, landing.read(w.settings, delivery), delivery.media)
-            parsed[delivery.delivery_id] = erased.filter_erased(w.settings, w.ledger, contract, delivery, read)
+            content = parse(contract, landing.read(w.settings, delivery), delivery.media)
+            parsed[delivery.delivery_id] = erased.filter_erased(w.settings, w.ledger, contract, delivery, content)
         except landing.LostCopy as error:
             if deliveries.is_judged(w.ledger, delivery.delivery_id):
-                judged.lost[delivery.delivery_id] = error
+                outcome.lost[delivery.delivery_id] = error
             else:
-                judged.verdicts.append(_record_unreadable(w, contract, delivery, error))
+                outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
         except UnreadableDelivery as error:
-            judged.verdicts.append(_record_unreadable(w, contract, delivery, error))
+            outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
     judgements = assess(w, contract, group, parsed, overridden)
     if not judgements:
         return
     by_id = {delivery.delivery_id: delivery for delivery in group}
-    seconds = (time.monotonic() - started) / len(parsed)
+    seconds = (time.monotonic() - start) / len(parsed)
     with vault.splitting(w.settings, contract) as connection:
         for key, judgement in judgements.items():
             version = contract.of_version(parsed[key].version)
-            judged.verdicts.append(_record_judgement(w, connection, version, by_id[key], judgement, seconds))
+            outcome.verdicts.append(_record_judgement(w, connection, version, by_id[key], judgement, seconds))
 
 
 def _record_unreadable(w: Warehouse, contract: Contract, delivery: Delivery, error: UnreadableDelivery) -> Verdict:

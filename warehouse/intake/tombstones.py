@@ -88,9 +88,9 @@ def load(s: Settings) -> Tombstones:
     at_hand = {_file(s, identity): identity for identity in _identities(s)}
     for path, identity in at_hand.items():
         if path in files:
-            found = json.loads(pyrage.decrypt(path.read_bytes(), [identity]))
-            decisions |= found["decisions"]
-            chains += [Chain(tuple(c["keys"]), tuple(Mark(**mark) for mark in c["marks"])) for c in found["chains"]]
+            document = json.loads(pyrage.decrypt(path.read_bytes(), [identity]))
+            decisions |= document["decisions"]
+            chains += [Chain(tuple(c["keys"]), tuple(Mark(**mark) for mark in c["marks"])) for c in document["chains"]]
     if files.isdisjoint(at_hand):
         raise ConfigError(
             "TOMBSTONES_UNREADABLE",
@@ -103,10 +103,10 @@ def load(s: Settings) -> Tombstones:
     return Tombstones(tuple(dict.fromkeys(chains)), decisions)
 
 
-def save(s: Settings, found: Tombstones, recipient: Recipient) -> Path:
+def save(s: Settings, stones: Tombstones, recipient: Recipient) -> Path:
     """Keep the marks, encrypted to ``recipient``, whole and on disk; the file of another key stays."""
-    chains = [{"keys": chain.keys, "marks": [asdict(mark) for mark in chain.marks]} for chain in found.chains]
-    text = json.dumps({"decisions": found.decisions, "chains": chains}, default=str, sort_keys=True)
+    chains = [{"keys": chain.keys, "marks": [asdict(mark) for mark in chain.marks]} for chain in stones.chains]
+    text = json.dumps({"decisions": stones.decisions, "chains": chains}, default=str, sort_keys=True)
     path = _file(s, recipient)
     with files.whole_file(path) as draft:
         draft.write_bytes(pyrage.encrypt(text.encode(), [recipient]))
@@ -133,13 +133,13 @@ def _identities(s: Settings) -> Iterable[Identity]:
 # --- marks -----------------------------------------------------------------------------------------------------------
 
 
-def with_person(found: Tombstones, decision: Mapping[str, Any], texts: Iterable[tuple[Kind, str]]) -> Tombstones:
+def with_person(stones: Tombstones, decision: Mapping[str, Any], texts: Iterable[tuple[Kind, str]]) -> Tombstones:
     """The marks with those of one more person, known by ``texts``."""
-    first, *others = found.chains or (Chain((secrets.token_hex(_KEY_BYTES),), ()),)
+    first, *others = stones.chains or (Chain((secrets.token_hex(_KEY_BYTES),), ()),)
     erasure_id = decision["erasure_id"]
-    made = (Mark(kind, _linked(first.keys, f"{kind}:{text}".encode()), erasure_id) for kind, text in texts)
-    chain = replace(first, marks=tuple(dict.fromkeys((*first.marks, *made))))
-    return Tombstones((chain, *others), {**found.decisions, erasure_id: dict(decision)})
+    marks = (Mark(kind, _linked(first.keys, f"{kind}:{text}".encode()), erasure_id) for kind, text in texts)
+    chain = replace(first, marks=tuple(dict.fromkeys((*first.marks, *marks))))
+    return Tombstones((chain, *others), {**stones.decisions, erasure_id: dict(decision)})
 
 
 def _linked(chain: Iterable[str], message: bytes) -> str:
@@ -149,10 +149,10 @@ def _linked(chain: Iterable[str], message: bytes) -> str:
     return message.decode()
 
 
-def define(connection: duckdb.DuckDBPyConnection, found: Tombstones) -> None:
+def define(connection: duckdb.DuckDBPyConnection, stones: Tombstones) -> None:
     """Create the macro ``is_marked(kind, text)``; keys and marks reach SQL through variables, not through its text."""
     tests = ["false"]
-    for number, chain in enumerate(found.chains):
+    for number, chain in enumerate(stones.chains):
         _define(connection, f"link_{number}", chain.keys)
         connection.execute(f"SET VARIABLE marks_{number} = ?", [[mark.value for mark in chain.marks]])
         tests.append(f"list_contains(getvariable('marks_{number}'), link_{number}(encode(kind || ':' || message)))")

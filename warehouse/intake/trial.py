@@ -97,12 +97,12 @@ def _rule(result: deliveries.RuleOutcome) -> dict[str, Any]:
 
 def _rows(pointers: list[Pointer], parsed: Parsed) -> Iterator[dict[str, Any]]:
     """The first rows of each rule, where a value stands with the shape of it."""
-    named = zip(parsed.table["source_part"].to_pylist(), parsed.table["source_row"].to_pylist(), strict=True)
-    index = {place: number for number, place in enumerate(named)}
-    told: dict[str, int] = {}
+    places = zip(parsed.table["source_part"].to_pylist(), parsed.table["source_row"].to_pylist(), strict=True)
+    index = {place: number for number, place in enumerate(places)}
+    rows_of_rule: dict[str, int] = {}
     for pointer in pointers:
-        told[pointer.rule_code] = told.get(pointer.rule_code, 0) + 1
-        if told[pointer.rule_code] > _ROWS_OF_A_RULE:
+        rows_of_rule[pointer.rule_code] = rows_of_rule.get(pointer.rule_code, 0) + 1
+        if rows_of_rule[pointer.rule_code] > _ROWS_OF_A_RULE:
             continue
         row = index.get((pointer.source_part, pointer.source_row))
         has_text = row is not None and pointer.column_name in parsed.table.column_names

@@ -92,7 +92,7 @@ def record_rows(led: Ledger, opening: Mapping[str, Any], rows: int) -> None:
 
 def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict[str, Any]:
     """The person's newest opening that has not expired; raises ConfigError OPENING_NONE without one."""
-    found = led.rows(
+    rows = led.rows(
         sa.select(tables.openings)
         .where(
             tables.openings.c.subject == subject,
@@ -103,7 +103,7 @@ def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict
         .order_by(tables.openings.c.opened_at.desc())
         .limit(1)
     )
-    if not found:
+    if not rows:
         raise ConfigError(
             "OPENING_NONE",
             "Tidak ada pembukaan data pribadi yang masih berlaku atas nama ini.",
@@ -111,7 +111,7 @@ def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict
             "Buka dahulu dengan nama, tujuan, waktu dan, untuk identitas, nama penyetuju.",
             "Open them first with name, purpose, hours and, for identities, the approver's name.",
         )
-    return found[0]
+    return rows[0]
 
 
 def record_look(s: Settings, led: Ledger, opening: Mapping[str, Any], record_keys: Iterable[str]) -> None:
@@ -123,16 +123,16 @@ def record_look(s: Settings, led: Ledger, opening: Mapping[str, Any], record_key
 
 def looks(led: Ledger) -> dict[str, int]:
     """How many different records were looked at, by opening."""
-    counted = sa.select(tables.looks.c.opening_id, sa.func.count(sa.distinct(tables.looks.c.record_key)).label("n"))
-    return {row["opening_id"]: row["n"] for row in led.rows(counted.group_by(tables.looks.c.opening_id))}
+    counts = sa.select(tables.looks.c.opening_id, sa.func.count(sa.distinct(tables.looks.c.record_key)).label("n"))
+    return {row["opening_id"]: row["n"] for row in led.rows(counts.group_by(tables.looks.c.opening_id))}
 
 
 def since(led: Ledger, moment: datetime, until: datetime | None = None) -> list[dict[str, Any]]:
     """Openings in force at any time from ``moment`` on (and up to ``until``), oldest first."""
-    chosen = sa.select(tables.openings).where(tables.openings.c.expires_at >= moment)
+    select = sa.select(tables.openings).where(tables.openings.c.expires_at >= moment)
     if until is not None:
-        chosen = chosen.where(tables.openings.c.opened_at <= until)
-    return led.rows(chosen.order_by(tables.openings.c.opened_at))
+        select = select.where(tables.openings.c.opened_at <= until)
+    return led.rows(select.order_by(tables.openings.c.opened_at))
 
 
 def demand_two_people(person: str, approver: str | None) -> None:

@@ -64,11 +64,11 @@ def recorded(w: Warehouse, logical_date: date) -> Iterator[Night]:
 def last(s: Settings, led: Ledger) -> dict[str, Any] | None:
     """The newest run of the marts step; ``killed`` where it is on record as running and its process is gone."""
     columns = tables.nights.c
-    found = led.rows(sa.select(tables.nights).order_by(columns.started_at.desc()).limit(1))
-    if not found:
+    rows = led.rows(sa.select(tables.nights).order_by(columns.started_at.desc()).limit(1))
+    if not rows:
         return None
-    night = {key: value for key, value in found[0].items() if key != "night_id"}
-    if night["outcome"] == "running" and _is_gone(_folder(s) / found[0]["night_id"]):
+    night = {key: value for key, value in rows[0].items() if key != "night_id"}
+    if night["outcome"] == "running" and _is_gone(_folder(s) / rows[0]["night_id"]):
         night["outcome"] = "killed"
     return night
 
@@ -89,6 +89,6 @@ def _folder(s: Settings) -> Path:
 
 
 def _end(w: Warehouse, night_id: str, night: Night) -> None:
-    ended = {"outcome": night.outcome, "detail": night.detail, "ended_at": w.clock.stamp()}
+    end = {"outcome": night.outcome, "detail": night.detail, "ended_at": w.clock.stamp()}
     with w.ledger.write() as connection:
-        connection.execute(tables.nights.update().where(tables.nights.c.night_id == night_id), ended)
+        connection.execute(tables.nights.update().where(tables.nights.c.night_id == night_id), end)

@@ -35,15 +35,15 @@ def engine(url: str) -> sa.Engine:
     """The engine for a ledger URL; SQLite runs in WAL mode and waits for other writers."""
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        made = sa.create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS})
+        new_engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS})
 
-        @sa.event.listens_for(made, "connect")
+        @sa.event.listens_for(new_engine, "connect")
         def _configure(connection: sqlite3.Connection, _record: object) -> None:
             _turn_to_wal(connection)
             for pragma in ("synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
 
-        return made
+        return new_engine
     return sa.create_engine(url, pool_pre_ping=True)
 
 
@@ -74,8 +74,8 @@ def _is_current(connection: sa.Connection, head: str | None, views: dict[str, st
     if not {"alembic_version", "schema_views"} <= set(sa.inspect(connection).get_table_names()):
         return False
     at: list[str] = list(connection.exec_driver_sql("select version_num from alembic_version").scalars())
-    made = {row.name: row.sha256 for row in connection.execute(sa.select(schema_views))}
-    return at == [head] and made == views
+    hashes = {row.name: row.sha256 for row in connection.execute(sa.select(schema_views))}
+    return at == [head] and hashes == views
 
 
 def upgrade(url: str) -> None:

@@ -157,10 +157,10 @@ def choose(
     pairs: Iterable[Scored], agencies: dict[int, int], without_nik: frozenset[int], cannot_link: frozenset[Pair]
 ) -> list[Scored]:
     """The firm pairs that become links: the best of both sides, clear of the next, one person to an agency."""
-    allowed = [pair for pair in pairs if (pair.a, pair.b) not in cannot_link]
-    firm = {(pair.a, pair.b) for pair in allowed if pair.is_firm}
+    allowed_pairs = [pair for pair in pairs if (pair.a, pair.b) not in cannot_link]
+    firm = {(pair.a, pair.b) for pair in allowed_pairs if pair.is_firm}
     rivals = defaultdict(list)
-    for pair in allowed:
+    for pair in allowed_pairs:
         rivals[pair.a].append((pair.b, pair))
         rivals[pair.b].append((pair.a, pair))
 
@@ -177,7 +177,7 @@ def choose(
     groups = _Groups(agencies, without_nik, cannot_link)
     return [
         pair
-        for pair in allowed
+        for pair in allowed_pairs
         if pair.is_firm
         and is_clear(pair.a, pair.b, pair.probability)
         and is_clear(pair.b, pair.a, pair.probability)
@@ -228,12 +228,12 @@ def resolve_clusters(connection: duckdb.DuckDBPyConnection) -> None:
     rows = sql.query(connection, _SQL / "clusters" / "scored_clusters.sql").fetchall()
     agencies = {cluster: bits for cluster, bits, _ in rows}
     without_nik = frozenset(cluster for cluster, _, is_without in rows if is_without)
-    chosen = choose(scores(connection), agencies, without_nik, cannot_link)
-    joined = np.array([(pair.a, pair.b) for pair in chosen], np.int64).reshape(-1, 2)
-    probability = np.array([pair.probability for pair in chosen], float)
-    _register(connection, "chosen", {"a": joined[:, 0], "b": joined[:, 1], "probability": probability})
+    links = choose(scores(connection), agencies, without_nik, cannot_link)
+    edges = np.array([(pair.a, pair.b) for pair in links], np.int64).reshape(-1, 2)
+    probability = np.array([pair.probability for pair in links], float)
+    _register(connection, "chosen", {"a": edges[:, 0], "b": edges[:, 1], "probability": probability})
     size = _count(connection, "profiles")
-    _register(connection, "persons", {"cluster": np.arange(size), "person": components(size, joined)})
+    _register(connection, "persons", {"cluster": np.arange(size), "person": components(size, edges)})
 
 
 def write_links(connection: duckdb.DuckDBPyConnection, model_version: str) -> None:

@@ -49,8 +49,8 @@ def untrained() -> dict[str, Any]:
     """Splink's settings before any training, from ``model_settings.yaml``."""
     settings: dict[str, Any] = yaml.safe_load(_UNTRAINED.read_text(encoding="utf-8"))
     rules, only_where = settings.pop("blocking_rules"), settings.pop("only_where")
-    allowed = [{"blocking_rule": f"{rule} AND {only_where}"} for rule in rules]
-    return settings | {"blocking_rules_to_generate_predictions": allowed}
+    blocking_rules = [{"blocking_rule": f"{rule} AND {only_where}"} for rule in rules]
+    return settings | {"blocking_rules_to_generate_predictions": blocking_rules}
 
 
 @cache
@@ -120,12 +120,12 @@ def train(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
     Raises BuildError LINKAGE_TRAINING where too few are known to tell anything.
     """
     pairs = f"SELECT label FROM {table} WHERE label IS NOT NULL GROUP BY label HAVING count(*) > 1"
-    (known,) = one_row(connection.execute(f"SELECT count(*) FROM ({pairs})"))
-    if known < LEAST_KNOWN:
+    (n_pairs,) = one_row(connection.execute(f"SELECT count(*) FROM ({pairs})"))
+    if n_pairs < LEAST_KNOWN:
         raise BuildError(
             "LINKAGE_TRAINING",
-            f"Hanya {known} orang dikenal oleh dua lembaga menurut NIK; model memerlukan sekurangnya {LEAST_KNOWN}.",
-            f"Only {known} people are known to two agencies by NIK; a model takes at least {LEAST_KNOWN}.",
+            f"Hanya {n_pairs} orang dikenal oleh dua lembaga menurut NIK; model memerlukan sekurangnya {LEAST_KNOWN}.",
+            f"Only {n_pairs} people are known to two agencies by NIK; a model takes at least {LEAST_KNOWN}.",
             "Tunggu kiriman lengkap; model yang ada tetap dipakai.",
             "Wait for whole deliveries; the model at hand stays in use.",
         )

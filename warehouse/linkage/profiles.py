@@ -96,9 +96,9 @@ def identities_sql(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) 
         paths = lake.files_in_force(s, led, contract, "vault")
         if not paths:
             continue
-        named = {role: contract.identities(identity) for role, identity in _ROLES.items()}
-        renamed = [f"{_joined(columns)} AS {role}" for role, columns in named.items() if columns]
-        selected = ", ".join(["record_key", "nik_key", "kk_key", *renamed, f"'{contract.dataset}' AS dataset"])
+        columns_of_role = {role: contract.identities(identity) for role, identity in _ROLES.items()}
+        select_list = [f"{_joined(columns)} AS {role}" for role, columns in columns_of_role.items() if columns]
+        selected = ", ".join(["record_key", "nik_key", "kk_key", *select_list, f"'{contract.dataset}' AS dataset"])
         parts.append(f"SELECT {selected} FROM ({vault.relation_sql(paths)})")
     return " UNION ALL BY NAME ".join(parts)
 

@@ -30,8 +30,8 @@ def _is_reading(connection: duckdb.DuckDBPyConnection, statement: duckdb.Stateme
     if statement.type != duckdb.StatementType.EXPLAIN:
         return statement.type == duckdb.StatementType.SELECT
     explained, is_plain = _EXPLAIN.subn("", statement.query, count=1)
-    found = connection.extract_statements(explained) if is_plain else []
-    return [one.type for one in found] == [duckdb.StatementType.SELECT]
+    statements = connection.extract_statements(explained) if is_plain else []
+    return [one.type for one in statements] == [duckdb.StatementType.SELECT]
 
 
 def unreadable(files: Iterable[Path], error: duckdb.Error) -> ReleaseError:

@@ -53,7 +53,7 @@ def query(
         connection.execute("USE micro")
         lock(connection)
         names, rows = select(connection, sql)
-        stored = {
+        stored_files = {
             name
             for (name,) in connection.execute(
                 "SELECT DISTINCT column_name FROM duckdb_columns() WHERE database_name = 'micro'"
@@ -62,7 +62,7 @@ def query(
     access_log.record_rows(led, opening, len(rows))
     if exact_because:
         return names, rows
-    counts = [name not in stored for name in names]
+    counts = [name not in stored_files for name in names]
     return names, [
         tuple(
             _veiled(value, s.disclosure_threshold) if is_count else value

@@ -36,9 +36,9 @@ def diff(s: Settings, older: str, newer: str) -> dict[str, Any]:
                 "Lihat `warehouse releases list`.",
                 "See `warehouse releases list`.",
             )
-    kept = folders[1] / CHANGES_FILE
-    if kept.exists():
-        changes: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    changes_file = folders[1] / CHANGES_FILE
+    if changes_file.exists():
+        changes: dict[str, Any] = json.loads(changes_file.read_text(encoding="utf-8"))
         if changes["older"] == older:
             return changes
     return compare(s, older, folders[0] / MARTS_FILE, newer, folders[1] / MARTS_FILE)
@@ -95,14 +95,14 @@ def _mart(con: duckdb.DuckDBPyConnection, mart: str) -> dict[str, Any]:
         side: one_row(con.execute(f'SELECT count(*) FROM {side}."{mart}"'))[0] if columns else 0
         for side, columns in (("older", before), ("newer", after))
     }
-    found: dict[str, Any] = {"mart": mart, "rows_before": counts["older"], "rows_after": counts["newer"]}
+    mart_changes: dict[str, Any] = {"mart": mart, "rows_before": counts["older"], "rows_after": counts["newer"]}
     keys = [name for name, role in after.items() if role == "key" and before.get(name) == "key"]
     if not keys or keys != [name for name, role in before.items() if role == "key"]:
-        moved = {"added": counts["newer"], "removed": counts["older"], "changed": 0}
-        return found | moved | {"moves": []}
+        row_changes = {"added": counts["newer"], "removed": counts["older"], "changed": 0}
+        return mart_changes | row_changes | {"moves": []}
     values = [name for name in after if name in before and name not in {*keys, "release_id"}]
     same = " AND ".join(f'o."{key}" IS NOT DISTINCT FROM n."{key}"' for key in keys)
-    chosen = ", ".join(f'"{name}"' for name in (*keys, *values))
+    select_list = ", ".join(f'"{name}"' for name in (*keys, *values))
     differs = " OR ".join(f'o."{name}" IS DISTINCT FROM n."{name}"' for name in values) or "false"
     con.execute(
         f"""
@@ -111,20 +111,20 @@ def _mart(con: duckdb.DuckDBPyConnection, mart: str) -> dict[str, Any]:
             {", ".join(f'o."{name}" AS "older_{name}"' for name in values)},
             o.is_there IS NULL AS is_added, n.is_there IS NULL AS is_removed,
             o.is_there AND n.is_there AND ({differs}) AS is_changed
-        FROM (SELECT {chosen}, true AS is_there FROM older."{mart}") AS o
-        FULL JOIN (SELECT {chosen}, true AS is_there FROM newer."{mart}") AS n ON {same}
+        FROM (SELECT {select_list}, true AS is_there FROM older."{mart}") AS o
+        FULL JOIN (SELECT {select_list}, true AS is_there FROM newer."{mart}") AS n ON {same}
         """
     )
     names = ("added", "removed", "changed")
     tally = ", ".join(f"count(*) FILTER (is_{name})" for name in names)
     sums = one_row(con.execute(f"SELECT {tally} FROM compared"))
-    return {**found, **dict(zip(names, sums, strict=True)), "moves": _moves(con, {*keys, *values})}
+    return {**mart_changes, **dict(zip(names, sums, strict=True)), "moves": _moves(con, {*keys, *values})}
 
 
 def _moves(con: duckdb.DuckDBPyConnection, columns: set[str]) -> list[dict[str, Any]]:
     """The largest moves of a published rate between the releases, kecamatan and kota only."""
-    needed = {"area_level", "area_name", "period_start", "measure", "percentage"}
-    if not needed <= columns:
+    required_columns = {"area_level", "area_name", "period_start", "measure", "percentage"}
+    if not required_columns <= columns:
         return []
     marks = "older_is_rounded, is_rounded" if "is_rounded" in columns else "false, false"
     rows = con.execute(

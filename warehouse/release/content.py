@@ -83,11 +83,11 @@ def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, str]:
 
     The release's own id is left out: equal data have an equal hash.
     """
-    chosen = "COLUMNS(name -> name <> 'release_id')"
+    columns = "COLUMNS(name -> name <> 'release_id')"
     row = one_row(
         con.execute(
             "SELECT count(*), sum(md5_number_lower(text)::HUGEINT)"
-            f" FROM (SELECT CAST(t AS VARCHAR) AS text FROM (SELECT {chosen} FROM {table}) AS t)"
+            f" FROM (SELECT CAST(t AS VARCHAR) AS text FROM (SELECT {columns} FROM {table}) AS t)"
         )
     )
     return row[0], hashlib.sha256(repr(row).encode()).hexdigest()
@@ -106,7 +106,7 @@ def checksum(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | Non
 
 def demand_equal(con: duckdb.DuckDBPyConnection, pairs: Iterable[tuple[str, str]]) -> None:
     """Raise ReleaseError RELEASE_NOT_VERIFIED naming the written tables that differ from their source."""
-    wrong = [written for source, written in pairs if checksum(con, source) != checksum(con, written)]
+    wrong = [target for source, target in pairs if checksum(con, source) != checksum(con, target)]
     if wrong:
         names = ", ".join(wrong)
         raise ReleaseError(
@@ -145,13 +145,13 @@ def round_marts(
     revisions.find_kept(con, tables, sources, last, when, base)
     targets = {cells.name: disclosure.rounded(cells.name) for cells in tables}
     for cells in tables:
-        found = disclosure.Sources(sources[cells.name], targets[cells.name], last.get(cells.name))
-        disclosure.round_table(con, cells, found, targets, revisions.KEPT, key, base)
+        places = disclosure.Sources(sources[cells.name], targets[cells.name], last.get(cells.name))
+        disclosure.round_table(con, cells, places, targets, revisions.KEPT, key, base)
     disclosure.run_again(con, catalogue, {cells.name: revisions.is_over(cells, when.day) for cells in tables})
-    made = {query.name for query in catalogue.downstream}
+    query_names = {query.name for query in catalogue.downstream}
     for mart in (*catalogue.marts, *catalogue.restricted):
         columns = revisions.columns()
-        disclosure.mark_rounded(con, mart, built(mart), columns, is_downstream=mart.name in made)
+        disclosure.mark_rounded(con, mart, built(mart), columns, is_downstream=mart.name in query_names)
     return revisions.memory(last, tables)
 
 
@@ -159,17 +159,17 @@ def describe(con: duckdb.DuckDBPyConnection, mart: Mart) -> Content:
     """A mart as it will be published, counted."""
     table = published(mart.name)
     rows, digest = content_hash(con, table)
-    marked = any(column.name == "is_rounded" for column in mart.columns)
-    rounded = one_row(con.execute(f"SELECT count(*) FROM {table} WHERE is_rounded"))[0] if marked else 0
-    return Content(mart.name, rows, digest, rounded)
+    has_marks = any(column.name == "is_rounded" for column in mart.columns)
+    n_rounded = one_row(con.execute(f"SELECT count(*) FROM {table} WHERE is_rounded"))[0] if has_marks else 0
+    return Content(mart.name, rows, digest, n_rounded)
 
 
 def _demand_one_row_per_key(con: duckdb.DuckDBPyConnection, mart: Mart) -> None:
     keys_ = ", ".join(f'"{key}"' for key in mart.keys)
     if not keys_:
         return
-    doubled = f"SELECT 1 FROM {BUILD}.{mart.relation} GROUP BY {keys_} HAVING count(*) > 1"
-    (twice,) = one_row(con.execute(f"SELECT count(*) FROM ({doubled})"))
+    duplicates = f"SELECT 1 FROM {BUILD}.{mart.relation} GROUP BY {keys_} HAVING count(*) > 1"
+    (twice,) = one_row(con.execute(f"SELECT count(*) FROM ({duplicates})"))
     if twice:
         raise ReleaseError(
             "RELEASE_KEYS",

@@ -71,19 +71,19 @@ def make_internal(s: Settings, led: Ledger, reason: str, by: str) -> Path:
 def kept_internal(led: Ledger) -> list[dict[str, Any]]:
     """Ledger rows of internal releases that are kept, newest first."""
     table = tables.releases
-    chosen = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "off")
-    return led.rows(sa.select(table).where(chosen).order_by(table.c.created_at.desc()))
+    condition = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "off")
+    return led.rows(sa.select(table).where(condition).order_by(table.c.created_at.desc()))
 
 
 def retain_internal(s: Settings, led: Ledger) -> int:
     """Remove internal releases whose time is over; returns how many."""
     due = s.utc_now() - timedelta(days=KEPT_DAYS)
-    gone = [row["release_id"] for row in kept_internal(led) if row["created_at"] < due]
-    for release_id in gone:
+    expired = [row["release_id"] for row in kept_internal(led) if row["created_at"] < due]
+    for release_id in expired:
         if (s.internal_dir / release_id).exists():
             state.remove_folder(s.internal_dir / release_id)
         with led.write() as connection:
             connection.execute(
                 tables.releases.update().where(tables.releases.c.release_id == release_id), {"removed_at": s.utc_now()}
             )
-    return len(gone)
+    return len(expired)

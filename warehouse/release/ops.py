@@ -52,16 +52,16 @@ def refresh_ops(s: Settings, led: Ledger) -> Path | None:
 def _copy_references(s: Settings, con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     """What the models read beside the ledger (reference tables) comes from the last build."""
     own = {mart.name for mart, _ in catalogue.ops}
-    needed = {
+    references = {
         relation
         for _, query in catalogue.ops
         for relation, name in query.relations.items()
         if '."ledger".' not in relation and name not in own
     }
-    if not needed:
+    if not references:
         return
     con.execute(f"ATTACH {literal(str(s.build_file))} AS built (READ_ONLY)")
-    for relation in sorted(needed):
+    for relation in sorted(references):
         _, schema, table = relation.split(".")
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         con.execute(f"CREATE TABLE {relation} AS FROM built.{schema}.{table}")
@@ -70,13 +70,13 @@ def _copy_references(s: Settings, con: duckdb.DuckDBPyConnection, catalogue: Cat
 
 def _in_order(catalogue: Catalogue) -> list[tuple[Mart, Query]]:
     """The models, each after those it reads."""
-    waiting = {mart.name: (mart, query) for mart, query in catalogue.ops}
-    ordered: list[tuple[Mart, Query]] = []
-    while waiting:
+    open_queries = {mart.name: (mart, query) for mart, query in catalogue.ops}
+    in_order: list[tuple[Mart, Query]] = []
+    while open_queries:
         ready = [
             name
-            for name, (_, query) in waiting.items()
-            if not (set(query.relations.values()) & waiting.keys()) - {name}
+            for name, (_, query) in open_queries.items()
+            if not (set(query.relations.values()) & open_queries.keys()) - {name}
         ]
-        ordered += [waiting.pop(name) for name in sorted(ready)]
-    return ordered
+        in_order += [open_queries.pop(name) for name in sorted(ready)]
+    return in_order

@@ -70,27 +70,29 @@ def _selects(mart: Mart) -> Iterator[str]:
         if column.role in {"count", "rate"} and not column.name.startswith("parts_"):
             value = "numerator" if column.kind == "bigint" else "statistic"
             measure = {"measure": literal(column.name), value: f'"{column.name}"'}
-            yield select(mart, relation, given=measure)
+            yield select(mart, relation, overrides=measure)
 
 
-def select(mart: Mart, relation: str, *more: str, given: Mapping[str, str] | None = None) -> str:
+def select(mart: Mart, relation: str, *more: str, overrides: Mapping[str, str] | None = None) -> str:
     """SELECT of a relation with a mart's columns in the columns of key and value, and ``more`` of its own."""
-    expressions = {**_expressions(mart), **(given or {})}
-    chosen = [f"CAST({expressions.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in (KEY | _VALUE).items()]
-    return f"SELECT {', '.join([*chosen, *more])} FROM {relation}"
+    expressions = {**_expressions(mart), **(overrides or {})}
+    select_list = [
+        f"CAST({expressions.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in (KEY | _VALUE).items()
+    ]
+    return f"SELECT {', '.join([*select_list, *more])} FROM {relation}"
 
 
 def load(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection) -> None:
     """Make the working table ``register``: what every cell said in each release that the ledger names."""
-    known = [register_file(s, row["release_id"]) for row in led.rows(sa.select(tables.releases.c.release_id))]
+    files = [register_file(s, row["release_id"]) for row in led.rows(sa.select(tables.releases.c.release_id))]
     columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTER.items())
     con.execute(f"CREATE OR REPLACE TEMP TABLE register ({columns})")
-    for file in filter(Path.exists, known):
+    for file in filter(Path.exists, files):
         source = f"read_parquet({literal(str(file))})"
         names = {name for name, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
-        hidden = "suppression_reason IS NOT NULL" if "suppression_reason" in names else "false"
-        chosen = ", ".join(name for name in _REGISTER if name in names and name != "was_hidden")
-        con.execute(f"INSERT INTO register BY NAME SELECT {chosen}, {hidden} AS was_hidden FROM {source}")
+        was_hidden = "suppression_reason IS NOT NULL" if "suppression_reason" in names else "false"
+        register_columns = ", ".join(name for name in _REGISTER if name in names and name != "was_hidden")
+        con.execute(f"INSERT INTO register BY NAME SELECT {register_columns}, {was_hidden} AS was_hidden FROM {source}")
 
 
 def extend(

@@ -47,7 +47,7 @@ def calendar(day: date, before: date | None, declared: Sequence[str]) -> Calenda
 def last_declared(day: date, declared: Sequence[str]) -> date | None:
     """The last declared revision date up to a day."""
     days = [date(year, *map(int, text.split("-"))) for text in declared for year in (day.year - 1, day.year)]
-    return max((found for found in days if found <= day), default=None)
+    return max((one for one in days if one <= day), default=None)
 
 
 def is_over(cells: Cells, day: date) -> str:
@@ -59,7 +59,7 @@ def is_over(cells: Cells, day: date) -> str:
 def find_kept(
     con: duckdb.DuckDBPyConnection,
     tables: Iterable[Cells],
-    built: Mapping[str, str],
+    built_tables: Mapping[str, str],
     last: Mapping[str, str],
     when: Calendar,
     base: int,
@@ -68,12 +68,12 @@ def find_kept(
 
     They stand where nothing changed, else change by the base at least; on a revision date those that changed are new.
     """
-    found = [
-        changes(cells, f"(FROM {built[cells.name]} WHERE {is_over(cells, when.day)})", last[cells.name], base)
+    kept_cells = [
+        changes(cells, f"(FROM {built_tables[cells.name]} WHERE {is_over(cells, when.day)})", last[cells.name], base)
         for cells in tables
         if cells.name in last
     ]
-    known = [
+    common = [
         f"SELECT DISTINCT {cells.kind_of()} AS period_kind, period_start FROM {last[cells.name]}"
         for cells in tables
         if cells.name in last
@@ -83,8 +83,8 @@ def find_kept(
         f"""
         CREATE OR REPLACE TABLE {KEPT} AS
         SELECT period_kind, period_start, NOT bool_or(moved) AS stands, bool_or(moved_little) AS is_pending
-        FROM ({" UNION ALL ".join(found) or f"{nothing}, false AS moved, false AS moved_little WHERE false"})
-        SEMI JOIN ({" UNION ".join(known) or f"{nothing} WHERE false"}) USING (period_kind, period_start)
+        FROM ({" UNION ALL ".join(kept_cells) or f"{nothing}, false AS moved, false AS moved_little WHERE false"})
+        SEMI JOIN ({" UNION ".join(common) or f"{nothing} WHERE false"}) USING (period_kind, period_start)
         GROUP BY ALL
         HAVING NOT bool_or(moved) OR NOT {when.is_revision}
         """
@@ -93,20 +93,20 @@ def find_kept(
 
 def columns() -> dict[str, str]:
     """What a mart's row says of its period, over the row ``r``."""
-    pending = f"(SELECT (period_kind, period_start) FROM {KEPT} WHERE is_pending)"
-    return {PENDING: f"(r.period_kind, r.period_start) IN {pending}"}
+    pending_periods = f"(SELECT (period_kind, period_start) FROM {KEPT} WHERE is_pending)"
+    return {PENDING: f"(r.period_kind, r.period_start) IN {pending_periods}"}
 
 
 def last_cells(folder: Path | None, tables: Iterable[Cells]) -> dict[str, str]:
     """Relations of the last release's cells; a table whose columns have changed since then has none."""
     if folder is None:
         return {}
-    found = {}
+    relations = {}
     for cells in tables:
         file = folder / f"{cells.name}.parquet"
         if file.is_file() and set(pq.read_schema(file).names) == set(saved_names(cells)):
-            found[cells.name] = f"read_parquet({literal(str(file))})"
-    return found
+            relations[cells.name] = f"read_parquet({literal(str(file))})"
+    return relations
 
 
 def memory(last: Mapping[str, str], tables: Sequence[Cells]) -> Memory:
@@ -149,11 +149,11 @@ def changes(cells: Cells, exact: str, last: str, base: int) -> str:
         f"rest {parent} {parts}": f"({moves[parent]}) - ({' + '.join(f'({moves[p]})' for p in parts)})"
         for parent, parts in cells.splits()
     }
-    moved = " OR ".join(f"({move}) <> 0" for move in moves.values())
+    condition = " OR ".join(f"({move}) <> 0" for move in moves.values())
     little = " OR ".join(f"abs({move}) BETWEEN 1 AND {base - 1}" for move in moves.values())
     return (
         f"SELECT coalesce({cells.kind_of('n')}, {cells.kind_of('o')}) AS period_kind,"
         f" coalesce(n.period_start, o.period_start) AS period_start,"
-        f" bool_or({moved}) AS moved, bool_or({little}) AS moved_little"
+        f" bool_or({condition}) AS moved, bool_or({little}) AS moved_little"
         f" FROM {exact} AS n FULL JOIN {last} AS o ON {same} GROUP BY ALL"
     )

@@ -21,12 +21,12 @@ from warehouse.report.documents import document
 
 
 def _measures(s: Settings) -> dict[str, list[dict[str, str]]]:
-    found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+    rows_of: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
     for path in sorted(s.seeds_dir.glob("dim_measure_*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                found[row["mart"]].append(row)
-    return found
+                rows_of[row["mart"]].append(row)
+    return rows_of
 
 
 def text(s: Settings, manifest: Path) -> str:

@@ -101,8 +101,8 @@ class DatasetFacts:
     @property
     def withdrawn(self) -> list[dict[str, Any]]:
         """Accepted deliveries that two persons took out of force, of the periods shown."""
-        shown = {period.start for period in self.periods}
-        return [row for row in self.history if row["decision"] == "withdraw" and row["period_start"] in shown]
+        shown_starts = {period.start for period in self.periods}
+        return [row for row in self.history if row["decision"] == "withdraw" and row["period_start"] in shown_starts]
 
     @property
     def rows(self) -> dict[str, int]:
@@ -146,7 +146,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
     newest = Period(max(starts), extras.period_kind) if starts else None
     periods = sorted(Period(start, extras.period_kind) for start in sorted(starts)[-PERIODS_SHOWN:])
     grid = grid_of(contract, list(parts), history, fetches, periods, today)
-    held = [row for row in history if row["is_waiting"]]
+    held_rows = [row for row in history if row["is_waiting"]]
     not_fetched = sum(states.get(newest.start) == "failed" for states in grid.values()) if newest else 0
     last_tries = {(row["part"], row["period_start"]): row for row in fetches}
     late = {state.part: state.awaited.start for state in parts.values() if state.state == "late"}
@@ -157,12 +157,12 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         and (start == late.get(part)
              or (newest and start == newest.start and grid.get(part, {}).get(start) in {"failed", "missing"}))
     ]  # fmt: skip
-    counted = [row for row in history if row["is_in_force"] or row in held]
+    counted_rows = [row for row in history if row["is_in_force"] or row in held_rows]
     failed_rules = _failed_rules(
-        led, contract, [row for row in counted if newest and row["period_start"] == newest.start]
+        led, contract, [row for row in counted_rows if newest and row["period_start"] == newest.start]
     )
     states = list(parts.values())
-    light, headline_id, headline_en = _headline(newest, states, not_fetched, len(held), failed_rules)
+    light, headline_id, headline_en = _headline(newest, states, not_fetched, len(held_rows), failed_rules)
     return DatasetFacts(
         contract=contract,
         light=light,
@@ -178,7 +178,7 @@ def _dataset(s: Settings, led: Ledger, contract: Contract) -> DatasetFacts:
         grid=grid,
         periods=periods,
         failed_rules=failed_rules,
-        held=held,
+        held=held_rows,
         problems=problems,
         history=history,
     )
@@ -204,28 +204,28 @@ def _due_on(contract: Contract, newest: Period | None, states: list[PartState]) 
 
 def grid_of(
     contract: Contract,
-    expected: list[str],
+    part_names: list[str],
     history: list[dict[str, Any]],
     fetches: list[dict[str, Any]],
     periods: list[Period],
     today: date,
 ) -> dict[str, dict[date, str]]:
     """State of each part in each shown period; what is in force wins over a later failure to fetch."""
-    parts = list(expected) + sorted({row["part"] for row in history} - set(expected))
+    parts = list(part_names) + sorted({row["part"] for row in history} - set(part_names))
     grid: dict[str, dict[date, str]] = {
         part: {
             period.start: "missing" if period.due_on(contract.due_day(part)) < today else "future" for period in periods
         }
         for part in parts
     }
-    shown = {period.start for period in periods}
+    shown_starts = {period.start for period in periods}
     for row in fetches:
         start = row["period_start"]
-        if start in shown and row["part"] in grid and row["outcome"] in {"failed", "refused"}:
+        if start in shown_starts and row["part"] in grid and row["outcome"] in {"failed", "refused"}:
             grid[row["part"]][start] = "failed"
     for row in history:
         start = row["period_start"]
-        if start not in shown:
+        if start not in shown_starts:
             continue
         if row["is_in_force"]:
             state = "quarantine" if row["rows_quarantined"] else "good"
@@ -243,8 +243,8 @@ def grid_of(
 
 def _failed_rules(led: Ledger, contract: Contract, newest: list[dict[str, Any]]) -> list[FailedRule]:
     """Rules that failed in any of the given deliveries; ``checked`` counts over all of them."""
-    found: dict[str, FailedRule] = {}
-    checked: dict[str, int] = defaultdict(int)
+    rules: dict[str, FailedRule] = {}
+    n_checked: dict[str, int] = defaultdict(int)
     for delivery in newest:
         verdict = {"verdict": delivery["verdict_id"]}
         pointers: dict[str, list[str]] = defaultdict(list)
@@ -260,33 +260,33 @@ def _failed_rules(led: Ledger, contract: Contract, newest: list[dict[str, Any]])
             **verdict,
         ):
             code = result["rule_code"]
-            checked[code] += result["checked"] or 0
+            n_checked[code] += result["checked"] or 0
             if result["outcome"] == "pass":
                 continue
-            if code not in found:
-                found[code] = _rule_facts(led, contract, result)
-            found[code].failed += result["failed"] or 0
-            found[code].deliveries.append(
+            if code not in rules:
+                rules[code] = _rule_facts(led, contract, result)
+            rules[code].failed += result["failed"] or 0
+            rules[code].deliveries.append(
                 {
                     "part": delivery["part"],
                     "rows": pointers[code][:ROWS_SHOWN],
                     "more": max(0, len(pointers[code]) - ROWS_SHOWN),
                 }
             )
-    for code, rule in found.items():
-        rule.checked = checked[code]
+    for code, rule in rules.items():
+        rule.checked = n_checked[code]
     order = {"stop": 0, "quarantine": 1, "warn": 2}
-    return sorted(found.values(), key=lambda rule: (order[rule.severity], -rule.failed, rule.code))
+    return sorted(rules.values(), key=lambda rule: (order[rule.severity], -rule.failed, rule.code))
 
 
 def mart_findings(s: Settings, led: Ledger) -> list[tuple[str, str, RuleExtras]]:
     """Mart, severity and words of the rules that did not pass when marts were last judged, worst first."""
     words = {rule.code: rule.extras for path in s.mart_rules_dir.glob("*.yaml") for rule in gate.mart_rules(path)}
-    found = led.rows(
+    rows = led.rows(
         "select mart, rule_code, severity from mart_rule_results where outcome <> 'pass'"
         " and judged_at = (select max(judged_at) from mart_rule_results) order by severity, mart, rule_code"
     )
-    return [(row["mart"], row["severity"], words.get(row["rule_code"], RETIRED)) for row in found]
+    return [(row["mart"], row["severity"], words.get(row["rule_code"], RETIRED)) for row in rows]
 
 
 def _place(source_part: str | None, source_row: int) -> str:
@@ -297,8 +297,8 @@ def _place(source_part: str | None, source_row: int) -> str:
 
 def _rule_texts(contract: Contract) -> dict[str, RuleExtras]:
     """Words of every rule of a contract's versions; any other code says only that it is gone."""
-    known = {rule.code: rule.extras for rule in gate.rules_of_versions(contract)}
-    return defaultdict(lambda: RETIRED, known)
+    texts_of = {rule.code: rule.extras for rule in gate.rules_of_versions(contract)}
+    return defaultdict(lambda: RETIRED, texts_of)
 
 
 def _rule_facts(led: Ledger, contract: Contract, result: dict[str, Any]) -> FailedRule:
@@ -331,24 +331,24 @@ def _failing_since(led: Ledger, contract: Contract, code: str) -> date | None:
 
 
 def _headline(
-    newest: Period | None, states: list[PartState], not_fetched: int, held: int, failed_rules: list[FailedRule]
+    newest: Period | None, states: list[PartState], not_fetched: int, n_held: int, failed_rules: list[FailedRule]
 ) -> tuple[Light, str, str]:
-    received, early = _count(states, "received"), _count(states, "not_yet_due")
+    n_received, early = _count(states, "received"), _count(states, "not_yet_due")
     due = len(states) - early
     also_id, also_en = (f"; {early} bagian belum jatuh tempo", f"; {early} parts not yet due") if early else ("", "")
     if newest is None:
         return "grey", "Belum pernah dikirim", "Never delivered"
-    if held:
-        return "red", f"{held} kiriman ditahan, menunggu keputusan", f"{held} held, waiting for a decision"
+    if n_held:
+        return "red", f"{n_held} kiriman ditahan, menunggu keputusan", f"{n_held} held, waiting for a decision"
     if not_fetched:
         return "red", f"{not_fetched} bagian gagal diambil", f"{not_fetched} parts could not be fetched"
     if late := max(state.days_late for state in states):
         return (
             "red",
-            f"Terlambat {late} hari: {received} dari {due} bagian diterima{also_id}",
-            f"{late} days late: {received} of {due} parts received{also_en}",
+            f"Terlambat {late} hari: {n_received} dari {due} bagian diterima{also_id}",
+            f"{late} days late: {n_received} of {due} parts received{also_en}",
         )
-    if not received:
+    if not n_received:
         return "grey", "Belum jatuh tempo", "Not yet due"
     if quarantined := sum(rule.failed for rule in failed_rules if rule.severity == "quarantine"):
         return (
@@ -372,9 +372,9 @@ class Rounding:
 
     def average(self, level: str) -> float | None:
         """Mean error of a level over all marts that have percentages, each mart the same."""
-        found = [levels[level]["mean_error"] for levels in self.marts.values() if level in levels]
-        known = [error for error in found if error is not None]
-        return sum(known) / len(known) if known else None
+        errors = [levels[level]["mean_error"] for levels in self.marts.values() if level in levels]
+        known_errors = [error for error in errors if error is not None]
+        return sum(known_errors) / len(known_errors) if known_errors else None
 
 
 def rounding(manifest: dict[str, Any]) -> Rounding | None:

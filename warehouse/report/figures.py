@@ -109,8 +109,8 @@ def collect(s: Settings, contracts: Mapping[str, Contract]) -> list[Figure]:
         con.execute(f"ATTACH {literal(str(file))} AS marts (READ_ONLY)")
         con.execute("USE marts")
         outside = _outside(con, part) if part else {}
-        found = (_figure(con, s.region, shown, contracts, outside, base) for shown in SHOWN)
-        return [figure for figure in found if figure is not None]
+        figures = (_figure(con, s.region, spec, contracts, outside, base) for spec in SHOWN)
+        return [figure for figure in figures if figure is not None]
 
 
 def rounding_base(s: Settings) -> int | None:
@@ -141,28 +141,28 @@ def _rows(con: duckdb.DuckDBPyConnection, query: str, *parameters: Any) -> list[
 def _figure(
     con: duckdb.DuckDBPyConnection,
     city: str,
-    shown: Shown,
+    spec: Shown,
     contracts: Mapping[str, Contract],
     outside: Mapping[str, str],
     base: int | None,
 ) -> Figure | None:
-    words = _rows(con, "SELECT * FROM dim_measure WHERE mart = ? AND measure = ?", shown.mart, shown.measure)
+    words = _rows(con, "SELECT * FROM dim_measure WHERE mart = ? AND measure = ?", spec.mart, spec.measure)
     if not words:
         return None
-    fixed = "".join(f' AND "{key}" = {literal(value)}' for key, value in shown.keys.items())
-    chosen = f'{_columns(base)} FROM "{shown.mart}" WHERE measure = ? AND period_kind = ?{fixed}'
+    fixed = "".join(f' AND "{key}" = {literal(value)}' for key, value in spec.keys.items())
+    select = f'{_columns(base)} FROM "{spec.mart}" WHERE measure = ? AND period_kind = ?{fixed}'
     trend = _rows(
-        con, f"SELECT {chosen} AND kemendagri_code = ? ORDER BY period_start", shown.measure, shown.period_kind, city
+        con, f"SELECT {select} AND kemendagri_code = ? ORDER BY period_start", spec.measure, spec.period_kind, city
     )
-    known = [row for row in trend if row["percentage"] is not None]
-    if not known:
+    known_rows = [row for row in trend if row["percentage"] is not None]
+    if not known_rows:
         return None
-    newest = known[-1]
+    newest = known_rows[-1]
     areas = _rows(
-        con, f"SELECT {chosen} AND period_start = ? AND kemendagri_code NOT LIKE '%.00%' ORDER BY area_name",
-        shown.measure, shown.period_kind, newest["period_start"],
+        con, f"SELECT {select} AND period_start = ? AND kemendagri_code NOT LIKE '%.00%' ORDER BY area_name",
+        spec.measure, spec.period_kind, newest["period_start"],
     )  # fmt: skip
-    published = _rows(
+    published_rows = _rows(
         con,
         "SELECT period_start, value, source_system, source_title, source_release_date FROM published_by_area_period"
         " WHERE indicator = ? AND kemendagri_code = ? AND is_latest AND unit = 'percent' ORDER BY period_start",
@@ -177,14 +177,14 @@ def _figure(
     return Figure(
         words=words[0],
         city=newest,
-        period=_period(shown.period_kind, newest["period_start"]),
+        period=_period(spec.period_kind, newest["period_start"]),
         sources=[contracts[name].title for name in words[0]["inputs"].split() if name in contracts],
         kecamatan=levels["kecamatan"],
         kelurahan=levels["kelurahan"],
         kecamatan_map=map_of(levels["kecamatan"], words[0]["label_id"], outside),
         kelurahan_map=map_of(levels["kelurahan"], words[0]["label_id"], outside),
-        trend=trend_of(known, published, words[0]),
-        published=published,
+        trend=trend_of(known_rows, published_rows, words[0]),
+        published=published_rows,
         base=base,
     )
 
@@ -194,8 +194,8 @@ def _columns(base: int | None) -> str:
     return "*, false AS is_rounded" if base is None else "*"
 
 
-def _source(published: Row) -> str:
-    return str(published["source_title"] or published["source_system"])
+def _source(row: Row) -> str:
+    return str(row["source_title"] or row["source_system"])
 
 
 def _period(kind: str, start: Any) -> str:
@@ -209,8 +209,8 @@ def _period(kind: str, start: Any) -> str:
 
 @cache
 def _geojson() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(files("warehouse.report").joinpath("kelurahan.geojson").read_text("utf-8"))
-    return found
+    document: dict[str, Any] = json.loads(files("warehouse.report").joinpath("kelurahan.geojson").read_text("utf-8"))
+    return document
 
 
 @cache
@@ -228,8 +228,8 @@ def outlines() -> tuple[dict[str, str], int]:
 
     def line(ring: list[list[float]]) -> str:
         placed = [f"{2 + (x - west) * shrink * scale:.1f} {2 + (north - y) * scale:.1f}" for x, y in ring]
-        kept = [point for point, before in zip(placed, [None, *placed[:-1]], strict=True) if point != before]
-        return f"M{'L'.join(kept)}Z"
+        points = [point for point, before in zip(placed, [None, *placed[:-1]], strict=True) if point != before]
+        return f"M{'L'.join(points)}Z"
 
     paths = {code: "".join(line(ring) for ring in polygon) for code, polygon in rings.items()}
     return paths, round((north - south) * scale) + 4
@@ -244,8 +244,8 @@ def definitions() -> str:
 
 def _classes(values: Iterable[float]) -> list[tuple[float, float]]:
     """Five steps of equal width from the least to the largest value, or one where all are equal."""
-    given = sorted(values)
-    low, high = given[0], given[-1]
+    in_order = sorted(values)
+    low, high = in_order[0], in_order[-1]
     if high - low < 0.05:
         return [(low, high)]
     step = (high - low) / len(RAMP)
@@ -271,11 +271,11 @@ def _said(row: Row) -> str:
 
 def map_of(rows: list[Row], label: str, outside: Mapping[str, str] = MappingProxyType({})) -> str:
     """A map of one level; '' where no area of it has a value. Kelurahan ``outside`` a sample are grey."""
-    shown = [row["percentage"] for row in rows if row["percentage"] is not None]
-    if not shown:
+    percentages = [row["percentage"] for row in rows if row["percentage"] is not None]
+    if not percentages:
         return ""
     paths, height = outlines()
-    classes = _classes(shown)
+    classes = _classes(percentages)
     parts = [_not_in_sample(outside)] if outside else []
     inside = [code for code in paths if code not in outside]
     for row in rows:
@@ -311,7 +311,7 @@ def _not_in_sample(outside: Mapping[str, str]) -> str:
     return f'<g fill="{NOT_IN_SAMPLE}" stroke="#fff" stroke-width=".5">{uses}</g>'
 
 
-def trend_of(rows: list[Row], published: list[Row], words: Row) -> str:
+def trend_of(rows: list[Row], published_rows: list[Row], words: Row) -> str:
     """The city over time with what chance or unknowns leave open, published figures beside it; '' for one point."""
     if len(rows) < 2:
         return ""
@@ -338,7 +338,7 @@ def trend_of(rows: list[Row], published: list[Row], words: Row) -> str:
             "value": row["value"],
             "said": f"{_source(row)} {row['period_start'].year}: {percent(row['value'])}",
         }
-        for row in published
+        for row in published_rows
         if row["period_start"].toordinal() > first.toordinal() - 800
     ]
     when = alt.X("when:T", title=None, axis=alt.Axis(format="%m/%y", labelAngle=0, tickCount=6))

@@ -103,7 +103,7 @@ def _rows_chart(fact: DatasetFacts) -> str:
 
 def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[str, Any]]:
     """One CSV of row pointers for each delivery of the newest period with findings: what the sender must look at."""
-    made = []
+    rows = []
     for row in fact.in_force:
         if not fact.newest or row["period_start"] != fact.newest.start or not row["rows_quarantined"]:
             continue
@@ -123,8 +123,8 @@ def _write_pointers(folder: Path, fact: DatasetFacts, led: Ledger) -> list[dict[
                     for pointer in pointers
                 ),
             ])  # fmt: skip
-        made.append({"part": row["part"], "file": name, "rows": row["rows_quarantined"]})
-    return made
+        rows.append({"part": row["part"], "file": name, "rows": row["rows_quarantined"]})
+    return rows
 
 
 def render(s: Settings, led: Ledger) -> Path:

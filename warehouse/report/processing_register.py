@@ -59,8 +59,8 @@ def _listed(contract: Contract, kind: str) -> str:
 
 def _with_use(column: Column) -> str:
     """Name and use; what the gate alone needs is in neither lake nor vault."""
-    kept = "" if column.extras.lake else ", not kept"
-    return f"`{column.name}` ({column.extras.use}{kept})"
+    lake_note = "" if column.extras.lake else ", not kept"
+    return f"`{column.name}` ({column.extras.use}{lake_note})"
 
 
 def main() -> None:

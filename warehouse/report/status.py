@@ -87,8 +87,8 @@ order by d.period_start desc, d.dataset, d.part
 def page(s: Settings, led: Ledger) -> dict[str, Any]:
     """Last night, the release, what is held, withdrawn and awaited, and each dataset's newest delivery."""
     contracts = load_contracts(s.contracts_dir)
-    held = led.rows(_HELD)
-    for row in held:
+    held_rows = led.rows(_HELD)
+    for row in held_rows:
         if row["dataset"] in contracts:
             row["part"] = contracts[row["dataset"]].part_label(row["part"])
     awaited = [
@@ -107,7 +107,7 @@ def page(s: Settings, led: Ledger) -> dict[str, Any]:
     return {
         "night": nights.last(s, led),
         "release": release.current_state(s, led),
-        "held": held,
+        "held": held_rows,
         "withdrawn": led.rows(_WITHDRAWN),
         "awaited": awaited,
         "datasets": led.rows(_DATASETS),
@@ -160,15 +160,15 @@ def confirm_contracts(s: Settings) -> str:
     """How many contracts there are and what they hold, all of it tried; raises ConfigError naming every fault."""
     loaded = load_contracts(s.contracts_dir).values()
     versions = [version for contract in loaded for version in contract.versions]
-    found = [
+    messages = [
         f"{place_of(s.contracts_dir, version, fault.name, fault.stands_with)}: {fault}"
         for version, fault in gate.faults(s, versions)
     ]
-    if found:
+    if messages:
         raise ConfigError(
             "CONTRACT_UNSOUND",
-            f"Kontrak tidak dapat dijalankan. {'; '.join(found)}",
-            f"Contracts could not be run. {'; '.join(found)}",
+            f"Kontrak tidak dapat dijalankan. {'; '.join(messages)}",
+            f"Contracts could not be run. {'; '.join(messages)}",
             "Perbaiki bagian itu di kontrak; belum ada kiriman yang dinilai.",
             "Correct that part of the contract; no delivery was judged.",
         )
@@ -189,8 +189,8 @@ def _ledger(s: Settings) -> str:
         # What was judged before hashes were kept may have been judged by the same: nothing is said of it.
         if count := sum(row["contract_sha256"] is not None and row["contract_sha256"] not in now for row in in_force):
             stale.append(f"{name} {count}")
-    told = f"; judged under another text of their contract, see replay --try: {', '.join(stale)}" if stale else ""
-    return led.engine.dialect.name + told
+    stale_note = f"; judged under another text of their contract, see replay --try: {', '.join(stale)}" if stale else ""
+    return led.engine.dialect.name + stale_note
 
 
 def _mart_rules(s: Settings) -> str:

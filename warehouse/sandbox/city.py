@@ -85,13 +85,13 @@ def build_city(
 
 def redraw(home_sandbox: Path) -> City:
     """The city whose truth lies in ``home_sandbox/city``, drawn again from the arguments recorded there."""
-    given = json.loads((home_sandbox / "city" / "summary.json").read_text(encoding="utf-8"))["arguments"]
+    arguments = json.loads((home_sandbox / "city" / "summary.json").read_text(encoding="utf-8"))["arguments"]
     return draw(
-        area=margins.kelurahan(given["scale"]),
-        seed=given["seed"],
-        tonight=date.fromisoformat(given["tonight"]),
-        months=given["months"],
-        planted_effect=given["planted_effect"] or 0.0,
+        area=margins.kelurahan(arguments["scale"]),
+        seed=arguments["seed"],
+        tonight=date.fromisoformat(arguments["tonight"]),
+        months=arguments["months"],
+        planted_effect=arguments["planted_effect"] or 0.0,
     )
 
 

@@ -79,11 +79,11 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
     newest = _newest_month(s)
     # A city that does not say whom it peoples is of a former version, and its deliveries are of other people.
     sample.declared(s)
-    known = _known(s)
-    scale = scale or known.get("scale", "default")
+    notes = _known(s)
+    scale = scale or notes.get("scale", "default")
     folder = s.home / "sandbox"
-    if known.get("scale") == scale and newest <= Period.parse(known["last_month"]):
-        if newest > Period.parse(known["newest_month"]):
+    if notes.get("scale") == scale and newest <= Period.parse(notes["last_month"]):
+        if newest > Period.parse(notes["newest_month"]):
             with watch.step("city"):
                 watch(f"further months until {newest.label}")
                 render.extend_holdings(folder, newest, progress=watch)
@@ -104,25 +104,25 @@ def prepare(s: Settings, scale: str | None, watch: Watch) -> dict[str, Any]:
 def _bring_by_hand(s: Settings) -> None:
     """Play the hand that puts what comes by hand where a person would; what lies there already stays."""
     holdings = s.home / "sandbox" / "holdings" / "by_hand"
-    for held in [path for path in holdings.rglob("*") if path.is_file()]:
-        target = s.home / "inbox" / held.relative_to(holdings)
+    for file in [path for path in holdings.rglob("*") if path.is_file()]:
+        target = s.home / "inbox" / file.relative_to(holdings)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(held, target)
+            shutil.copy(file, target)
 
 
 def _known(s: Settings) -> dict[str, Any]:
     """What is known of the city; empty before it is drawn."""
     file = _city_file(s)
-    known: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return known
+    notes: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return notes
 
 
 def _note(s: Settings, **told: Any) -> dict[str, Any]:
     """Add to what is known of the city."""
-    known = _known(s) | told
-    _city_file(s).write_text(json.dumps(known))
-    return known
+    notes = _known(s) | told
+    _city_file(s).write_text(json.dumps(notes))
+    return notes
 
 
 def _newest_month(s: Settings) -> Period:
@@ -170,7 +170,7 @@ def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[st
     led = ledger.open_ledger(s)
     total: dict[str, Any] = {"dataset": dataset, "outcome": "unchanged", "seconds": 0.0, "accepted": 0, "held": 0,
                              "missing": 0, "failed": 0, "rows_admitted": 0, "rows_quarantined": 0}  # fmt: skip
-    expected = agencies.parts(s, contract)
+    part_names = agencies.parts(s, contract)
     began = _window(s)[1].start
     is_loaded = _known(s).get("is_history_loaded")
     present = {
@@ -181,19 +181,19 @@ def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[st
             kind=contract.extras.period_kind,
         )
     }
-    begun = {start for start, _part in present} if is_loaded else set()
+    loaded_starts = {start for start, _part in present} if is_loaded else set()
     turns: dict[datetime, dict[Period, list[str]]] = {}
     for period in history_periods(s, dataset):
-        for part in expected:
-            if period.start in begun or (period.start, part) in present:
+        for part in part_names:
+            if period.start in loaded_starts or (period.start, part) in present:
                 continue
             day = max(period.due_on(contract.due_day(part)), began)
             if contract.extras.delivery_mode == "vintage":
                 day = max(day, period.end)
             at = datetime.combine(day, datetime.min.time(), JAKARTA).astimezone(UTC) + timedelta(hours=19)
             turns.setdefault(min(at, s.utc_now()), {}).setdefault(period, []).append(part)
-    for at, asked in sorted(turns.items()):
-        outcome = night.ingest_asked(dataset, sorted(asked.items()), s=s.standing_at(at)).as_dict()
+    for at, questions in sorted(turns.items()):
+        outcome = night.ingest_asked(dataset, sorted(questions.items()), s=s.standing_at(at)).as_dict()
         for key in total.keys() - {"dataset", "outcome"}:
             total[key] += outcome[key]
         total["outcome"] = outcome["outcome"]
@@ -229,17 +229,17 @@ def _load_all(s: Settings, watch: Watch, pool: Executor, said: "Queue[Any]") -> 
 
     names = sorted(night.datasets(s=s), key=lambda n: HEAVY_FIRST.index(n) if n in HEAVY_FIRST else len(HEAVY_FIRST))
     with watch.step("history"):
-        waiting = {pool.submit(_load_one, s, name) for name in names}
-        done = deliveries = rows = 0
-        while waiting:
+        running = {pool.submit(_load_one, s, name) for name in names}
+        n_done = deliveries = rows = 0
+        while running:
             with suppress(Empty):
-                dataset, came, admitted = said.get(timeout=0.5)
-                deliveries, rows = deliveries + came, rows + admitted
-                watch(f"{done}/{len(names)} datasets, {deliveries:,} deliveries, {rows:,} rows ({dataset})")
-            ended, waiting = wait(waiting, timeout=0, return_when=FIRST_COMPLETED)
-            for row in (task.result() for task in ended):
-                done += 1
-                watch(f"{done}/{len(names)} {row['dataset']}: {row['accepted']} accepted, {row['held']} held,"
+                dataset, came, n_admitted = said.get(timeout=0.5)
+                deliveries, rows = deliveries + came, rows + n_admitted
+                watch(f"{n_done}/{len(names)} datasets, {deliveries:,} deliveries, {rows:,} rows ({dataset})")
+            finished_futures, running = wait(running, timeout=0, return_when=FIRST_COMPLETED)
+            for row in (task.result() for task in finished_futures):
+                n_done += 1
+                watch(f"{n_done}/{len(names)} {row['dataset']}: {row['accepted']} accepted, {row['held']} held,"
                       f" {row['failed']} failed, {row['rows_admitted']:,} rows ({row['seconds']:.0f} s)")  # fmt: skip
     _note(s, is_history_loaded=True)
 
@@ -275,11 +275,11 @@ Airflow = Annotated[bool, typer.Option(help="Through the real DAGs.")]
 def run_command(scale: Scale = "default", airflow: Airflow = True) -> None:
     """City, history, then tonight through Airflow; ends with tables and queries to try."""
     s = get_settings()
-    begun = time.monotonic()
+    start = time.monotonic()
     with Watch() as watch:
         prepare(s, scale, watch)
         rows, marts = play_night(s, airflow, watch)
-    show_night(rows, marts, watch, begun)
+    show_night(rows, marts, watch, start)
     out.print(f"Marts   {s.current / 'marts.duckdb'}\nLaporan {s.reports_dir / 'current' / 'index.html'}")
     out.print("Coba / try:")
     for query in QUERIES:
@@ -291,10 +291,10 @@ def tomorrow_command(airflow: Airflow = True) -> None:
     """Move this home's clock to the next day on which something happens, and play its night; again and again."""
     from warehouse.sandbox import tomorrow
 
-    begun = time.monotonic()
+    start = time.monotonic()
     with Watch() as watch:
         s, rows, marts = play_tomorrow(get_settings(), airflow, watch)
-    show_night(rows, marts, watch, begun)
+    show_night(rows, marts, watch, start)
     show(tomorrow.to_see(s), False, f"Yang perlu dilihat pada {s.today()} / what to look at")
     for line in tomorrow.to_do(s):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -355,8 +355,8 @@ def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, l
     """Let a home's agencies do what they do by its next day, move its clock there, and run that night."""
     from warehouse.sandbox import render, tomorrow
 
-    known = _known(s)
-    if not known.get("is_history_loaded"):
+    notes = _known(s)
+    if not notes.get("is_history_loaded"):
         raise ConfigError(
             "SANDBOX_NOT_RUN",
             f"{s.home} belum mempunyai kota contoh dengan riwayat.",
@@ -366,15 +366,15 @@ def play_tomorrow(s: Settings, airflow: bool, watch: Watch) -> tuple[Settings, l
         )
     day = tomorrow.next_day(s)
     newest = Period.containing("month", day).shift(-1)
-    if newest > Period.parse(known["last_month"]):
+    if newest > Period.parse(notes["last_month"]):
         raise ConfigError(
             "SANDBOX_CITY_ENDS",
-            f"Kota contoh digambar hanya sampai {known['last_month']}.",
-            f"The sample city is drawn until {known['last_month']} only.",
+            f"Kota contoh digambar hanya sampai {notes['last_month']}.",
+            f"The sample city is drawn until {notes['last_month']} only.",
             "Mulai lagi dengan `make clean run`, atau pakai WAREHOUSE_HOME lain.",
             "Begin anew with `make clean run`, or use another WAREHOUSE_HOME.",
         )
-    if newest > Period.parse(known["newest_month"]):
+    if newest > Period.parse(notes["newest_month"]):
         with watch.step("city"):
             render.extend_holdings(s.home / "sandbox", newest, progress=watch)
         _note(s, newest_month=newest.label)
@@ -425,19 +425,19 @@ def play_night(s: Settings, airflow: bool, watch: Watch) -> tuple[list[dict[str,
             return rows, night.marts(s.today(), s=s, progress=watch)
 
 
-def show_night(rows: list[dict[str, Any]], marts: dict[str, Any], watch: Watch, begun: float) -> None:
+def show_night(rows: list[dict[str, Any]], marts: dict[str, Any], watch: Watch, start: float) -> None:
     """Tables of at most a hundred columns: what came, how it ended, how long it took."""
     names = {"dataset": "dataset", "outcome": "outcome", "accepted": "taken", "held": "held", "missing": "missing",
              "failed": "failed", "rows_admitted": "admitted", "rows_quarantined": "put aside"}  # fmt: skip
-    shown = [
-        {named: row.get(key) for key, named in names.items()} | {"s": f"{row.get('seconds') or 0:.0f}"}
+    table = [
+        {label: row.get(key) for key, label in names.items()} | {"s": f"{row.get('seconds') or 0:.0f}"}
         for row in sorted(rows, key=lambda row: row["dataset"])
     ]
-    show(shown, False, "Malam ini / tonight")
-    told = {key: value for key, value in marts.items() if key not in ("stages", "seconds")}
-    show([{"marts": key, "": str(value)} for key, value in told.items()], False)
+    show(table, False, "Malam ini / tonight")
+    summary = {key: value for key, value in marts.items() if key not in ("stages", "seconds")}
+    show([{"marts": key, "": str(value)} for key, value in summary.items()], False)
     stages = {f"  {name}": seconds for name, seconds in marts.get("stages", {}).items()}
-    stages = watch.steps | stages | {"semua / all": time.monotonic() - begun}
+    stages = watch.steps | stages | {"semua / all": time.monotonic() - start}
     show([{"tahap / stage": name, "s": f"{spent:.1f}"} for name, spent in stages.items()], False, "Waktu / time")
 
 
@@ -459,16 +459,16 @@ def up_command(scale: Scale | None = None) -> None:
     from warehouse.sandbox import control, local_airflow
 
     s = get_settings()
-    begun = time.monotonic()
-    with ExitStack() as started:
+    start = time.monotonic()
+    with ExitStack() as stack:
         with Watch() as watch:
             prepare(s, scale, watch)
             with watch.step("start"):
-                started.enter_context(control.start(s))
-                running = started.enter_context(local_airflow.start(s, report=True, progress=watch))
+                stack.enter_context(control.start(s))
+                running = stack.enter_context(local_airflow.start(s, report=True, progress=watch))
         for line in running.addresses():
             say(line)
-        say(f"Siap dalam {time.monotonic() - begun:.0f} s / ready")
+        say(f"Siap dalam {time.monotonic() - start:.0f} s / ready")
         _wait_for_ctrl_c()
 
 

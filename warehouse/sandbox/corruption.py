@@ -98,8 +98,8 @@ def misspelt(name: str, rng: np.random.Generator) -> str:
         name[:at] + name[at + 1 : at + 2] + one + name[at + 2 :],
         name[:at] + _KEYBOARD.get(one, "x") + name[at + 1 :],
     )
-    found = forms[int(rng.integers(len(forms)))].strip()
-    return found if found != name and found else name + "h"
+    form = forms[int(rng.integers(len(forms)))].strip()
+    return form if form != name and form else name + "h"
 
 
 def _swapped_dates(born: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,12 +114,12 @@ def _children(persons: Persons, calendar: Calendar, seed: int) -> Children:
     (person,) = np.nonzero((persons.born > calendar.first_day - growth.LAST_DAY) & (persons.died > persons.born))
     resident = persons.is_resident[person]
     young = (persons.born[person] > calendar.last_day - growth.LAST_DAY) & resident
-    wanted = margins.REGISTERED_CHILDREN_SHARE * persons.is_resident.sum()
-    registered = (rng.random(len(person)) < min(wanted / max(young.sum(), 1), 1.0)) | ~resident
+    target = margins.REGISTERED_CHILDREN_SHARE * persons.is_resident.sum()
+    is_registered = (rng.random(len(person)) < min(target / max(young.sum(), 1), 1.0)) | ~resident
     weight = np.clip(rng.normal(3.08, 0.42, len(person)) - 0.05 * persons.is_female[person], 1.3, 4.9)
     return Children(
         person=person,
-        is_registered=registered,
+        is_registered=is_registered,
         visits=(rng.random(len(person)) < _VISITOR_SHARE) | ~resident,
         birth_weight_kg=np.round(weight, 1),
         birth_length_cm=np.round(np.clip(49.2 + 2.3 * (weight - 3.05) + rng.normal(0, 1.4, len(person)), 38, 57), 1),
@@ -137,15 +137,15 @@ def _measure(
 ) -> tuple[growth.Measured, np.ndarray, np.ndarray, pa.Array]:
     """Measurements with the kelurahan, the puskesmas and the posyandu that made them."""
     rng = stream(seed, "measurements")
-    known = np.nonzero(children.is_registered)[0]
-    person = children.person[known]
+    registered_children = np.nonzero(children.is_registered)[0]
+    person = children.person[registered_children]
     family = np.maximum(persons.family[person], 0)
     resident = persons.is_resident[person]
     months = len(calendar.months)
-    other_dwelling = rng.integers(0, len(dwellings.place), len(known))
+    other_dwelling = rng.integers(0, len(dwellings.place), len(registered_children))
     middle = calendar.starts + 14
     at_home = np.stack([families.lived_at(family, day) for day in middle], axis=1)
-    visits = children.visits[known][:, None]
+    visits = children.visits[registered_children][:, None]
     posyandu_of = np.where(visits, other_dwelling[:, None], at_home)
     place = dwellings.place[posyandu_of]
     # A posyandu opens on its own day of the month; one child in eight comes on another.
@@ -153,7 +153,7 @@ def _measure(
     stray = rng.random(opens.shape) < 0.12
     days = calendar.starts + np.where(stray, rng.integers(1, 27, opens.shape), opens)
     in_city = np.stack([families.in_city(family, day) for day in middle], axis=1) | ~resident[:, None]
-    diligence = np.clip(rng.normal(1.0, 0.16, len(known)), 0.35, 1.25)[:, None]
+    diligence = np.clip(rng.normal(1.0, 0.16, len(registered_children)), 0.35, 1.25)[:, None]
     local = np.clip(rng.normal(1.0, 0.05, len(area.codes)), 0.85, 1.04)[place]
     season = np.array([_WEIGHING_MONTHS.get(month.start.month, 1.0) for month in calendar.months])
     measured = growth.simulate(
@@ -168,7 +168,9 @@ def _measure(
     )
     dwelling = posyandu_of[measured.child, measured.month]
     where, unit = _everywhere_someone(area, dwellings.place[dwelling], dwellings.rw[dwelling], measured.month, months)
-    return _again(rng, measured, known, where, unit, dwellings.posyandu.take(pa.array(dwelling)), calendar, months)
+    return _again(
+        rng, measured, registered_children, where, unit, dwellings.posyandu.take(pa.array(dwelling)), calendar, months
+    )
 
 
 def _everywhere_someone(
@@ -186,8 +188,8 @@ def _everywhere_someone(
         (rows,) = np.nonzero(month == index)
         for idle in np.setdiff1d(np.arange(len(units)), unit[rows]):
             busiest = np.argmax(np.bincount(unit[rows], minlength=len(units)))
-            moved = rows[unit[rows] == busiest][:_FEWEST_CHILDREN]
-            unit[moved], place[moved] = idle, stands[idle]
+            rows_to_move = rows[unit[rows] == busiest][:_FEWEST_CHILDREN]
+            unit[rows_to_move], place[rows_to_move] = idle, stands[idle]
     return place, unit
 
 
@@ -214,8 +216,8 @@ def _again(
     rows, day, weight = rows[order], day[order], weight[order]
     age = measured.age_days[rows] + (day - measured.day[rows])
     columns = {"child": known[measured.child[rows]], "age_days": age, "day": day, "weight_kg": weight}
-    kept = {name: getattr(measured, name)[rows] for name in ("month", "is_lying", "height_cm")}
-    return growth.Measured(**columns, **kept), place[rows], unit[rows], posyandu.take(pa.array(rows))
+    values = {name: getattr(measured, name)[rows] for name in ("month", "is_lying", "height_cm")}
+    return growth.Measured(**columns, **values), place[rows], unit[rows], posyandu.take(pa.array(rows))
 
 
 def _deciles(families: Families, seed: int) -> np.ndarray:
@@ -233,7 +235,7 @@ def _assistance(families: Families, persons: Persons, calendar: Calendar, seed: 
     rng = stream(seed, "assistance")
     n = len(families.wealth)
     size = np.bincount(persons.family[persons.is_resident], minlength=n)
-    found = {}
+    lists = {}
     for programme, share in (
         ("pkh", margins.PKH_FAMILIES_SHARE),
         ("bpnt", margins.BPNT_FAMILIES_SHARE),
@@ -247,8 +249,8 @@ def _assistance(families: Families, persons: Persons, calendar: Calendar, seed: 
         months = len(calendar.months)
         begins = np.where(rng.random(n) < 0.06, rng.integers(1, months + 1, n), 0)
         ends = np.where(rng.random(n) < 0.05, rng.integers(0, months, n), months)
-        found[programme] = np.where(on[:, None], np.stack([begins, ends], axis=1), NEVER)
-    return found
+        lists[programme] = np.where(on[:, None], np.stack([begins, ends], axis=1), NEVER)
+    return lists
 
 
 def puskesmas_of(area: Kelurahan) -> tuple[list[dict[str, str]], np.ndarray]:

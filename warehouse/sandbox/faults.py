@@ -100,7 +100,7 @@ class Faults:
             text = self._file.read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
-        return {agency: Fault.model_validate(given) for agency, given in json.loads(text).items()}
+        return {agency: Fault.model_validate(fault) for agency, fault in json.loads(text).items()}
 
     @contextmanager
     def _changed(self) -> Iterator[dict[str, Fault]]:

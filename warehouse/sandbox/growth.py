@@ -56,29 +56,29 @@ class Who:
         """haz, waz, whz at two decimals, after the 0.7 cm correction; NaN where a measure is missing or outside."""
         young = age_days < LENGTH_DAYS
         corrected = height_cm + np.where(young & ~is_lying, 0.7, 0.0) - np.where(~young & is_lying, 0.7, 0.0)
-        known = (age_days >= 0) & (age_days <= LAST_DAY)
+        in_table = (age_days >= 0) & (age_days <= LAST_DAY)
         row = np.clip(age_days, 0, LAST_DAY)
         haz = _z(self.height_for_age[sex - 1, row], corrected, restricted=False)
         waz = _z(self.weight_for_age[sex - 1, row], weight_kg, restricted=True)
         low, high = np.where(young, 45.0, 65.0), np.where(young, 110.0, 120.0)
         inside = (corrected >= low) & (corrected <= high)
         whz = _z(self._weight_lms(sex, row, corrected), weight_kg, restricted=True)
-        blank = np.where(known, 0.0, np.nan)
+        blank = np.where(in_table, 0.0, np.nan)
         return (
             np.round(haz, 2) + blank,
             np.round(waz, 2) + blank,
-            np.round(whz, 2) + np.where(known & inside, 0.0, np.nan),
+            np.round(whz, 2) + np.where(in_table & inside, 0.0, np.nan),
         )
 
     def _weight_lms(self, sex: np.ndarray, age_days: np.ndarray, height_cm: np.ndarray) -> np.ndarray:
         height = np.nan_to_num(height_cm, nan=80.0)
         lying = np.clip(np.round((height - 45) * 10).astype(int), 0, self.weight_for_length.shape[1] - 1)
-        standing = np.clip(np.round((height - 65) * 10).astype(int), 0, self.weight_for_height.shape[1] - 1)
+        height_index = np.clip(np.round((height - 65) * 10).astype(int), 0, self.weight_for_height.shape[1] - 1)
         young = (age_days < LENGTH_DAYS)[:, None]
-        chosen: np.ndarray = np.where(
-            young, self.weight_for_length[sex - 1, lying], self.weight_for_height[sex - 1, standing]
+        lms: np.ndarray = np.where(
+            young, self.weight_for_length[sex - 1, lying], self.weight_for_height[sex - 1, height_index]
         )
-        return chosen
+        return lms
 
 
 def _measure(lms: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ def simulate(
     flesh = _FLESH_SPREAD * rng.standard_normal(children) + _FLESH_OF_FRAME * frame + 0.15 * wealth
     flesh = flesh + is_fat * (_FATTER + _FAT_SPREAD * rng.standard_normal(children))
     slow_height, slow_weight = np.zeros(children), np.zeros(children)
-    found: list[tuple[np.ndarray, ...]] = []
+    visits: list[tuple[np.ndarray, ...]] = []
     for month in range(months):
         slow_height = 0.9 * slow_height + 0.06 * rng.standard_normal(children)
         slow_weight = 0.7 * slow_weight + 0.16 * rng.standard_normal(children)
@@ -166,10 +166,10 @@ def simulate(
         (child,) = np.nonzero(comes)
         days_old = age[child]
         haz = level[child] + drift[child] * np.minimum(days_old / LENGTH_DAYS, 1.0) + slow_height[child]
-        found.append(
+        visits.append(
             (child, np.full(len(child), month), days_old, days[child, month], haz, flesh[child] + slow_weight[child])
         )
-    child, at, age, day, haz, whz = (np.concatenate(column) for column in zip(*found, strict=True))
+    child, at, age, day, haz, whz = (np.concatenate(column) for column in zip(*visits, strict=True))
     return Measured(child, at, age, day, *_instrument(who, rng, sex[child], age, haz, whz))
 
 

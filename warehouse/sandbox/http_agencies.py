@@ -195,15 +195,15 @@ class _Bps:
         return _read_json(self._folder / f"{variable}.json") if is_known else None
 
     def _years(self, query: dict[str, str]) -> Response:
-        held = self._holding(query)
-        years = [{"th_id": year["val"], "th": str(year["label"])} for year in held["tahun"]] if held else []
+        holding = self._holding(query)
+        years = [{"th_id": year["val"], "th": str(year["label"])} for year in holding["tahun"]] if holding else []
         return _bps_page(sorted(years, key=lambda year: -year["th_id"]), query)
 
     def _variables(self, query: dict[str, str]) -> Response:
         files = sorted(self._folder.glob("*.json"), key=lambda path: int(path.stem))
-        held = [_read_json(path)["var"][0] for path in files] if query.get("domain") == "0000" else []
-        listed = [{"var_id": one["val"], "title": one["label"], "unit": one.get("unit")} for one in held]
-        return _bps_page(listed, query)
+        variables = [_read_json(path)["var"][0] for path in files] if query.get("domain") == "0000" else []
+        items = [{"var_id": one["val"], "title": one["label"], "unit": one.get("unit")} for one in variables]
+        return _bps_page(items, query)
 
     def _data(self, query: dict[str, str]) -> Response:
         years = _bps_years(query.get("th", ""))
@@ -212,25 +212,25 @@ class _Bps:
         most = 3 if query.get("domain") == "0000" else 2
         if len(years) > most:
             return _bps_error(_BPS_TH_TOO_MANY.format(most=most, given=len(years)))
-        held = self._holding(query)
-        values = [value for value in held["values"] if value["th"] in years] if held else []
-        if held is None or not values:
+        holding = self._holding(query)
+        values = [value for value in holding["values"] if value["th"] in years] if holding else []
+        if holding is None or not values:
             return JSONResponse(_BPS_EMPTY)
         if len(values) > self._habits.bps_largest_table:
             return JSONResponse(None)
-        (variable,) = held["var"]
+        (variable,) = holding["var"]
         return JSONResponse(
             {
                 "status": "OK",
                 "data-availability": "available",
-                "last_update": held["last_update"],
-                "subject": held["subject"],
-                "var": held["var"],
-                "turvar": held["turvar"],
-                "labelvervar": held["labelvervar"],
-                "vervar": held["vervar"],
-                "tahun": [year for year in held["tahun"] if year["val"] in years],
-                "turtahun": held["turtahun"],
+                "last_update": holding["last_update"],
+                "subject": holding["subject"],
+                "var": holding["var"],
+                "turvar": holding["turvar"],
+                "labelvervar": holding["labelvervar"],
+                "vervar": holding["vervar"],
+                "tahun": [year for year in holding["tahun"] if year["val"] in years],
+                "turtahun": holding["turtahun"],
                 "datacontent": {
                     "{vervar}{var}{turvar}{th}{turth}".format(var=variable["val"], **value): value["value"]
                     for value in values
@@ -254,12 +254,12 @@ def _bps_error(message: str) -> Response:
 def _bps_page(items: list[dict[str, Any]], query: dict[str, str]) -> Response:
     """A page of ten, whatever ``perpage`` asks for."""
     page = int(query["page"]) if query.get("page", "").isdigit() else 1
-    shown = items[(page - 1) * _BPS_PER_PAGE : page * _BPS_PER_PAGE]
-    if not shown:
+    page_items = items[(page - 1) * _BPS_PER_PAGE : page * _BPS_PER_PAGE]
+    if not page_items:
         return JSONResponse(_BPS_EMPTY)
     pages = -(-len(items) // _BPS_PER_PAGE)
-    about = {"page": page, "pages": pages, "per_page": _BPS_PER_PAGE, "count": len(shown), "total": len(items)}
-    return JSONResponse({"status": "OK", "data-availability": "available", "data": [about, shown]})
+    about = {"page": page, "pages": pages, "per_page": _BPS_PER_PAGE, "count": len(page_items), "total": len(items)}
+    return JSONResponse({"status": "OK", "data-availability": "available", "data": [about, page_items]})
 
 
 # --- Dukcapil ArcGIS --------------------------------------------------------------------------------------------------
@@ -294,35 +294,35 @@ class _ArcGis:
 
     def query(self, request: Request) -> Response:
         service, query = request.path_params["service"], request.query_params
-        wanted = _equalities(query.get("where", ""))
-        if request.path_params["layer"] != _LAYERS.get(service, 0) or query.get("f") != "json" or wanted is None:
+        filters = _equalities(query.get("where", ""))
+        if request.path_params["layer"] != _LAYERS.get(service, 0) or query.get("f") != "json" or filters is None:
             return _arcgis_error(400, "Invalid or missing input parameters.")
         rows = _read_json(self._file(service)) or []
-        rows = [row for row in rows if all(str(row.get(key)) == value for key, value in wanted.items())]
+        rows = [row for row in rows if all(str(row.get(key)) == value for key, value in filters.items())]
         if query.get("returnCountOnly") == "true":
             return JSONResponse({"count": len(rows)})
         offset = int(query.get("resultOffset", 0))
         size = min(int(query.get("resultRecordCount", self._habits.arcgis_page)), self._habits.arcgis_page)
-        shown = rows[offset : offset + size]
+        page_rows = rows[offset : offset + size]
         answer: dict[str, Any] = {
             "displayFieldName": "nama_kec",
             "fieldAliases": {key: key for key in (rows[0] if rows else {})},
-            "features": [{"attributes": row} for row in shown],
+            "features": [{"attributes": row} for row in page_rows],
         }
-        if offset + len(shown) < len(rows):
+        if offset + len(page_rows) < len(rows):
             answer["exceededTransferLimit"] = True
         return JSONResponse(answer)
 
 
 def _equalities(where: str) -> dict[str, str] | None:
     """``a=1 AND b='x'`` as a dict; None for any other clause."""
-    found = {}
+    pairs = {}
     for clause in re.split(r"\s+and\s+", where.strip(), flags=re.IGNORECASE):
         match = re.fullmatch(r"(\w+)\s*=\s*'?([\w. ]+?)'?", clause)
         if not match:
             return None
-        found[match[1]] = match[2]
-    return {} if found == {"1": "1"} else found
+        pairs[match[1]] = match[2]
+    return {} if pairs == {"1": "1"} else pairs
 
 
 def _arcgis_error(code: int, message: str) -> Response:

@@ -144,13 +144,13 @@ def _write_private(path: Path, text: str) -> None:
 def _kept(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     if not path.is_file():
         _write_private(path, json.dumps(make()))
-    kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return kept
+    values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return values
 
 
 def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) -> dict[str, dict[str, str]]:
     home = airflow_home(s)
-    kept = _kept(
+    secrets_kept = _kept(
         home / "secrets.json",
         lambda: {
             "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -169,7 +169,7 @@ def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) 
             "dags_are_paused_at_creation": "False",
             "default_timezone": "Asia/Jakarta",
             "default_task_retry_delay": str(retry_seconds),
-            "fernet_key": kept["fernet_key"],
+            "fernet_key": secrets_kept["fernet_key"],
             "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
             "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in USERS.items()),
             "simple_auth_manager_passwords_file": str(passwords_file(s)),
@@ -190,10 +190,10 @@ def _configuration(s: Settings, url: str, parallelism: int, retry_seconds: int) 
             "host": HOST,
             "port": url.rpartition(":")[2],
             "workers": "1",
-            "secret_key": kept["secret_key"],
+            "secret_key": secrets_kept["secret_key"],
             "expose_config": "False",
         },
-        "api_auth": {"jwt_secret": kept["jwt_secret"]},
+        "api_auth": {"jwt_secret": secrets_kept["jwt_secret"]},
         "scheduler": {
             "scheduler_idle_sleep_time": "0.3",
             "mp_start_method": "forkserver",
@@ -214,12 +214,12 @@ def write_configuration(s: Settings, url: str, parallelism: int, retry_seconds: 
 
 def environment(s: Settings) -> dict[str, str]:
     """What Airflow's processes and their tasks see: our settings, and none of another Airflow's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "WAREHOUSE_"))}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "WAREHOUSE_"))}
     ours = {
         f"WAREHOUSE_{name.upper()}": str(value) for name, value in s.model_dump(mode="json", exclude_none=True).items()
     }
     local = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST, "localhost"]))
-    return kept | ours | {
+    return variables | ours | {
         "AIRFLOW_HOME": str(airflow_home(s)),
         "AIRFLOW_CONFIG": str(airflow_home(s) / "airflow.cfg"),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -270,17 +270,17 @@ def start(
     return running
 
 
-def _free_port(wanted: int = 0) -> int:
+def _free_port(port: int = 0) -> int:
     """``wanted``, or any port that nothing listens on; another Airflow there would answer in ours' name."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, wanted))
+            probe.bind((HOST, port))
         except OSError as error:
             raise ServeError(
                 "PORT_TAKEN",
-                f"Port {wanted} sudah dipakai.",
-                f"Port {wanted} is already in use.",
+                f"Port {port} sudah dipakai.",
+                f"Port {port} is already in use.",
                 "Hentikan program yang memakainya.",
                 "Stop the program that uses it.",
             ) from error
@@ -307,18 +307,18 @@ def claim(s: Settings) -> int:
 
 def _migrate(s: Settings, say: Progress) -> None:
     """Bring Airflow's database to the installed versions; takes seconds, so only when they have changed."""
-    wanted = f"{version('apache-airflow')} {version('apache-airflow-providers-fab')}"
+    versions = f"{version('apache-airflow')} {version('apache-airflow-providers-fab')}"
     stamp = airflow_home(s) / "migrated"
-    if stamp.is_file() and stamp.read_text() == wanted and (airflow_home(s) / "airflow.db").is_file():
+    if stamp.is_file() and stamp.read_text() == versions and (airflow_home(s) / "airflow.db").is_file():
         return
     say("Airflow: preparing its database")
     log = s.logs_dir / "migrate.log"
     with log.open("ab") as out:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
             env=environment(s), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-    if done.returncode:
+    if process.returncode:
         raise ServeError(
             "AIRFLOW_NOT_MIGRATED",
             "Basis data Airflow tidak dapat disiapkan.",
@@ -328,7 +328,7 @@ def _migrate(s: Settings, say: Progress) -> None:
         )
     for path in airflow_home(s).glob("airflow.db*"):
         path.chmod(0o600)
-    stamp.write_text(wanted)
+    stamp.write_text(versions)
 
 
 def _spawn(running: Running, name: str, command: list[str]) -> None:
@@ -377,18 +377,18 @@ def dag_ids(s: Settings) -> set[str]:
 
 
 def _wait_until_ready(running: Running, components: set[str]) -> None:
-    wanted = {"metadatabase"} | {name.replace("-", "_") for name in components} - {"api_server"}
+    components_awaited = {"metadatabase"} | {name.replace("-", "_") for name in components} - {"api_server"}
     deadline = time.monotonic() + START_SECONDS
     with httpx.Client(base_url=running.url, timeout=10, trust_env=False) as client:
         while True:
             running.check()
             with suppress(httpx.TransportError):
                 health = client.get("/api/v2/monitor/health")
-                if health.is_success and all(health.json()[name]["status"] == "healthy" for name in wanted):
+                if health.is_success and all(health.json()[name]["status"] == "healthy" for name in components_awaited):
                     break
             _pause(deadline)
     with sign_in(running) as client:
-        while missing := dag_ids(running.s) - {dag["dag_id"] for dag in _get(client, "/dags", limit=1000)["dags"]}:
+        while absent := dag_ids(running.s) - {dag["dag_id"] for dag in _get(client, "/dags", limit=1000)["dags"]}:
             running.check()
             if errors := _get(client, "/importErrors")["import_errors"]:
                 raise ServeError(
@@ -398,7 +398,7 @@ def _wait_until_ready(running: Running, components: set[str]) -> None:
                     f"Baca {running.s.logs_dir / 'dag_processor'}.",
                     f"Read {running.s.logs_dir / 'dag_processor'}.",
                 )
-            _pause(deadline, f"DAGs missing: {', '.join(sorted(missing))}")
+            _pause(deadline, f"DAGs missing: {', '.join(sorted(absent))}")
 
 
 def _pause(deadline: float, waiting_for: str = "health") -> None:
@@ -486,17 +486,17 @@ def _follow_ingests(
     running: Running, client: httpx.Client, datasets: Iterable[str], day: date, deadline: float, say: Progress
 ) -> list[dict[str, Any]]:
     by_dag = {f"ingest__{name.replace('/', '__')}": name for name in datasets}
-    started = {dag_id: _trigger(client, dag_id, day) for dag_id in by_dag}
-    done: dict[str, dict[str, Any]] = {}
-    while len(done) < len(started):
+    run_ids = {dag_id: _trigger(client, dag_id, day) for dag_id in by_dag}
+    finished_runs: dict[str, dict[str, Any]] = {}
+    while len(finished_runs) < len(run_ids):
         _watch(running, deadline)
         for run in _runs(client, list(by_dag)):
             dag_id = run["dag_id"]
-            if dag_id not in done and run["dag_run_id"] == started[dag_id] and run["state"] in ENDED:
+            if dag_id not in finished_runs and run["dag_run_id"] == run_ids[dag_id] and run["state"] in ENDED:
                 outcome = _xcom(client, run, "report", "return_value") or {"outcome": "failed"}
-                done[dag_id] = {"dataset": by_dag[dag_id]} | outcome
-                say(f"{len(done)}/{len(started)} {by_dag[dag_id]}: {done[dag_id]['outcome']}")
-    return [done[dag_id] for dag_id in by_dag]
+                finished_runs[dag_id] = {"dataset": by_dag[dag_id]} | outcome
+                say(f"{len(finished_runs)}/{len(run_ids)} {by_dag[dag_id]}: {finished_runs[dag_id]['outcome']}")
+    return [finished_runs[dag_id] for dag_id in by_dag]
 
 
 def _whenever_new(doing: Callable[[], str], say: Progress) -> Callable[[], None]:
@@ -557,8 +557,8 @@ def _trigger(client: httpx.Client, dag_id: str, day: date) -> str:
 
 def _runs(client: httpx.Client, dags: list[str]) -> list[dict[str, Any]]:
     """The newest runs of some DAGs."""
-    wanted = {"dag_ids": dags, "order_by": "-run_after", "page_limit": 100}
-    answer = client.post("/api/v2/dags/~/dagRuns/list", json=wanted)
+    query = {"dag_ids": dags, "order_by": "-run_after", "page_limit": 100}
+    answer = client.post("/api/v2/dags/~/dagRuns/list", json=query)
     answer.raise_for_status()
     runs: list[dict[str, Any]] = answer.json()["dag_runs"]
     return runs

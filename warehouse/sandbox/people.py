@@ -142,8 +142,8 @@ class Persons:
 def make_families(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[Families, Dwellings, Persons]:
     """Draw families until each kelurahan holds its people, then number, name and move them."""
     rng = stream(seed, "families")
-    drawn = np.where(area.is_peopled, np.ceil(area.people / _MEAN_FAMILY * 1.12).astype(int) + 4, 0)
-    place = np.repeat(np.arange(len(area.codes)), drawn)
+    n_families = np.where(area.is_peopled, np.ceil(area.people / _MEAN_FAMILY * 1.12).astype(int) + 4, 0)
+    place = np.repeat(np.arange(len(area.codes)), n_families)
     kind = rng.choice(len(_FAMILY_KINDS), len(place), p=_FAMILY_KINDS)
     local = np.array([_KECAMATAN_WEALTH.get(code, 0.0) for code in area.kecamatan_codes])
     local = local + 0.25 * rng.standard_normal(len(local))
@@ -154,11 +154,11 @@ def make_families(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[Famil
     alive_now = members["age"] >= 0
     size = np.bincount(members["family"][alive_now], minlength=len(place))
     before = np.cumsum(size) - np.concatenate([[0], np.cumsum(np.bincount(place, weights=size))])[place]
-    kept = before <= area.people[place]
-    renumbered = np.cumsum(kept) - 1
-    members = members[kept[members["family"]] & (members["age"] >= 0)]
+    is_within = before <= area.people[place]
+    renumbered = np.cumsum(is_within) - 1
+    members = members[is_within[members["family"]] & (members["age"] >= 0)]
     members["family"] = renumbered[members["family"]]
-    families, dwellings = _settle(area, calendar, place[kept], wealth[kept], seed)
+    families, dwellings = _settle(area, calendar, place[is_within], wealth[is_within], seed)
     return families, dwellings, _persons(area, calendar, families, members, seed)
 
 
@@ -196,8 +196,8 @@ def _members(rng: np.random.Generator, kind: np.ndarray, wealth: np.ndarray) -> 
     blocks.append(_block(extended, PARENT, rng.random(len(extended)) < 0.7, old))
     guest = everyone[rng.random(n) < 0.055]
     blocks.append(_block(guest, OTHER, rng.random(len(guest)) < 0.5, rng.uniform(17, 42, len(guest))))
-    served = everyone[rng.random(n) < 0.03 * (wealth > 0.9)]
-    blocks.append(_block(served, SERVANT, rng.random(len(served)) < 0.9, rng.uniform(18, 50, len(served))))
+    soldiers = everyone[rng.random(n) < 0.03 * (wealth > 0.9)]
+    blocks.append(_block(soldiers, SERVANT, rng.random(len(soldiers)) < 0.9, rng.uniform(18, 50, len(soldiers))))
     return np.concatenate(blocks)
 
 
@@ -307,9 +307,9 @@ def _registration(
     lag = np.where(rng.random(n) < 0.06, lag + rng.integers(120, 500, n), lag)
     recent = born > calendar.first_day - 2 * YEAR
     # In one NIK of 250 the birth date was written wrong at first issue; such a NIK is never issued again.
-    written = born - np.where(rng.random(n) < 0.004, rng.integers(1, 400, n), 0)
+    birth_written = born - np.where(rng.random(n) < 0.004, rng.integers(1, 400, n), 0)
     return {
-        "nik": numbers(codes[0], written, female),
+        "nik": numbers(codes[0], birth_written, female),
         "nik_issued": np.where(recent, born + lag, born).astype(np.int32),
         "birth_place": codes[1],
     }
@@ -325,8 +325,8 @@ def numbers(prefix: pa.Array, day: np.ndarray, female: np.ndarray) -> pa.Array:
     region = pc.cast(prefix, pa.int64()).to_numpy()
     stem = ((region * 100 + day_of_month) * 100 + month) * 100 + year
     order = np.argsort(stem, kind="stable")
-    ordered = stem[order]
-    is_new = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(stem) else np.zeros(0, bool)
+    stems = stem[order]
+    is_new = np.concatenate([[True], stems[1:] != stems[:-1]]) if len(stem) else np.zeros(0, bool)
     starts = np.maximum.accumulate(np.where(is_new, np.arange(len(stem)), 0))
     serial = np.empty(len(stem), np.int64)
     serial[order] = np.arange(len(stem)) - starts

@@ -117,30 +117,30 @@ def families(
     before: pa.Table, area: Kelurahan, place: np.ndarray, family: np.ndarray, decile: np.ndarray, paid: Premiums
 ) -> pa.Table:
     """The file of families, of the same rows in the layout before it."""
-    merged = {name: _merged(before[name].to_numpy(zero_copy_only=False), codes) for name, codes in _MERGED.items()}
-    known = {new: merged.get(old, before[old]) for new, old in _FAMILY.items()}
-    known |= {name: before[name] for name in FAMILIES if name in before.column_names}
-    ranked = pa.array(decile, mask=decile == 0)
-    known |= _places(area, place, "")
-    known |= {
-        "desil_provinsi": ranked, "desil_kabupaten_kota": ranked, "pbi_nas": _answers(paid.national),
+    codes_of = {name: _merged(before[name].to_numpy(zero_copy_only=False), codes) for name, codes in _MERGED.items()}
+    columns = {new: codes_of.get(old, before[old]) for new, old in _FAMILY.items()}
+    columns |= {name: before[name] for name in FAMILIES if name in before.column_names}
+    decile_column = pa.array(decile, mask=decile == 0)
+    columns |= _places(area, place, "")
+    columns |= {
+        "desil_provinsi": decile_column, "desil_kabupaten_kota": decile_column, "pbi_nas": _answers(paid.national),
         "pbi_pemda": _answers(paid.local), "daya_terpasang": before["id_dayapenerangan"],
         "id_pelanggan_pln": pa.array([f"548{number:09d}" for number in family]),
     }  # fmt: skip
-    return _ordered(known, FAMILIES, before.num_rows)
+    return _ordered(columns, FAMILIES, before.num_rows)
 
 
 def individuals(before: pa.Table, area: Kelurahan, place: np.ndarray, address: pa.Array, paid: Premiums) -> pa.Table:
     """The file of individuals; ``place`` and ``address`` are those of the identity card."""
-    known = {new: before[old] for new, old in _INDIVIDUAL.items()}
+    columns = {new: before[old] for new, old in _INDIVIDUAL.items()}
     has_business = pc.is_valid(before["id_kepemilikan_izin_usaha"])
     sector = before["id_lapangan_usaha_dari_usaha_utama"]
-    known |= _places(area, place, "_ktp")
-    known |= {
+    columns |= _places(area, place, "_ktp")
+    columns |= {
         "pbi_nas": _answers(paid.national), "pbi_pemda": _answers(paid.local), "alamat_ktp": address,
         "lapangan_usaha_dari_usaha_utama": pc.if_else(has_business, sector, None),
     }  # fmt: skip
-    return _ordered(known, INDIVIDUALS, before.num_rows)
+    return _ordered(columns, INDIVIDUALS, before.num_rows)
 
 
 def write(path: Path, table: pa.Table, ragged: Sequence[int], bad: Sequence[int]) -> None:
@@ -169,10 +169,10 @@ def _as_read(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _merged(codes: np.ndarray, into: dict[int, int]) -> pa.Array:
-    found = codes.copy()
+    result = codes.copy()
     for old, new in into.items():
-        found[codes == old] = new
-    return pa.array(found)
+        result[codes == old] = new
+    return pa.array(result)
 
 
 def _answers(is_yes: np.ndarray) -> pa.Array:
@@ -187,11 +187,11 @@ def _places(area: Kelurahan, place: np.ndarray, suffix: str) -> dict[str, pa.Arr
         "nama_kelurahan_desa": area.names, "nama_kecamatan": area.kecamatan_names,
         "nama_kabupaten_kota": ["Kota Tangerang"] * len(area.codes), "nama_provinsi": ["Banten"] * len(area.codes),
     }  # fmt: skip
-    named = {name: pa.array([word.upper() for word in each]).take(pa.array(place)) for name, each in words.items()}
+    names = {name: pa.array([word.upper() for word in each]).take(pa.array(place)) for name, each in words.items()}
     widths = {"kode_provinsi": 2, "kode_kabupaten_kota": 4, "kode_kecamatan": 7, "kode_kelurahan_desa": 10}
     codes = {name: pc.utf8_slice_codeunits(kelurahan, 0, width) for name, width in widths.items()}
-    return {f"{name}{suffix}": values for name, values in (named | codes).items()}
+    return {f"{name}{suffix}": values for name, values in (names | codes).items()}
 
 
-def _ordered(known: dict[str, pa.Array], names: Sequence[str], rows: int) -> pa.Table:
-    return pa.table({name: known.get(name, pa.nulls(rows, pa.string())) for name in names})
+def _ordered(columns: dict[str, pa.Array], names: Sequence[str], rows: int) -> pa.Table:
+    return pa.table({name: columns.get(name, pa.nulls(rows, pa.string())) for name in names})

@@ -51,13 +51,13 @@ def _within(city: City, until: Period | None, since: Period | None = None) -> Ci
     is_new = measured.month >= (months.index(since) if since else 0)
     earlier = np.nonzero(~is_new)[0][::-1]
     _, last = np.unique(measured.child[earlier], return_index=True)
-    kept = np.sort(np.concatenate([np.nonzero(is_new)[0], earlier[last]]))
+    rows = np.sort(np.concatenate([np.nonzero(is_new)[0], earlier[last]]))
     columns = {field.name: getattr(city, field.name) for field in fields(city) if field.name.startswith("measured_")}
     return replace(
         city,
         calendar=Calendar(tuple(months)),
-        measured=type(measured)(**{field.name: getattr(measured, field.name)[kept] for field in fields(measured)}),
-        **{name: values.take(pa.array(kept)) if isinstance(values, pa.Array) else values[kept]
+        measured=type(measured)(**{field.name: getattr(measured, field.name)[rows] for field in fields(measured)}),
+        **{name: values.take(pa.array(rows)) if isinstance(values, pa.Array) else values[rows]
            for name, values in columns.items()},
     )  # fmt: skip
 
@@ -100,9 +100,9 @@ def _is_sent_once(holding: Path) -> bool:
 
 def _add_truth(old: Path, new: Path) -> None:
     """Append the truth of periods that the old file does not know yet."""
-    known, more = pq.read_table(old), pq.read_table(new)
-    is_new = pc.invert(pc.is_in(more["period"].cast(pa.string()), pc.unique(known["period"].cast(pa.string()))))
-    pq.write_table(pa.concat_tables([known, more.filter(is_new).cast(known.schema)]), old, compression="zstd")
+    old_rows, more = pq.read_table(old), pq.read_table(new)
+    is_new = pc.invert(pc.is_in(more["period"].cast(pa.string()), pc.unique(old_rows["period"].cast(pa.string()))))
+    pq.write_table(pa.concat_tables([old_rows, more.filter(is_new).cast(old_rows.schema)]), old, compression="zstd")
 
 
 def _render(

@@ -184,9 +184,9 @@ def _address(city: City, person: np.ndarray, day: np.ndarray) -> tuple[np.ndarra
     family = city.persons.family[person]
     lag = np.where(family * 7919 % 100 < _STALE_SHARE * 100, _STALE_DAYS, 0)
     resident = family >= 0
-    known = np.maximum(family, 0)
-    on_file = city.families.lived_at(known, day - lag)
-    is_stale = resident & (on_file != city.families.lived_at(known, day))
+    known_family = np.maximum(family, 0)
+    on_file = city.families.lived_at(known_family, day - lag)
+    is_stale = resident & (on_file != city.families.lived_at(known_family, day))
     return np.where(resident, on_file, person % len(city.dwellings.place)), is_stale
 
 
@@ -236,33 +236,33 @@ def _spoil(
 ) -> tuple[np.ndarray, list[tuple[str, str, np.ndarray]]]:
     """Spoil cells in place; returns the order in which rows stand in the file (doubled rows twice) and what was
     done."""
-    done: list[tuple[str, str, np.ndarray]] = []
+    slips_made: list[tuple[str, str, np.ndarray]] = []
     order = np.arange(len(rows))
-    for kind, chosen in slips(rng, "eppgbm", len(rows)).items():
+    for kind, rows_hit in slips(rng, "eppgbm", len(rows)).items():
         if kind == "nik_scientific":
-            chosen = np.array([row for row in chosen if columns["NIK"][row].isdigit()], int)
-            for row in chosen:
+            rows_hit = np.array([row for row in rows_hit if columns["NIK"][row].isdigit()], int)
+            for row in rows_hit:
                 columns["NIK"][row] = scientific(columns["NIK"][row])
-            done.append((kind, "NIK", chosen))
+            slips_made.append((kind, "NIK", rows_hit))
         elif kind == "measured_before_birth":
-            person = city.children.person[city.measured.child[rows[chosen]]]
-            before = _dates(city.persons.born[person] - rng.integers(5, 200, len(chosen)), layout)
-            for row, text in zip(chosen, before, strict=True):
+            person = city.children.person[city.measured.child[rows[rows_hit]]]
+            before = _dates(city.persons.born[person] - rng.integers(5, 200, len(rows_hit)), layout)
+            for row, text in zip(rows_hit, before, strict=True):
                 columns["Tanggal Pengukuran"][row] = text
-            done.append((kind, "Tanggal Pengukuran", chosen))
+            slips_made.append((kind, "Tanggal Pengukuran", rows_hit))
         elif kind == "implausible_weight":
-            chosen = np.array([row for row in chosen if columns["Berat"][row] != "-"], int)
-            for row in chosen:
+            rows_hit = np.array([row for row in rows_hit if columns["Berat"][row] != "-"], int)
+            for row in rows_hit:
                 columns["Berat"][row] = round(columns["Berat"][row] * 1000)
-            done.append((kind, "Berat", chosen))
+            slips_made.append((kind, "Berat", rows_hit))
         elif kind == "unknown_kelurahan":
-            chosen = np.array([row for row in chosen if columns["Kab/Kota"][row].upper() == "KOTA TANGERANG"], int)
-            for row in chosen:
+            rows_hit = np.array([row for row in rows_hit if columns["Kab/Kota"][row].upper() == "KOTA TANGERANG"], int)
+            for row in rows_hit:
                 columns["Desa/Kel"][row] = UNKNOWN_KELURAHAN[int(rng.integers(len(UNKNOWN_KELURAHAN)))]
-            done.append((kind, "Desa/Kel", chosen))
-        elif len(chosen):
-            order = np.concatenate([order, chosen])
-    return order, done
+            slips_made.append((kind, "Desa/Kel", rows_hit))
+        elif len(rows_hit):
+            order = np.concatenate([order, rows_hit])
+    return order, slips_made
 
 
 def _log(
@@ -284,8 +284,8 @@ def _log(
     log.links(period, part, person[order], city.persons.family[person[order]], source_row=source_row)
     names = {"name": "Nama", "nik": "NIK", "birth_date": "Tgl Lahir"}
     log.personas(period, part, persona, person[order], names, source_row=source_row, has_nik=has_nik[order])
-    for kind, column, chosen in spoiled:
-        log.corrupted(period, part, kind, column, source_row=source_row[np.isin(order, chosen)])
+    for kind, column, rows_hit in spoiled:
+        log.corrupted(period, part, kind, column, source_row=source_row[np.isin(order, rows_hit)])
     log.corrupted(period, part, "stale_address", "Desa/Kel", source_row=source_row[stale[order]])
     twice = order[len(rows) :]
     log.corrupted(period, part, "duplicate_row", "Tanggal Pengukuran", source_row=source_row[np.isin(order, twice)])

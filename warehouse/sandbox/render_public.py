@@ -80,8 +80,8 @@ def _dukcapil(city: City, folder: Path) -> None:
     )
     (who,) = np.nonzero(persons.is_resident & (persons.nik_issued <= day) & (persons.died > day - 30))
     family = persons.family[who]
-    counted = families.in_city(family, day - np.where(families.move_kind[family] == "out", 120, 0))
-    who, family = who[counted], family[counted]
+    is_counted = families.in_city(family, day - np.where(families.move_kind[family] == "out", 120, 0))
+    who, family = who[is_counted], family[is_counted]
     place = city.dwellings.place[families.lived_at(family, day - 30)]
     female = persons.is_female[who]
     band = np.clip((day - persons.born[who]) // 365.25 // 5, 0, 15).astype(int)
@@ -126,8 +126,8 @@ def _as_published(counts: np.ndarray, area: Kelurahan) -> np.ndarray:
 def _whole(parts: np.ndarray, total: int) -> np.ndarray:
     """Parts rounded so that they sum to ``total``: the largest remainders are rounded up."""
     floors: np.ndarray = np.floor(parts).astype(int)
-    missing = int(total) - int(floors.sum())
-    floors[np.argsort(floors - parts, kind="stable")[:missing]] += 1
+    remainder = int(total) - int(floors.sum())
+    floors[np.argsort(floors - parts, kind="stable")[:remainder]] += 1
     return floors
 
 
@@ -159,8 +159,8 @@ def _attributes(
 def _bps(city: City, rows: list[dict[str, str]], folder: Path) -> None:
     rows = rows + _continued(rows)
     for variable, (title, unit) in _TITLES.items():
-        held = [row for row in rows if row["var_id"] == str(variable)]
-        areas = {int(row["vervar"]): row["label"] for row in held}
+        table_rows = [row for row in rows if row["var_id"] == str(variable)]
+        areas = {int(row["vervar"]): row["label"] for row in table_rows}
         values = [
             {
                 "vervar": int(row["vervar"]),
@@ -169,7 +169,7 @@ def _bps(city: City, rows: list[dict[str, str]], folder: Path) -> None:
                 "turth": 0,
                 "value": _number(row["value"]),
             }
-            for row in held
+            for row in table_rows
         ]
         _write_json(
             folder / f"{variable}.json",
@@ -183,19 +183,19 @@ def _continued(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
     BPS publishes them together with P0; a sandbox without them would be short of years that no agency owes.
     """
-    held = {(row["var_id"], row["vervar"], int(row["year"])): row for row in rows}
-    made = []
+    row_of = {(row["var_id"], row["vervar"], int(row["year"])): row for row in rows}
+    new_rows = []
     for variable in ("622", "623"):
-        newest = max(year for one, _area, year in held if one == variable)
+        newest = max(year for one, _area, year in row_of if one == variable)
         for area in sorted({row["vervar"] for row in rows if row["var_id"] == variable}):
-            last = max(year for one, where, year in held if (one, where) == (variable, area))
-            ratio = float(held[variable, area, last]["value"]) / float(held["621", area, last]["value"])
-            made += [
+            last = max(year for one, where, year in row_of if (one, where) == (variable, area))
+            ratio = float(row_of[variable, area, last]["value"]) / float(row_of["621", area, last]["value"])
+            new_rows += [
                 {**row, "var_id": variable, "value": f"{ratio * float(row['value']):.2f}", "source": _MADE_UP}
-                for (one, where, year), row in sorted(held.items())
+                for (one, where, year), row in sorted(row_of.items())
                 if (one, where) == ("621", area) and year > newest
             ]
-    return made
+    return new_rows
 
 
 def _number(text: str) -> int | float:
@@ -244,11 +244,11 @@ def _inflation(city: City) -> dict[str, Any]:
     values = []
     for year in range(2022, last.start.year + 1):
         for month in range(1, 13):
-            drawn = np.round(rng.normal(0.21, 0.22, len(_CPI_CITIES)), 2)
+            monthly = np.round(rng.normal(0.21, 0.22, len(_CPI_CITIES)), 2)
             if (year, month) <= (last.start.year, last.start.month):
                 values += [
                     {"vervar": code, "turvar": 0, "th": year - 1900, "turth": month, "value": float(value)}
-                    for code, value in zip(_CPI_CITIES, drawn, strict=True)
+                    for code, value in zip(_CPI_CITIES, monthly, strict=True)
                 ]
     derived = dict(enumerate(_MONTHS, 1))
     updated = f"{last.end.isoformat()} 00:00:00"
@@ -257,11 +257,11 @@ def _inflation(city: City) -> dict[str, Any]:
 
 def _portal(city: City, rows: list[dict[str, str]], folder: Path) -> None:
     quarters = sorted({Period.containing("quarter", month.start) for month in city.calendar.months})
-    done = [quarter for quarter in quarters if quarter.end <= city.calendar.months[-1].end]
+    past_quarters = [quarter for quarter in quarters if quarter.end <= city.calendar.months[-1].end]
     years = sorted({month.start.year for month in city.calendar.months})
     rng = stream(2023, "portal")
     services: dict[str, list[tuple[str, str, str]]] = {"investment": [], "products": [], "services": [], "poverty": []}
-    for quarter in done:
+    for quarter in past_quarters:
         # The city reports Rp12.58 trillion for the first half of 2025; two kinds, growing a little.
         total = 12.58e12 / 2 * rng.normal(1.04, 0.08)
         lines = [
@@ -326,14 +326,14 @@ def _csv(
 
 def _charts(rows: list[dict[str, str]], year: int) -> list[dict[str, Any]]:
     """Charts as the province's portal stores them, with the year field right for once."""
-    found = []
+    charts = []
     for variable, title in ((619, "Jumlah Penduduk Miskin"), (621, "Persentase Penduduk Miskin")):
-        held = [
+        chart_rows = [
             row
             for row in rows
             if row["var_id"] == str(variable) and row["year"] == str(year) and row["vervar"] != "3600"
         ]
-        if held:
+        if chart_rows:
             axis: dict[str, Any] = {
                 "type": "category",
                 "region": "Provinsi",
@@ -341,9 +341,9 @@ def _charts(rows: list[dict[str, str]], year: int) -> list[dict[str, Any]]:
                 "yyyy": str(year),
                 "title": f"{title} Maret {year}",
             }
-            axis["data"] = [row["label"] for row in held]
-            found.append({"xAxis": axis, "series": [{"data": [_number(row["value"]) for row in held]}]})
-    return found
+            axis["data"] = [row["label"] for row in chart_rows]
+            charts.append({"xAxis": axis, "series": [{"data": [_number(row["value"]) for row in chart_rows]}]})
+    return charts
 
 
 def _package(name: str, title: str, resources: list[tuple[str, str, str]]) -> dict[str, Any]:

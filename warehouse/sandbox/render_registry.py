@@ -86,8 +86,8 @@ def quarters(city: City) -> list[Period]:
 def listed_on(city: City, day: int) -> Listed:
     families, persons = city.families, city.persons
     everyone = np.arange(len(families.place))
-    gone = (families.move_kind == "out") & (families.moved_on <= day)
-    listed = families.in_city(everyone, day) | (gone & (day - families.moved_on <= _LEAVING_KEPT))
+    has_left = (families.move_kind == "out") & (families.moved_on <= day)
+    listed = families.in_city(everyone, day) | (has_left & (day - families.moved_on <= _LEAVING_KEPT))
     (who,) = np.nonzero(persons.is_resident)
     born = (persons.born[who] <= day) & (persons.nik_issued[who] <= day)
     who = who[born & (persons.died[who] > day - _DEATH_LAG) & listed[persons.family[who]]]
@@ -98,7 +98,7 @@ def listed_on(city: City, day: int) -> Listed:
     living = np.bincount(persons.family[who], weights=persons.died[who] > day, minlength=len(everyone))[family] > 0
     lag = np.where(family * 6151 % 100 < _ADDRESS_LAG_SHARE * 100, _ADDRESS_LAG, 0)
     dwelling = families.lived_at(family, day - lag)
-    lost = family * 4093 % 997 < 6
+    is_lost = family * 4093 % 997 < 6
     return Listed(
         persons=who,
         relation=relation,
@@ -108,9 +108,9 @@ def listed_on(city: City, day: int) -> Listed:
         dwelling=dwelling,
         is_stale=dwelling != families.lived_at(family, day),
         status=np.select(
-            [gone[family] | lost, ~living], ["DTSEN NONAKTIF", "DTSEN AKTIF - ASESMEN MENINGGAL"], "DTSEN AKTIF"
+            [has_left[family] | is_lost, ~living], ["DTSEN NONAKTIF", "DTSEN AKTIF - ASESMEN MENINGGAL"], "DTSEN AKTIF"
         ),
-        presence=np.select([gone[family], ~living, lost, family % 31 == 0], [2, 3, 4, 0], 1),
+        presence=np.select([has_left[family], ~living, is_lost, family % 31 == 0], [2, 3, 4, 0], 1),
     )
 
 
@@ -131,9 +131,9 @@ def _dtsen(city: City, persona: Persona, folder: Path, truth: Path, say: Progres
                 _since_2026(city, persona, attributes, decile, listed, period, target, families, individuals)
                 say(f"DTSEN {period.label}: {len(listed.families):,} families, {len(listed.persons):,} persons")
                 continue
-            texts, done = _decile_texts(rng, "families", decile[listed.families])
+            texts, slips_made = _decile_texts(rng, "families", decile[listed.families])
             table = _families(city, persona, listed, {"desil_nasional": texts, **tail, **_status(listed)})
-            _log_families(families, city, persona, period.label, listed, done)
+            _log_families(families, city, persona, period.label, listed, slips_made)
             path = target / ("families.xlsx" if shape["families_xlsx"] else "families.csv")
             if shape["families_xlsx"]:
                 rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
@@ -167,7 +167,7 @@ def _since_2026(
     is_paid = _is_premium_paid(city, listed.families, period)
     rank = city.families.wealth[listed.families] + 0.35 * rng.standard_normal(len(listed.families))
     own = registry_of_2026.city_deciles(rank, decile[listed.families])
-    texts, done = _decile_texts(rng, "families", decile[listed.families])
+    texts, slips_made = _decile_texts(rng, "families", decile[listed.families])
     table = registry_of_2026.families(
         _families(city, persona, listed, {"desil_nasional": texts}),
         city.area,
@@ -176,7 +176,7 @@ def _since_2026(
         own,
         registry_of_2026.premiums(is_paid, listed.families),
     )
-    _log_families(families, city, persona, period.label, listed, done)
+    _log_families(families, city, persona, period.label, listed, slips_made)
     _write(rng, families, period, target / registry_of_2026.file_name("keluarga", period), table, "alamat")
     of_person = np.searchsorted(listed.families, city.persons.family[listed.persons])
     members = _individuals(city, persona, attributes, listed, decile, period, "%Y-%m-%d")
@@ -205,12 +205,12 @@ def _write(rng: np.random.Generator, log: TruthLog, period: Period, path: Path, 
 
 def _active(city: City, listed: Listed) -> Listed:
     """Who is listed and not struck off, moved away, dead or not found."""
-    kept = (listed.status == "DTSEN AKTIF") & np.isin(listed.presence, (0, 1))
-    persons = np.isin(city.persons.family[listed.persons], listed.families[kept])
+    is_active = (listed.status == "DTSEN AKTIF") & np.isin(listed.presence, (0, 1))
+    persons = np.isin(city.persons.family[listed.persons], listed.families[is_active])
     return Listed(
         persons=listed.persons[persons],
         relation=listed.relation[persons],
-        **{name: getattr(listed, name)[kept] for name in (
+        **{name: getattr(listed, name)[is_active] for name in (
             "families", "heads", "size", "dwelling", "is_stale", "status", "presence",
         )},
     )  # fmt: skip
@@ -288,8 +288,8 @@ def _attributes(city: City) -> dict[str, pa.Array]:
     age = persons.age_years(city.calendar.last_day)
     wealth = np.where(persons.is_resident, city.families.wealth[np.maximum(persons.family, 0)], 0)
 
-    def coded(values: np.ndarray, asked: np.ndarray) -> pa.Array:
-        return pa.array(np.asarray(values).astype(np.int16), mask=~asked)
+    def coded(values: np.ndarray, is_asked: np.ndarray) -> pa.Array:
+        return pa.array(np.asarray(values).astype(np.int16), mask=~is_asked)
 
     everyone, at_work = np.ones(n, bool), np.zeros(n, bool)
     at_work[workers.person] = True
@@ -370,13 +370,13 @@ def _identity(city: City, persona: Persona, listed: Listed, dates: str) -> dict[
 
 
 def _log_families(
-    log: TruthLog, city: City, persona: Persona, period: str, listed: Listed, done: list[tuple[str, np.ndarray]]
+    log: TruthLog, city: City, persona: Persona, period: str, listed: Listed, slips_made: list[tuple[str, np.ndarray]]
 ) -> None:
     source_row = 2 + np.arange(len(listed.families))
     log.links(period, "all", listed.heads, listed.families, source_row=source_row)
     log.personas(period, "all", persona, listed.heads, {"name": "nama_kepala_keluarga"}, source_row=source_row)
     log.corrupted(period, "all", "stale_address", "kode_kelurahan", source_row=source_row[listed.is_stale])
-    for kind, rows in done:
+    for kind, rows in slips_made:
         log.corrupted(period, "all", kind, "desil_nasional", source_row=source_row[rows])
 
 
@@ -395,12 +395,12 @@ def _log_individuals(
     columns = {"name": "nama", "nik": "nik", "birth_date": "tanggal_lahir"}
     log.personas(period, "all", persona, listed.persons, columns, source_row=source_row)
     nik = table["nik"].combine_chunks()
-    (chosen,) = slips(rng, "individuals", len(source_row)).values()
-    chosen = chosen[nik.take(pa.array(chosen)).is_valid().to_numpy(zero_copy_only=False)]
+    (rows_hit,) = slips(rng, "individuals", len(source_row)).values()
+    rows_hit = rows_hit[nik.take(pa.array(rows_hit)).is_valid().to_numpy(zero_copy_only=False)]
     mask = np.zeros(len(source_row), bool)
-    mask[chosen] = True
-    spoiled = pa.array([scientific(value) for value in nik.take(pa.array(chosen)).to_pylist()], pa.string())
-    log.corrupted(period, "all", "nik_scientific", "nik", source_row=source_row[chosen])
+    mask[rows_hit] = True
+    spoiled = pa.array([scientific(value) for value in nik.take(pa.array(rows_hit)).to_pylist()], pa.string())
+    log.corrupted(period, "all", "nik_scientific", "nik", source_row=source_row[rows_hit])
     at = table.column_names.index("nik")
     return table.set_column(at, "nik", pc.replace_with_mask(nik, pa.array(mask), spoiled))
 
@@ -419,10 +419,10 @@ def _regsosek(
     wealth = city.families.wealth[listed.families]
     rank = wealth + 0.6 * rng.standard_normal(len(wealth))
     decile = np.searchsorted(np.quantile(rank, np.arange(1, 10) / 10), rank, side="right") + 1
-    texts, done = _decile_texts(rng, "families", decile)
+    texts, slips_made = _decile_texts(rng, "families", decile)
     presence = pa.array(np.ones(len(wealth), np.int8))
     table = _families(city, persona, listed, {"desil_regsosek": texts, "id_status_keberadaan_keluarga": presence})
-    _log_families(families, city, persona, _REGSOSEK.label, listed, done)
+    _log_families(families, city, persona, _REGSOSEK.label, listed, slips_made)
     files.write_csv(folder / "families.csv", table)
     columns = _identity(city, persona, listed, "%Y-%m-%d")
     columns |= {name: values.take(pa.array(listed.persons)) for name, values in attributes.items()}
@@ -438,7 +438,7 @@ def _assistance(city: City, persona: Persona, folder: Path, log: TruthLog, month
     rows = np.nonzero(np.any([flags[listed.families] for flags in on.values()], axis=0))[0]
     family, head, dwelling = listed.families[rows], listed.heads[rows], listed.dwelling[rows]
     place, spell, style = city.dwellings.place[dwelling], Spellings(city.area), month % 3
-    texts, done = _decile_texts(rng, "assistance", city.decile[family])
+    texts, slips_made = _decile_texts(rng, "assistance", city.decile[family])
     unknown = slips(rng, "assistance", len(rows))["unknown_kelurahan"]
     desa = np.array(spell.kelurahan(place, style).to_pylist(), dtype=object)
     desa[unknown] = [UNKNOWN_KELURAHAN[i] for i in rng.integers(0, len(UNKNOWN_KELURAHAN), len(unknown))]
@@ -447,7 +447,7 @@ def _assistance(city: City, persona: Persona, folder: Path, log: TruthLog, month
     log.personas(period.label, "all", persona, head, {"name": "nama", "nik": "nik"}, source_row=source_row)
     log.corrupted(period.label, "all", "stale_address", "desa", source_row=source_row[listed.is_stale[rows]])
     log.corrupted(period.label, "all", "unknown_kelurahan", "desa", source_row=source_row[unknown])
-    for kind, spoiled in done:
+    for kind, spoiled in slips_made:
         log.corrupted(period.label, "all", kind, "desil", source_row=source_row[spoiled])
     table = pa.table(
         {

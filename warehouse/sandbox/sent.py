@@ -52,8 +52,8 @@ def as_sent(s: Settings, contracts: Iterable[Contract]) -> AsSent:
         name = holding.relative_to(holdings).as_posix()
         for contract, pattern in patterns if holding.is_file() else ():
             if match := pattern.fullmatch(name):
-                named = match.groupdict()
-                return _on(s, contract, Period.parse(named["period"]), named.get("part", "all"), holdings / name)
+                groups = match.groupdict()
+                return _on(s, contract, Period.parse(groups["period"]), groups.get("part", "all"), holdings / name)
         return holding
 
     return file
@@ -72,27 +72,27 @@ def _patterns(contract: Contract) -> list[re.Pattern[str]]:
     fields = {
         r"\{period\}": r"(?P<period>\d{4}[-QH\d]*)", r"\{part\}": r"(?P<part>[^/]+)", r"\{year\}": r"\d{4}",
     }  # fmt: skip
-    found = []
+    patterns = []
     for template in templates:
         pattern = re.escape(template)
         for field, group in fields.items():
             pattern = pattern.replace(field, group, 1)
-        found.append(re.compile(pattern))
-    return [pattern for pattern in found if "period" in pattern.groupindex]
+        patterns.append(re.compile(pattern))
+    return [pattern for pattern in patterns if "period" in pattern.groupindex]
 
 
 def _on(s: Settings, contract: Contract, period: Period, part: str, holding: Path) -> Path | None:
     today = s.today()
     if today < period.due_on(contract.due_day(part)):
         return None
-    told = [
+    lines = [
         event["kind"]
         for day in story(s)
         for event in day["planted"]
         if (event["dataset"], event["period"], event["part"]) == (contract.dataset, period.label, part)
         and day["day"] <= today.isoformat() < event.get("returns_on", "9999")
     ]
-    match told[-1:]:
+    match lines[-1:]:
         case ["late"]:
             return None
         case ["held"]:

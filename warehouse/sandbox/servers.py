@@ -59,13 +59,13 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
         endpoints = {agency: {"location": f"{http.url}/{agency}"} for agency in protocols}
         for contract in contracts:
             extras = contract.server.extras
-            known = values
+            secrets = values
             if extras.protocol == "sftp":
                 sender = senders[sender_of(contract)]
                 endpoints[contract.dataset] = {"location": sender.location}
-                known = values | {"known_hosts": sender.known_hosts}
+                secrets = values | {"known_hosts": sender.known_hosts}
             for credential, name in extras.secrets.items():
-                _write_private(s.secrets / name, known[credential])
+                _write_private(s.secrets / name, secrets[credential])
         _write_private(s.endpoints, json.dumps(endpoints, indent=1, sort_keys=True))
         yield Agencies(http.url, endpoints, faults)
     finally:
@@ -76,12 +76,12 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
 
 def speaking(contracts: Iterable[Contract]) -> dict[str, str]:
     """Agency that a server plays -> the protocol it speaks, from the contracts; what comes by hand has no server."""
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     for contract in contracts:
         protocol = contract.server.extras.protocol
         if protocol in KINDS_OF:
-            found[sender_of(contract) if protocol == "sftp" else contract.agency] = protocol
-    return found
+            addresses[sender_of(contract) if protocol == "sftp" else contract.agency] = protocol
+    return addresses
 
 
 def planted(s: Settings) -> Faults:
@@ -103,14 +103,14 @@ def plant(s: Settings, agency: str, kind: str, times: int | None = None, seconds
     planted(s).set(Fault(agency=agency, kind=kind, times=times, seconds=seconds))
 
 
-def _unknown(code: str, what_id: str, what_en: str, typed: str, known: Iterable[str]) -> ConfigError:
-    listed = ", ".join(sorted(known))
+def _unknown(code: str, what_id: str, what_en: str, word: str, words: Iterable[str]) -> ConfigError:
+    listing = ", ".join(sorted(words))
     return ConfigError(
         code,
-        f"{what_id} {typed!r} tidak dikenal.",
-        f"{what_en} {typed!r} is not known.",
-        f"Pilih salah satu: {listed}.",
-        f"Choose one of: {listed}.",
+        f"{what_id} {word!r} tidak dikenal.",
+        f"{what_en} {word!r} is not known.",
+        f"Pilih salah satu: {listing}.",
+        f"Choose one of: {listing}.",
     )
 
 

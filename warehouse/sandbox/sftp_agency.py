@@ -24,8 +24,8 @@ _SENT_BEFORE_SECONDS = 3600
 
 def new_key() -> tuple[str, paramiko.Ed25519Key]:
     """A fresh Ed25519 key: its OpenSSH text, and the same for paramiko."""
-    made = Ed25519PrivateKey.generate()
-    text = made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    key = Ed25519PrivateKey.generate()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
     return text, paramiko.Ed25519Key(file_obj=io.StringIO(text))
 
 
@@ -75,8 +75,8 @@ class SftpAgency:
             time.sleep(fault.seconds)
         transport = paramiko.Transport(connection)
         self._transports.add(transport)
-        changed = self.faults.take(self.name, "host_key")
-        transport.add_server_key(self._other_host_key if changed else self._host_key)
+        key_fault = self.faults.take(self.name, "host_key")
+        transport.add_server_key(self._other_host_key if key_fault else self._host_key)
         transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Folder, agency=self, transport=transport)
         try:
             transport.start_server(server=_Door(self, self._authorized))
@@ -118,8 +118,8 @@ class _Folder(paramiko.SFTPServerInterface):
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         try:
             children = sorted(self._local(path).iterdir())
-            sent = {child.name: self._agency.as_sent(child) for child in children}
-            return [self._attributes(file, name) for name, file in sent.items() if file is not None]
+            names = {child.name: self._agency.as_sent(child) for child in children}
+            return [self._attributes(file, name) for name, file in names.items() if file is not None]
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or errno.EIO)
 
@@ -148,23 +148,23 @@ class _Folder(paramiko.SFTPServerInterface):
         return local
 
     def _sent(self, path: str) -> Path:
-        sent = self._agency.as_sent(self._local(path))
-        if sent is None:
+        name = self._agency.as_sent(self._local(path))
+        if name is None:
             raise FileNotFoundError(errno.ENOENT, "not sent yet")
-        return sent
+        return name
 
     def _attributes(self, local: Path, name: str, *, is_asked: bool = True) -> paramiko.SFTPAttributes:
-        found = paramiko.SFTPAttributes.from_stat(local.stat(), name)
-        size = found.st_size or 0
+        attributes = paramiko.SFTPAttributes.from_stat(local.stat(), name)
+        size = attributes.st_size or 0
         if local.is_file():
             if self._agency.faults.take(self._agency.name, "truncated"):
                 size //= 2
-            found.st_mtime = max(0, int(found.st_mtime or 0) - _SENT_BEFORE_SECONDS)
+            attributes.st_mtime = max(0, int(attributes.st_mtime or 0) - _SENT_BEFORE_SECONDS)
             if is_asked and self._agency.faults.take(self._agency.name, "growing"):
                 size += time.monotonic_ns() % 1000 + 1
-                found.st_mtime = int(time.time())
-            found.st_size = size
-        return found
+                attributes.st_mtime = int(time.time())
+            attributes.st_size = size
+        return attributes
 
 
 class OpenFile(paramiko.SFTPHandle):

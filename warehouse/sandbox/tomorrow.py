@@ -95,12 +95,12 @@ def play(s: Settings, day: date) -> dict[str, Any]:
         return days[-1]
     month = next((month for month, reports_day in _reports_days(s) if reports_day == day), None)
     if month and not _came(s, month):
-        told = {"kind": "reports", "month": month.label, "planted": _plant_reports_day(s, day, month)}
+        line = {"kind": "reports", "month": month.label, "planted": _plant_reports_day(s, day, month)}
     else:
-        told = {"kind": "after", "month": days[-1]["month"], "planted": _plant_day_after(s, day, days[-1])}
-    told = {"day": day.isoformat(), **told}
-    _write(story_file(s), [*days, told])
-    return told
+        line = {"kind": "after", "month": days[-1]["month"], "planted": _plant_day_after(s, day, days[-1])}
+    line = {"day": day.isoformat(), **line}
+    _write(story_file(s), [*days, line])
+    return line
 
 
 def _plant_reports_day(s: Settings, day: date, month: Period) -> list[dict[str, Any]]:
@@ -135,24 +135,25 @@ def _next_reports_day(s: Settings, month: Period) -> date:
 
 
 def _event(kind: str, dataset: str, period: Period, part: str, **more: Any) -> dict[str, Any]:
-    told = {"kind": kind, "dataset": dataset, "period": period.label, "part": part}
-    return told | {name: value.isoformat() if isinstance(value, date) else value for name, value in more.items()}
+    event = {"kind": kind, "dataset": dataset, "period": period.label, "part": part}
+    return event | {name: value.isoformat() if isinstance(value, date) else value for name, value in more.items()}
 
 
 def to_see(s: Settings) -> list[dict[str, Any]]:
     """What the ledger, not the story, holds ready for a monitor: held, late, and corrected since the night before."""
     led = Ledger(s.ledger)
     contract = _reports(s)
-    held = led.rows("select delivery_id, dataset, part, period_start, reason_code from held_deliveries")
+    held_rows = led.rows("select delivery_id, dataset, part, period_start, reason_code from held_deliveries")
     rows = [
-        _seen(s, "ditahan / held", row) | {"what": f"{row['reason_code']} {row['delivery_id'][:8]}"} for row in held
+        _seen(s, "ditahan / held", row) | {"what": f"{row['reason_code']} {row['delivery_id'][:8]}"}
+        for row in held_rows
     ]
-    waiting = {(row["part"], row["period_start"]) for row in held if row["dataset"] == REPORTS}
+    held_reports = {(row["part"], row["period_start"]) for row in held_rows if row["dataset"] == REPORTS}
     rows += [
         {"see": "terlambat / late", "dataset": REPORTS, "part": one.part, "period": one.awaited.label,
          "what": f"{one.days_late} hari / days"}
         for one in timeliness.part_states(s, led, contract)
-        if one.state == "late" and (one.part, one.awaited.start) not in waiting
+        if one.state == "late" and (one.part, one.awaited.start) not in held_reports
     ]  # fmt: skip
     midnight = datetime.combine(s.today(), datetime.min.time(), JAKARTA)
     came = led.rows(
@@ -180,9 +181,9 @@ def _seen(s: Settings, word: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def to_do(s: Settings) -> list[str]:
     """What a person would type next."""
-    seen = to_see(s)
+    situation = to_see(s)
     lines = ["Selanjutnya / next:"]
-    for row in [row for row in seen if row["see"].startswith("ditahan")][:1]:
+    for row in [row for row in situation if row["see"].startswith("ditahan")][:1]:
         name = row["what"].split()[1]
         lines += [
             "  .venv/bin/warehouse held",
@@ -248,10 +249,12 @@ def _corrected_report(rows: list[list[str]]) -> None:
 def _corrected_list(rows: list[list[str]]) -> None:
     """Unknown names of kelurahan are set right, and a family that was on the list by mistake is taken off."""
     kecamatan, village = rows[0].index("kecamatan"), rows[0].index("desa")
-    known = {row[kecamatan]: row[village] for row in rows[1:] if len(row) > village and row[village] not in _UNKNOWN}
+    village_of = {
+        row[kecamatan]: row[village] for row in rows[1:] if len(row) > village and row[village] not in _UNKNOWN
+    }
     for row in rows[1:]:
         if len(row) > village and row[village] in _UNKNOWN:
-            row[village] = known.get(row[kecamatan], row[village])
+            row[village] = village_of.get(row[kecamatan], row[village])
     del rows[1]
 
 

@@ -21,7 +21,7 @@ def tables(city: City) -> dict[str, pa.Table]:
     families, persons, dwellings = city.families, city.persons, city.dwellings
     person_id = np.arange(len(persons), dtype=np.int32)
     codes = pa.array(city.area.codes)
-    moved = np.nonzero(families.move_kind != "none")[0]
+    movers = np.nonzero(families.move_kind != "none")[0]
     resident = persons.is_resident
     births = np.nonzero((persons.born >= city.calendar.first_day) & resident)[0]
     deaths = np.nonzero(persons.died != NEVER)[0]
@@ -70,11 +70,11 @@ def tables(city: City) -> dict[str, pa.Table]:
         ),
         "moves": pa.table(
             {
-                "family_id": moved.astype(np.int32),
-                "kind": pa.array(families.move_kind[moved]),
-                "moved_on": days_to_dates(families.moved_on[moved]),
-                "from_dwelling_id": families.dwelling[moved].astype(np.int32),
-                "to_dwelling_id": families.later_dwelling[moved].astype(np.int32),
+                "family_id": movers.astype(np.int32),
+                "kind": pa.array(families.move_kind[movers]),
+                "moved_on": days_to_dates(families.moved_on[movers]),
+                "from_dwelling_id": families.dwelling[movers].astype(np.int32),
+                "to_dwelling_id": families.later_dwelling[movers].astype(np.int32),
             }
         ),
         "births": pa.table(

@@ -142,11 +142,11 @@ def _statuses(rng: np.random.Generator, wealth: np.ndarray, relation: np.ndarray
     status = rng.choice(np.arange(1, 9), n, p=_STATUS_SHARES)
     rank_of = {7: 0, 6: 0, 1: 1, 2: 1, 8: 1, 4: 2, 3: 3, 5: 3}
     rank = np.array([rank_of[code] for code in range(1, 9)])[status - 1] + rng.normal(0, 1.6, n)
-    taken = np.empty(n, np.int8)
-    taken[np.argsort(wealth + rng.normal(0, 0.6, n), kind="stable")] = status[np.argsort(rank, kind="stable")]
-    family_worker = (taken == 8) & (relation != CHILD) & (rng.random(n) < 0.5)
-    taken[family_worker] = 1
-    return taken
+    statuses = np.empty(n, np.int8)
+    statuses[np.argsort(wealth + rng.normal(0, 0.6, n), kind="stable")] = status[np.argsort(rank, kind="stable")]
+    family_worker = (statuses == 8) & (relation != CHILD) & (rng.random(n) < 0.5)
+    statuses[family_worker] = 1
+    return statuses
 
 
 def make_participations(
@@ -167,9 +167,9 @@ def make_participations(
     taken_outside = 0
     pools = _pools(rng, persons, workers, age, planted)
     blocks = []
-    for name, published in JAMSOSTEK.items():
+    for name, figure in JAMSOSTEK.items():
         # The published count is met at the end of the first month, after its entries.
-        stock = published * share / (1 + _ENTRY[name])
+        stock = figure * share / (1 + _ENTRY[name])
         entries = stock * _ENTRY[name] * len(calendar.months)
         total = stock + entries + stock * _LAPSED_STOCK
         outside = min(round(total * _OUTSIDER_SHARE[name]), len(outsiders) - taken_outside)
@@ -195,9 +195,9 @@ def make_participations(
 
 def outsiders_needed(residents: int, calendar: Calendar) -> int:
     """How many commuters the segments take, with a little to spare."""
-    grown = 1.0 + _LAPSED_STOCK + max(_ENTRY[s] for s in ("PU", "BPU")) * len(calendar.months)
-    wanted = sum(JAMSOSTEK[s] * _OUTSIDER_SHARE[s] for s in JAMSOSTEK) * residents / POPULATION
-    return int(wanted * grown * 1.25) + 20
+    growth = 1.0 + _LAPSED_STOCK + max(_ENTRY[s] for s in ("PU", "BPU")) * len(calendar.months)
+    target = sum(JAMSOSTEK[s] * _OUTSIDER_SHARE[s] for s in JAMSOSTEK) * residents / POPULATION
+    return int(target * growth * 1.25) + 20
 
 
 def _pools(
@@ -326,8 +326,8 @@ def contribution(p: Participations, rows: np.ndarray, paid_for: np.ndarray) -> n
         [pu, bpu, wage * 0.0021],
         50_000,
     )
-    rounded: np.ndarray = np.round(amount).astype(np.int64)
-    return rounded
+    rupiah: np.ndarray = np.round(amount).astype(np.int64)
+    return rupiah
 
 
 def make_sessions(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -335,12 +335,14 @@ def make_sessions(area: Kelurahan, calendar: Calendar, seed: int) -> tuple[np.nd
     peopled kelurahan."""
     rng = stream(seed, "sessions")
     begin = calendar.starts[min(6, len(calendar.months) // 2)]
-    found = []
+    sessions = []
     for place, code in enumerate(area.kecamatan_codes):
         if code in OUTREACH_KECAMATAN and area.is_peopled[place]:
             days = np.arange(begin + rng.integers(0, 20), calendar.last_day - 1, 14)
-            found.append(np.stack([np.full(len(days), place), days + rng.integers(0, 3, len(days)) * (days > days[0])]))
-    place, day = np.concatenate(found, axis=1)
+            sessions.append(
+                np.stack([np.full(len(days), place), days + rng.integers(0, 3, len(days)) * (days > days[0])])
+            )
+    place, day = np.concatenate(sessions, axis=1)
     order = np.lexsort((place, day))
     return place[order], day[order]
 
@@ -367,11 +369,11 @@ def plant(
         here_days = day[place == kelurahan]
         last = min(here_days[0] + _WINDOW_DAYS, calendar.last_day)
         base = workers.person[workers.is_pbpu]
-        wanted = effect * (families.place[persons.family[base]] == kelurahan).sum() / 1000
-        count = min(int(wanted + rng.random()), len(here))
-        chosen = rng.permutation(here)[:count]
+        target = effect * (families.place[persons.family[base]] == kelurahan).sum() / 1000
+        count = min(int(target + rng.random()), len(here))
+        picks = rng.permutation(here)[:count]
         held = rng.choice(here_days[here_days < last], count) if count else np.zeros(0, np.int64)
-        people.append(chosen)
+        people.append(picks)
         days.append(np.minimum(held + rng.integers(1, 31, count), last))
     return np.concatenate(people), np.concatenate(days)
 
@@ -397,9 +399,9 @@ def attendance(
         ]
     )
     rows = len(OUTREACH_KINDS) + 1
-    split = rng.dirichlet(np.full(rows - 1, 2.0), len(place))
-    said = np.round(true[:, None] * split * rng.uniform(0.7, 1.4, (len(place), 1))).astype(int)
-    shown = np.round(said / rng.uniform(0.15, 0.4, said.shape)).astype(int) + rng.integers(1, 6, said.shape)
+    weights = rng.dirichlet(np.full(rows - 1, 2.0), len(place))
+    said = np.round(true[:, None] * weights * rng.uniform(0.7, 1.4, (len(place), 1))).astype(int)
+    headcounts = np.round(said / rng.uniform(0.15, 0.4, said.shape)).astype(int) + rng.integers(1, 6, said.shape)
     factory = rng.integers(0, 9, (len(place), 1))
     return Sessions(
         session=np.repeat(np.arange(len(place)), rows),
@@ -407,6 +409,6 @@ def attendance(
         day=np.repeat(day, rows),
         segment=np.tile(np.array(["BPU"] * (rows - 1) + ["PU"]), len(place)),
         kind=np.tile(np.array([*OUTREACH_KINDS, "Buruh pabrik"]), len(place)),
-        attended=np.concatenate([shown, factory], axis=1).ravel(),
+        attended=np.concatenate([headcounts, factory], axis=1).ravel(),
         registered=np.concatenate([said, np.minimum(factory, rng.integers(0, 2, factory.shape))], axis=1).ravel(),
     )

@@ -59,15 +59,15 @@ class _Found:
 
 def scan_file(path: Path, values: Values, *, with_shapes: bool = True) -> list[Finding]:
     """Findings of one file, named as given. A name that itself tells an identity is shown by its shape only."""
-    found = _Found()
+    file_hits = _Found()
     name = str(path)
     if hits := search(name.encode(), values, with_shapes=with_shapes):
         name = shapes.shape_of(name)
         for hit in hits:
-            found.add("file name", hit.kind)
+            file_hits.add("file name", hit.kind)
     with _opened(path) as file:
-        _content(file, path, "", found, values, with_shapes, 0)
-    return _findings(name, found)
+        _content(file, path, "", file_hits, values, with_shapes, 0)
+    return _findings(name, file_hits)
 
 
 @contextmanager
@@ -91,12 +91,12 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         yield copy
 
 
-def _findings(file: str, found: _Found) -> list[Finding]:
-    return sorted(Finding(file, place, kind, count) for (place, kind), count in found.counts.items())
+def _findings(file: str, hits: _Found) -> list[Finding]:
+    return sorted(Finding(file, place, kind, count) for (place, kind), count in hits.counts.items())
 
 
 def _content(
-    file: IO[bytes], path: Path | None, place: str, found: _Found, values: Values, with_shapes: bool, depth: int
+    file: IO[bytes], path: Path | None, place: str, hits: _Found, values: Values, with_shapes: bool, depth: int
 ) -> None:
     """One stream: its raw bytes, then what is packed inside. path: where it lies on disk, if it does."""
     head = file.read(_HEAD)
@@ -120,14 +120,14 @@ def _content(
         lzma.LZMAError,
         zlib.error,
     ):
-        found.add(place or "whole file", UNREADABLE)
+        hits.add(place or "whole file", UNREADABLE)
     kinds = {kind for _place, kind in inside.counts}
     # The same value seen raw and unpacked is one: the column or cell says more than an offset.
     for (where, kind), count in raw.counts.items():
         if kind not in kinds:
-            found.add(where, kind, count)
+            hits.add(where, kind, count)
     for (where, kind), count in inside.counts.items():
-        found.add(where, kind, count)
+        hits.add(where, kind, count)
 
 
 class _Unreadable(Exception):
@@ -135,7 +135,7 @@ class _Unreadable(Exception):
 
 
 def _raw(
-    file: IO[bytes], place: str, found: _Found, values: Values, with_shapes: bool, is_text: bool, is_spill: bool
+    file: IO[bytes], place: str, hits: _Found, values: Values, with_shapes: bool, is_text: bool, is_spill: bool
 ) -> None:
     first: dict[str, str] = {}
     total: Counter[str] = Counter()
@@ -151,13 +151,13 @@ def _raw(
                 if hit.kind not in first:
                     line = lines + data.count(b"\n", 0, hit.start)
                     first[hit.kind] = f"{place} line {line}" if is_text else f"{place} byte {offset + hit.start}"
-        kept = max(0, end - _OVERLAP // 2) if chunk else len(data)
-        lines += data.count(b"\n", 0, kept)
-        offset += kept
-        begin = end - kept
-        data = data[kept:] + chunk
+        limit = max(0, end - _OVERLAP // 2) if chunk else len(data)
+        lines += data.count(b"\n", 0, limit)
+        offset += limit
+        begin = end - limit
+        data = data[limit:] + chunk
     for kind, count in total.items():
-        found.add(first[kind].strip(), kind, count)
+        hits.add(first[kind].strip(), kind, count)
 
 
 def _hits(data: bytes, values: Values, with_shapes: bool, is_text: bool, is_spill: bool) -> Iterator[Hit]:
@@ -194,7 +194,7 @@ def _inside(
     file: IO[bytes],
     path: Path | None,
     place: str,
-    found: _Found,
+    hits: _Found,
     values: Values,
     with_shapes: bool,
     depth: int,
@@ -202,34 +202,34 @@ def _inside(
     if depth > _DEEPEST:
         raise _Unreadable
     if head[:4] == b"PK\x03\x04":
-        _zip(file, place, found, values, with_shapes, depth)
-    elif opened := _decompressor(head, file):
-        with opened as stream, tempfile.SpooledTemporaryFile(CHUNK) as whole:
+        _zip(file, place, hits, values, with_shapes, depth)
+    elif inner := _decompressor(head, file):
+        with inner as stream, tempfile.SpooledTemporaryFile(CHUNK) as whole:
             _copy(stream, whole)
-            _content(whole, None, place, found, values, with_shapes, depth + 1)
+            _content(whole, None, place, hits, values, with_shapes, depth + 1)
     elif head[:8] == b"\x89PNG\r\n\x1a\n":
         for text in _png_texts(file.read()):
             for hit in search(text, values, with_shapes=with_shapes):
-                found.add(f"{place} picture text".strip(), hit.kind)
+                hits.add(f"{place} picture text".strip(), hit.kind)
     elif head[:4] == b"PAR1":
-        _columns(place, found, _parquet(file), values, with_shapes)
+        _columns(place, hits, _parquet(file), values, with_shapes)
     elif head[:6] == b"ARROW1":
-        _columns(place, found, _arrow(file), values, with_shapes)
+        _columns(place, hits, _arrow(file), values, with_shapes)
     elif head[8:12] == b"DUCK" and not _is_encrypted(head):
         with _OnDisk(file, path) as where:
-            _duckdb(where, place, found, values, with_shapes)
+            _duckdb(where, place, hits, values, with_shapes)
     elif head[:16] == b"SQLite format 3\0":
         with _OnDisk(file, path) as where:
             _counts(
                 place,
-                found,
+                hits,
                 scan_database(f"sqlite:///file:{_uri(where)}?mode=ro&uri=true", values, with_shapes=with_shapes),
             )
 
 
-def _counts(place: str, found: _Found, counts: Counter[tuple[str, str]]) -> None:
+def _counts(place: str, hits: _Found, counts: Counter[tuple[str, str]]) -> None:
     for (column, kind), count in counts.items():
-        found.add(f"{place} {_masked(column)}".strip(), kind, count)
+        hits.add(f"{place} {_masked(column)}".strip(), kind, count)
 
 
 def _masked(name: str) -> str:
@@ -260,13 +260,13 @@ def _copy(stream: IO[bytes] | io.BufferedIOBase, target: IO[bytes]) -> None:
     target.seek(0)
 
 
-def _zip(file: IO[bytes], place: str, found: _Found, values: Values, with_shapes: bool, depth: int) -> None:
+def _zip(file: IO[bytes], place: str, hits: _Found, values: Values, with_shapes: bool, depth: int) -> None:
     with zipfile.ZipFile(file) as archive:
         names = set(archive.namelist())
         if "xl/workbook.xml" in names:
             file.seek(0)
-            _workbook(file.read(), place, found, values, with_shapes)
-        cells = {kind for _place, kind in found.counts}
+            _workbook(file.read(), place, hits, values, with_shapes)
+        cells = {kind for _place, kind in hits.counts}
         for member in archive.infolist():
             if member.flag_bits & 1 or member.file_size > _LARGEST_MEMBER:
                 raise _Unreadable
@@ -281,16 +281,16 @@ def _zip(file: IO[bytes], place: str, found: _Found, values: Values, with_shapes
             is_cells = member.filename.startswith(("xl/worksheets/sheet", "xl/sharedStrings"))
             for (where, kind), count in part.counts.items():
                 if not (is_cells and kind in cells):
-                    found.add(where, kind, count)
+                    hits.add(where, kind, count)
 
 
-def _workbook(data: bytes, place: str, found: _Found, values: Values, with_shapes: bool) -> None:
+def _workbook(data: bytes, place: str, workbook_hits: _Found, values: Values, with_shapes: bool) -> None:
     """Cells by sheet and column, the first row of each named."""
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     for number, sheet in enumerate(book.sheet_names, 1):
         if hits := search(sheet.encode(), values, with_shapes=with_shapes):
             for hit in hits:
-                found.add(f"{place} name of sheet {number}".strip(), hit.kind)
+                workbook_hits.add(f"{place} name of sheet {number}".strip(), hit.kind)
         title = f"sheet {number}" if hits else sheet
         first: dict[tuple[int, str], int] = {}
         counts: Counter[tuple[int, str]] = Counter()
@@ -305,7 +305,7 @@ def _workbook(data: bytes, place: str, found: _Found, values: Values, with_shape
                 counts[column, hit.kind] += 1
                 first.setdefault((column, hit.kind), row_number)
         for (column, kind), count in counts.items():
-            found.add(f"{place} {title}!{_letters(column)}{first[column, kind]}".strip(), kind, count)
+            workbook_hits.add(f"{place} {title}!{_letters(column)}{first[column, kind]}".strip(), kind, count)
 
 
 def _cell_text(cell: object) -> bytes:
@@ -340,8 +340,8 @@ def _png_texts(data: bytes) -> Iterator[bytes]:
             yield keyword + b" " + (zlib.decompress(text) if rest[:1] == b"\1" else text)
 
 
-def _columns(place: str, found: _Found, batches: Iterable[pa.RecordBatch], values: Values, with_shapes: bool) -> None:
-    _counts(place, found, scan_batches("", batches, values, with_shapes=with_shapes))
+def _columns(place: str, hits: _Found, batches: Iterable[pa.RecordBatch], values: Values, with_shapes: bool) -> None:
+    _counts(place, hits, scan_batches("", batches, values, with_shapes=with_shapes))
 
 
 def _parquet(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
@@ -359,11 +359,11 @@ def _is_encrypted(head: bytes) -> bool:
     return bool(int.from_bytes(head[20:28], "little") & 1)
 
 
-def _duckdb(path: Path, place: str, found: _Found, values: Values, with_shapes: bool) -> None:
+def _duckdb(path: Path, place: str, hits: _Found, values: Values, with_shapes: bool) -> None:
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute(f"ATTACH '{sql_path(path)}' AS scanned (READ_ONLY)")
-        _counts(place, found, scan_catalogue(connection, "scanned", values, with_shapes=with_shapes))
+        _counts(place, hits, scan_catalogue(connection, "scanned", values, with_shapes=with_shapes))
 
 
 def _uri(path: Path) -> str:

@@ -67,41 +67,41 @@ def scan_home(
     again: look at unchanged files too.
     """
     began = time.monotonic()
-    accepted = load_accepted(s.project_dir / "expectations" / "leak_scan.yaml")
+    exceptions = load_accepted(s.project_dir / "expectations" / "leak_scan.yaml")
     values = NOTHING if shapes_only else vault_values(s)
     version = f"{_code_version()}-{values.version}"
     clean = {} if again or shapes_only else _read_state(s, version)
     findings: list[Finding] = []
-    seen: dict[str, list[int]] = {}
-    total = read = size = 0
+    sizes: dict[str, list[int]] = {}
+    total = n_read = size = 0
     for path in files(s):
         total += 1
         name = str(path.relative_to(s.home))
         try:
             mark = _mark(path)
             if clean.get(name) == mark:
-                seen[name] = mark
+                sizes[name] = mark
                 continue
-            found = [
+            all_findings = [
                 Finding(finding.file.removeprefix(f"{s.home}/"), finding.place, finding.kind, finding.count)
                 for finding in scan_file(path, values)
             ]
         except FileNotFoundError:
             continue
-        read, size = read + 1, size + mark[0]
-        findings += found
-        if not found:
-            seen[name] = mark
+        n_read, size = n_read + 1, size + mark[0]
+        findings += all_findings
+        if not all_findings:
+            sizes[name] = mark
     for connection, catalogue in attached:
         counts = scan_catalogue(connection, catalogue, values)
         findings += [Finding(f"{catalogue}.duckdb", place, kind, count) for (place, kind), count in counts.items()]
     if not s.ledger.startswith("sqlite"):
         counts = scan_database(s.ledger, values)
         findings += [Finding("ledger", place, kind, count) for (place, kind), count in counts.items()]
-    findings = [finding for finding in findings if not any(one.covers(finding) for one in accepted)]
+    findings = [finding for finding in findings if not any(one.covers(finding) for one in exceptions)]
     if not shapes_only:
-        _write_state(s, version, seen)
-    return Scan(tuple(sorted(findings)), total, read, size, time.monotonic() - began)
+        _write_state(s, version, sizes)
+    return Scan(tuple(sorted(findings)), total, n_read, size, time.monotonic() - began)
 
 
 @dataclass
@@ -118,7 +118,7 @@ def ahead(s: Settings) -> Iterator[Ahead]:
 
     It notes what it found clean and nothing else: without it the scan takes longer and finds the same.
     """
-    looked = Ahead()
+    result = Ahead()
     process = subprocess.Popen(
         [sys.executable, "-m", "warehouse.scan"],
         stdin=subprocess.PIPE,
@@ -131,12 +131,12 @@ def ahead(s: Settings) -> Iterator[Ahead]:
         # Settings may hold keys: not for a command line or the environment.
         with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(pickle.dumps(s))
-        yield looked
-        told = process.stdout.read()
+        yield result
+        output = process.stdout.read()
         if process.wait():
             _log.warning("The scan ahead ended with %s; the scan of the home looks at everything.", process.returncode)
         else:
-            looked.files, looked.bytes = json.loads(told)
+            result.files, result.bytes = json.loads(output)
     finally:
         process.stdout.close()
         process.kill()

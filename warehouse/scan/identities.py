@@ -42,7 +42,7 @@ def vault_values(s: Settings) -> Values:
     }
     if not any(files.values()):
         return NOTHING
-    held: Held = defaultdict(set)
+    identities: Held = defaultdict(set)
     people: set[tuple[str | None, str | None]] = set()
     birth_of: dict[str, str] = {}
     with vault.connect(s) as connection:
@@ -51,9 +51,9 @@ def vault_values(s: Settings) -> Values:
                 continue
             relation = vault.relation_sql(paths)
             # A person stands in a file of every month: once is enough for what follows.
-            name, born = _text(contract, "person_name"), _text(contract, "birth_date")
+            name, birth_date = _text(contract, "person_name"), _text(contract, "birth_date")
             connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE held AS SELECT DISTINCT {name} AS name, {born} AS born, nik_key"
+                f"CREATE OR REPLACE TEMP TABLE held AS SELECT DISTINCT {name} AS name, {birth_date} AS born, nik_key"
                 f" FROM ({relation})"
             )
             people.update(connection.execute("SELECT DISTINCT name, born FROM held").fetchall())
@@ -62,31 +62,31 @@ def vault_values(s: Settings) -> Values:
                     "SELECT nik_key, min(born) FROM held WHERE nik_key IS NOT NULL AND born IS NOT NULL GROUP BY ALL"
                 ).fetchall()
             )
-            gather(connection, contract, relation, held)
+            gather(connection, contract, relation, identities)
     key_id = vault.key_id(keys.pseudonym_key(s))
     names = [key_id, *(path.name for paths in files.values() for path in paths)]
     # A column that now says what it is makes values to find of what was there before.
     names += [f"{one.dataset} {column.name} {column.extras.identity}" for one in files for column in one.vault_columns]
     values = as_values(
-        held, people, birth_of=birth_of, public_names=_public_names(s), version=f"{key_id}-{version_of(names)}"
+        identities, people, birth_of=birth_of, public_names=_public_names(s), version=f"{key_id}-{version_of(names)}"
     )
     return replace(values, small_group=s.disclosure_threshold)
 
 
 def gather(connection: duckdb.DuckDBPyConnection, contract: Contract, relation: str, into: Held) -> None:
     """Add the identities of a relation of the vault's rows, each by what it is."""
-    stored = {name for name, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
+    columns = {name for name, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
     for identity in _IDENTITIES:
         if identity in _NOT_SEARCHED:
             continue
-        for column in (column for column in contract.identities(identity) if column.name in stored):
+        for column in (column for column in contract.identities(identity) if column.name in columns):
             query = f'SELECT DISTINCT CAST("{column.name}" AS VARCHAR) AS text FROM ({relation})'
-            found = connection.execute(f"SELECT text FROM ({query}) WHERE text IS NOT NULL").fetchall()
-            into[identity].update(text for (text,) in found)
+            rows = connection.execute(f"SELECT text FROM ({query}) WHERE text IS NOT NULL").fetchall()
+            into[identity].update(text for (text,) in rows)
 
 
 def as_values(
-    held: Held,
+    identities: Held,
     people: Iterable[tuple[str | None, str | None]],
     *,
     birth_of: dict[str, str] | None = None,
@@ -94,15 +94,15 @@ def as_values(
     version: str = "",
 ) -> Values:
     """Values to find from gathered identities, and people with their days of birth."""
-    named = [*people, *((name, None) for name in held["parent_name"])]
+    names = [*people, *((name, None) for name in identities["parent_name"])]
     return Values.of(
-        nik=map(_digits, held["nik"] | held["parent_nik"]),
-        kk=map(_digits, held["kk"]),
-        numbers={kind: map(_digits, held[identity]) for identity, kind in _FURTHER_NUMBERS.items()},
-        people=((part, day) for name, day in named for part in _TWO_NAMES.split(name or "")),
-        phones=held["phone"],
-        emails=held["email"],
-        addresses=held["address"],
+        nik=map(_digits, identities["nik"] | identities["parent_nik"]),
+        kk=map(_digits, identities["kk"]),
+        numbers={kind: map(_digits, identities[identity]) for identity, kind in _FURTHER_NUMBERS.items()},
+        people=((part, day) for name, day in names for part in _TWO_NAMES.split(name or "")),
+        phones=identities["phone"],
+        emails=identities["email"],
+        addresses=identities["address"],
         birth_of=birth_of,
         public_names=public_names,
         version=version,

@@ -96,9 +96,9 @@ def search(
     for decoded in _decoded(data, mask) if is_text else _wide(data, mask):
         more = _plain(decoded, decoded.translate(_CLASSES), values, is_text, with_shapes, is_packed)
         for kind in {hit.kind for hit in more}:
-            found = [hit for hit in more if hit.kind == kind]
-            if len(found) > sum(hit.kind == kind for hit in hits):
-                hits = [hit for hit in hits if hit.kind != kind] + found
+            kind_hits = [hit for hit in more if hit.kind == kind]
+            if len(kind_hits) > sum(hit.kind == kind for hit in hits):
+                hits = [hit for hit in hits if hit.kind != kind] + kind_hits
     if is_text:
         hits += _base64(data, values, with_shapes)
     return hits
@@ -126,8 +126,8 @@ def search_numbers(numbers: np.ndarray, values: Values, *, with_shapes: bool = T
     (at,) = np.nonzero((numbers >= _LOW) & (numbers < _HIGH))
     if not len(at):
         return []
-    found = numbers[at].astype(np.int64)
-    return _judged([_Candidate(int(i), int(n), None) for i, n in zip(at, found, strict=True)], values, with_shapes)
+    candidates = numbers[at].astype(np.int64)
+    return _judged([_Candidate(int(i), int(n), None) for i, n in zip(at, candidates, strict=True)], values, with_shapes)
 
 
 def search_words_of_memory(data: bytes, values: Values, alignments: Iterable[int] = (0,)) -> list[Hit]:
@@ -139,9 +139,9 @@ def search_words_of_memory(data: bytes, values: Values, alignments: Iterable[int
             numbers = np.frombuffer(data, dtype=kind, count=length, offset=offset)
             with np.errstate(invalid="ignore"):
                 (at,) = np.nonzero((numbers >= _LOW) & (numbers < _HIGH))
-            found = numbers[at].astype(np.int64)
-            for name, known in ((NIK, values.nik), (KK, values.kk)):
-                hits += [Hit(name, offset + 8 * int(i)) for i in at[_is_in(found, known)]]
+            candidates = numbers[at].astype(np.int64)
+            for name, values_of_kind in ((NIK, values.nik), (KK, values.kk)):
+                hits += [Hit(name, offset + 8 * int(i)) for i in at[_is_in(candidates, values_of_kind)]]
     return hits
 
 
@@ -246,11 +246,13 @@ def _judged(candidates: list[_Candidate], values: Values, with_shapes: bool) -> 
     return hits
 
 
-def _is_in(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _is_in(numbers: np.ndarray, sorted_numbers: np.ndarray) -> np.ndarray:
     """``np.isin`` for a sorted ``known``, which it would sort anew each time."""
-    if not len(known) or not len(numbers):
+    if not len(sorted_numbers) or not len(numbers):
         return np.zeros(len(numbers), dtype=bool)
-    is_in: np.ndarray = known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+    is_in: np.ndarray = (
+        sorted_numbers[np.minimum(np.searchsorted(sorted_numbers, numbers), len(sorted_numbers) - 1)] == numbers
+    )
     return is_in
 
 
@@ -269,9 +271,9 @@ def _inside_run(data: bytes, start: int, stop: int, values: Values) -> list[Hit]
         return []
     if stop - start < 2 * _WIDTH:
         # Hashes are full of such runs: for so few windows arrays cost more than they save.
-        found = [(i, int(data[i : i + _WIDTH])) for i in range(start, stop - _WIDTH + 1)]
+        windows = [(i, int(data[i : i + _WIDTH])) for i in range(start, stop - _WIDTH + 1)]
         return [
-            Hit(NIK if n in values.nik_set else KK, i) for i, n in found if n in values.nik_set or n in values.kk_set
+            Hit(NIK if n in values.nik_set else KK, i) for i, n in windows if n in values.nik_set or n in values.kk_set
         ]
     digits = np.frombuffer(data, dtype=np.uint8, count=stop - start, offset=start).astype(np.int64) - ord("0")
     hits = _windows(digits, values, start, 1)
@@ -286,8 +288,8 @@ def _windows(digits: np.ndarray, values: Values, start: int, step: int) -> list[
     width = len(digits) - _WIDTH + 1
     numbers = sum(digits[i : i + width] * _POWERS[i] for i in range(_WIDTH))
     hits = []
-    for kind, known in ((NIK, values.nik), (KK, values.kk)):
-        hits += [Hit(kind, start + step * int(i)) for i in np.flatnonzero(_is_in(numbers, known))]
+    for kind, values_of_kind in ((NIK, values.nik), (KK, values.kk)):
+        hits += [Hit(kind, start + step * int(i)) for i in np.flatnonzero(_is_in(numbers, values_of_kind))]
     return hits
 
 
@@ -330,11 +332,11 @@ def _addresses(data: bytes, mask: bytes, values: Values) -> list[Hit]:
     spans = [(match[0], match.start()) for match in re.finditer(rb"[A-Z]+|#", data.translate(_WORDS))]
     hits = []
     for (one, start), (other, _start) in pairwise(spans):
-        if known := values.addresses.get((one, other)):
+        if values_of_pair := values.addresses.get((one, other)):
             # Longer than the longest of them, however many signs stand between its words.
-            text = data[start : start + 2 * max(map(len, known)) + _NEAR].decode("latin-1")
+            text = data[start : start + 2 * max(map(len, values_of_pair)) + _NEAR].decode("latin-1")
             words = f"{address_words(text)} ".encode()
-            if any(words.startswith(address + b" ") for address in known):
+            if any(words.startswith(address + b" ") for address in values_of_pair):
                 hits.append(Hit(ADDRESS, start))
     return hits
 
@@ -441,21 +443,21 @@ def _wide(data: bytes, mask: bytes) -> Iterator[bytes]:
 
 def _base64(data: bytes, values: Values, with_shapes: bool) -> list[Hit]:
     hits = []
-    done = 0
+    position = 0
     for match in _BASE64_DIGITS.finditer(data):
-        if match.start() < done:
+        if match.start() < position:
             continue
         start = match.start()
         while start and _BASE64_RUN.match(data, start - 1, start):
             start -= 1
         run = _BASE64_RUN.match(data, start) or match
-        done = run.end()
+        position = run.end()
         # The run's own beginning is phase 0 unless something of the alphabet stands before it.
         for phase in range(4):
             encoded = run[0][phase : phase + (len(run[0]) - phase) // 4 * 4]
             tail = run[0][phase + len(encoded) :]
             decoded = base64.b64decode(encoded + (tail + b"==")[:4] if len(tail) > 1 else encoded, altchars=None)
-            if found := _plain(decoded, decoded.translate(_CLASSES), values, True, with_shapes):
-                hits += [Hit(hit.kind, start) for hit in found]
+            if decoded_hits := _plain(decoded, decoded.translate(_CLASSES), values, True, with_shapes):
+                hits += [Hit(hit.kind, start) for hit in decoded_hits]
                 break
     return hits

@@ -133,13 +133,13 @@ class Table:
             return
         sample = batch.slice(0, _SAMPLE)
         for key in keys:
-            born = [self.values.birth_of.get(value) for value in sample[key].to_pylist()]
-            if not any(born):
+            birth_dates = [self.values.birth_of.get(value) for value in sample[key].to_pylist()]
+            if not any(birth_dates):
                 continue
             for name in dates:
                 days = pc.strftime(sample[name], "%Y-%m-%d").to_pylist()
-                self._known[name] += sum(1 for day in born if day)
-                self._same[name] += sum(1 for a, b in zip(born, days, strict=True) if a and a == b)
+                self._known[name] += sum(1 for day in birth_dates if day)
+                self._same[name] += sum(1 for a, b in zip(birth_dates, days, strict=True) if a and a == b)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -181,8 +181,8 @@ def _distinct(column: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
     first = column.slice(0, _SAMPLE)
     if len(column) <= _SAMPLE or len(first.unique()) > 0.7 * len(first):
         return column, None
-    counted = column.value_counts()
-    return counted.field("values"), counted.field("counts").to_numpy()
+    counts = column.value_counts()
+    return counts.field("values"), counts.field("counts").to_numpy()
 
 
 def _joined(values: pa.Array) -> bytes:
@@ -210,7 +210,7 @@ def scan_catalogue(
     connection: duckdb.DuckDBPyConnection, catalogue: str, values: Values, *, with_shapes: bool = True
 ) -> Counts:
     """All tables of an attached DuckDB database, its comments, and the texts of its views, macros and constraints."""
-    found: Counts = Counter()
+    counts: Counts = Counter()
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? AND NOT internal ORDER BY ALL",
         [catalogue],
@@ -221,9 +221,9 @@ def scan_catalogue(
         )
         name = table if schema == "main" else f"{schema}.{table}"
         for (column, kind), count in scan_batches(name, reader, values, with_shapes=with_shapes).items():
-            found[f"{name}.{column}", kind] += count
-    found.update(_catalogue_words(connection, catalogue, values, with_shapes))
-    return found
+            counts[f"{name}.{column}", kind] += count
+    counts.update(_catalogue_words(connection, catalogue, values, with_shapes))
+    return counts
 
 
 def _catalogue_words(
@@ -235,13 +235,13 @@ def _catalogue_words(
         "views": "view_name, comment, sql, tags::VARCHAR FROM duckdb_views()",
         "macros": "function_name, comment, macro_definition, tags::VARCHAR FROM duckdb_functions()",
     }
-    found: Counts = Counter()
+    counts: Counts = Counter()
     for what, source in sources.items():
         rows = connection.execute(f"SELECT {source} WHERE database_name = ? AND NOT internal", [catalogue]).fetchall()
         text = "\n".join(str(cell) for row in rows for cell in row if cell)
         for hit in search(text.encode(), values, with_shapes=with_shapes):
-            found[f"({what})", hit.kind] += 1
-    return found
+            counts[f"({what})", hit.kind] += 1
+    return counts
 
 
 def _quoted(name: str) -> str:
@@ -251,7 +251,7 @@ def _quoted(name: str) -> str:
 def scan_database(url: str, values: Values, *, with_shapes: bool = True) -> Counts:
     """All tables of a database by SQLAlchemy URL, read only: Airflow's with its XComs, or a ledger."""
     engine = sa.create_engine(url)
-    found: Counts = Counter()
+    counts: Counts = Counter()
     try:
         with engine.connect() as connection:
             inspector = sa.inspect(connection)
@@ -262,10 +262,10 @@ def scan_database(url: str, values: Values, *, with_shapes: bool = True) -> Coun
                     rows = connection.execution_options(stream_results=True).execute(sa.text(f"SELECT * FROM {quoted}"))
                     batches = (_batch(list(rows.keys()), part) for part in rows.partitions(_SQL_CHUNK))
                     for (column, kind), count in scan_batches(name, batches, values, with_shapes=with_shapes).items():
-                        found[f"{name}.{column}", kind] += count
+                        counts[f"{name}.{column}", kind] += count
     finally:
         engine.dispose()
-    return found
+    return counts
 
 
 def _schemas(inspector: sa.Inspector) -> list[str | None]:

@@ -25,8 +25,8 @@ _NOT_WORDS = re.compile(r"[^A-Z0-9]+")
 
 def name_tokens(name: str) -> tuple[bytes, ...]:
     """A name as search compares it: upper-case ASCII words, without accents, titles' dots and apostrophes."""
-    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
-    return tuple(token.encode() for token in _LETTERS.split(folded) if token)
+    ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    return tuple(token.encode() for token in _LETTERS.split(ascii_text) if token)
 
 
 def is_full_name(tokens: tuple[bytes, ...]) -> bool:
@@ -35,20 +35,20 @@ def is_full_name(tokens: tuple[bytes, ...]) -> bool:
 
 def address_words(text: str) -> str:
     """An address as search compares it: upper-case ASCII words and numbers, a blank between."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().upper()
-    return _NOT_WORDS.sub(" ", folded).strip()
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().upper()
+    return _NOT_WORDS.sub(" ", ascii_text).strip()
 
 
 def _addresses(texts: Iterable[str]) -> dict[tuple[bytes, bytes], frozenset[bytes]]:
     """First two adjacent words of letters -> what an address says from there on."""
-    found: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
+    ends_of: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
     for text in texts:
         tokens = address_words(text).encode().split()
         pairs = (at for at in range(len(tokens) - 1) if tokens[at].isalpha() and tokens[at + 1].isalpha())
         at = next(pairs, None)
         if at is not None and len(tokens) - at >= _ADDRESS_TOKENS:
-            found[tokens[at], tokens[at + 1]].add(b" ".join(tokens[at:]))
-    return {pair: frozenset(rests) for pair, rests in found.items()}
+            ends_of[tokens[at], tokens[at + 1]].add(b" ".join(tokens[at:]))
+    return {pair: frozenset(rests) for pair, rests in ends_of.items()}
 
 
 def _sorted(numbers: Iterable[str]) -> np.ndarray:
@@ -102,7 +102,7 @@ class Values:
         """
         public = {name_tokens(name) for name in public_names}
         names: dict[tuple[bytes, bytes], set[tuple[bytes, ...]]] = defaultdict(set)
-        born: dict[str, set[bytes]] = defaultdict(set)
+        births_of: dict[str, set[bytes]] = defaultdict(set)
         people_born: dict[str, int] = defaultdict(int)
         tokens_of: dict[str, tuple[bytes, ...]] = {}
         for name, day in people:
@@ -113,19 +113,19 @@ class Values:
             if day:
                 people_born[day] += 1
                 if name and (tokens := tokens_of[name]):
-                    born[day].add(b" ".join(tokens))
+                    births_of[day].add(b" ".join(tokens))
         return cls(
             nik=_sorted(nik),
             kk=_sorted(kk),
             numbers={
                 number.encode(): kind
-                for kind, known in (numbers or {}).items()
-                for number in known
+                for kind, numbers_of_kind in (numbers or {}).items()
+                for number in numbers_of_kind
                 if len(number) >= _SHORTEST_NUMBER and len(set(number)) > 1
             },
             addresses=_addresses(addresses),
             names={pair: frozenset(rests) for pair, rests in names.items()},
-            born={day: frozenset(words) for day, words in born.items()},
+            born={day: frozenset(words) for day, words in births_of.items()},
             people_born=dict(people_born),
             birth_of=birth_of or {},
             phones=frozenset(filter(None, map(phone_digits, phones))),

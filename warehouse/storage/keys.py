@@ -79,10 +79,10 @@ def of_generation(s: Settings, name: str, generation: Generation) -> Identity | 
 
 def vault_keys(s: Settings) -> list[bytes]:
     """The vault key in use, then the other generation's: a file that a change of keys has yet to reach opens too."""
-    used = vault_key(s)
+    current = vault_key(s)
     generations: tuple[Generation, ...] = ("next", "current")
-    others = [found for generation in generations if (found := usable(s, VAULT, generation))]
-    return [used, *(key for key in others if key != used)]
+    others = [other_key for generation in generations if (other_key := usable(s, VAULT, generation))]
+    return [current, *(key for key in others if key != current)]
 
 
 def confirm(s: Settings, led: Ledger, *uses: Use) -> None:
@@ -153,13 +153,13 @@ def _use_of(name: str) -> Use:
 
 def _in_use(s: Settings, name: str) -> Identity | Recipient | bytes:
     """The generation of a key that the ledger names; before the ledger names one, the current."""
-    expected = _registered(s, _use_of(name))
+    check = _registered(s, _use_of(name))
     # The next first: should it become the current one between two looks, it is found in the second.
-    successor = usable(s, name, "next") if expected else None
-    if successor is not None and check_value(successor) == expected:
+    successor = usable(s, name, "next") if check else None
+    if successor is not None and check_value(successor) == check:
         return successor
     key = of_generation(s, name, "current")
-    if expected is None or check_value(key) == expected:
+    if check is None or check_value(key) == check:
         return key
     raise ConfigError(
         "KEYS_WRONG",
@@ -208,8 +208,8 @@ def make_sandbox_keys(s: Settings) -> None:
     """
     folder = s.keys
     # Listed before the mark is looked for: the mark is the first file another process makes.
-    finished = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
-    if finished and not is_sandbox(s):
+    names = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
+    if names and not is_sandbox(s):
         raise ConfigError(
             "KEYS_NOT_SANDBOX",
             f"Folder kunci {folder} berisi berkas tetapi tidak bertanda SANDBOX.",
@@ -277,10 +277,10 @@ def promote(s: Settings) -> bool:
         if not successor.exists():
             continue
         _private(s.keys / PREVIOUS)
-        kept = s.keys / PREVIOUS / f"{name}.{check_value(_parsed(current.read_text('ascii'), name))[:8]}"
-        if not kept.exists():
-            os.link(current, kept)
-            files.sync(kept.parent)
+        target = s.keys / PREVIOUS / f"{name}.{check_value(_parsed(current.read_text('ascii'), name))[:8]}"
+        if not target.exists():
+            os.link(current, target)
+            files.sync(target.parent)
         files.put_in_place((successor, current))
     if folder.is_dir():
         shutil.rmtree(folder)
@@ -304,10 +304,10 @@ def _private(folder: Path) -> None:
 
 
 def _text(s: Settings, name: str, generation: Generation) -> str:
-    found = {"files": _from_file, "environment": _from_environment, "airflow": _from_airflow}[s.keys_from](
+    text = {"files": _from_file, "environment": _from_environment, "airflow": _from_airflow}[s.keys_from](
         s, name, generation
     )
-    if found is None:
+    if text is None:
         raise ConfigError(
             "KEYS_MISSING",
             f"Kunci {name} tidak ada ({_place(s)}).",
@@ -315,7 +315,7 @@ def _text(s: Settings, name: str, generation: Generation) -> str:
             "Pasang kunci produksi di tempat yang disebut WAREHOUSE_KEYS_FROM, atau jalankan sandbox.",
             "Install the production keys where WAREHOUSE_KEYS_FROM says, or run the sandbox.",
         )
-    return found
+    return text
 
 
 def _place(s: Settings) -> str:

@@ -29,8 +29,8 @@ def declared(s: Settings) -> Sample | None:
     if not (keys.is_sandbox(s) and file.is_file()):
         return None
     try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-        found = Sample(frozenset(given["peopled_kelurahan"]), float(given["share"]))
+        document = json.loads(file.read_text(encoding="utf-8"))
+        sample = Sample(frozenset(document["peopled_kelurahan"]), float(document["share"]))
     except (ValueError, TypeError, KeyError):
         raise ConfigError(
             "SANDBOX_CITY_UNREADABLE",
@@ -39,4 +39,4 @@ def declared(s: Settings) -> Sample | None:
             "Kota contoh itu rusak atau dari versi lama: jalankan make clean, atau pakai WAREHOUSE_HOME lain.",
             "The sample city is damaged or of a former version: run make clean, or use another WAREHOUSE_HOME.",
         ) from None
-    return None if round(found.share, 3) == 1 else found
+    return None if round(sample.share, 3) == 1 else sample

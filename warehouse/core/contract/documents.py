@@ -31,8 +31,8 @@ class _Loader(yaml.CSafeLoader):
                 self.lines.setdefault(value_node.value, line)
             elif isinstance(value_node, yaml.MappingNode):
                 self.lines.setdefault(key, line)
-                for named, _ in value_node.value if "property" in keys else ():
-                    self.lines.setdefault(named.value, named.start_mark.line + 1)
+                for entry, _ in value_node.value if "property" in keys else ():
+                    self.lines.setdefault(entry.value, entry.start_mark.line + 1)
         return super().construct_mapping(node, deep)
 
 
@@ -50,27 +50,27 @@ def place(path: Path, lines: Mapping[str, int], name: str | None) -> str:
     return f"{path.name}, line {lines[name]}" if name and name in lines else path.name
 
 
-def explained(error: Exception, known: Collection[str] = (), prefix: str = "") -> str:
+def explained(error: Exception, names: Collection[str] = (), prefix: str = "") -> str:
     """What is wrong, key by key, without the values that pydantic would quote.
 
     ``known``: the keys there are, so that a misspelt one is answered with the nearest. ``prefix`` stands before a key.
     """
     if not isinstance(error, ValidationError):
         return str(error)
-    told = []
+    sentences = []
     for fault in error.errors(include_url=False):
         where, what = ".".join(map(str, fault["loc"])), fault["msg"].replace("Value error, ", "")
         if fault["type"] == "extra_forbidden":
-            what = f"is not known{nearest(where, known)}"
+            what = f"is not known{nearest(where, names)}"
         elif fault["type"] == "literal_error":
             what += nearest(str(fault["input"]), re.findall(r"'([^']*)'", fault["ctx"]["expected"]))
-        told.append(f"{prefix}{where}: {what}" if where else what)
-    return "; ".join(told)
+        sentences.append(f"{prefix}{where}: {what}" if where else what)
+    return "; ".join(sentences)
 
 
-def nearest(name: object, known: Collection[str]) -> str:
+def nearest(name: object, names: Collection[str]) -> str:
     """A hint at the known word most like one that is not known; empty where nothing is alike."""
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = difflib.get_close_matches(str(name), names, n=1)
     return f"; the nearest is {near[0]!r}" if near else ""
 
 

@@ -63,8 +63,8 @@ class Kind(BaseModel):
             texts = [getattr(self, f"{what}_{language}") for language in ("id", "en")]
             if (texts[0] is None) != (texts[1] is None):
                 raise ValueError(f"its {what} is in one language only")
-            named = [set(_PLACEHOLDER.findall(text or "")) for text in texts]
-            if odd := named[0] ^ named[1]:
+            placeholders = [set(_PLACEHOLDER.findall(text or "")) for text in texts]
+            if odd := placeholders[0] ^ placeholders[1]:
                 raise ValueError(f"its {what} has {{{min(odd)[0]}}} in one language only")
         return self
 
@@ -98,11 +98,11 @@ class Kinds(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> "Kinds":
         for name in self.kinds:
-            seen = [name]
-            while (like := self.kinds[seen[-1]].like) is not None:
-                if like in seen or like not in self.kinds:
+            path = [name]
+            while (like := self.kinds[path[-1]].like) is not None:
+                if like in path or like not in self.kinds:
                     raise ValueError(f"kind {name}: it is like {like!r}, which is itself or does not exist")
-                seen.append(like)
+                path.append(like)
             try:
                 self.fields(name)
             except KindFault as fault:
@@ -117,11 +117,11 @@ def load_kinds(path: Path) -> Kinds:
         return Kinds()
     lines: dict[str, int] = {}
     try:
-        given, lines = documents.read(path)
-        return Kinds.model_validate(given)
+        document, lines = documents.read(path)
+        return Kinds.model_validate(document)
     except (ValidationError, yaml.YAMLError, ValueError) as error:
-        named = re.sub(r"\bkinds\.(\w+)[.:] ?", r"kind \1: ", documents.explained(error))
-        detail = documents.located(named, lines)
+        message = re.sub(r"\bkinds\.(\w+)[.:] ?", r"kind \1: ", documents.explained(error))
+        detail = documents.located(message, lines)
         raise ConfigError(
             "RULE_KINDS_INVALID",
             f"Jenis aturan di {path.name} tidak sah: {detail}",
@@ -133,7 +133,7 @@ def load_kinds(path: Path) -> Kinds:
 
 def resolve(
     kinds: Kinds,
-    given: Mapping[str, Any],
+    arguments_given: Mapping[str, Any],
     own: frozenset[str],
     labels: Mapping[str, Words] | None = None,
     measures: Collection[str] = (),
@@ -144,47 +144,47 @@ def resolve(
     ``measures``: names that stay in braces until a delivery is judged. Returns the fields of a rule and, under
     ``measures``, the SQL of the profile's measures that it needs; raises KindFault.
     """
-    fields = kinds.fields(given["kind"]) if "kind" in given else {}
-    fields = _joined(fields, kinds.with_action({key: given[key] for key in given if key in own}))
-    arguments = {key: value for key, value in given.items() if key not in own and key != "kind"}
-    if "kind" in given:
-        fields = _filled(fields, given["kind"], arguments, labels or {}, measures)
+    fields = kinds.fields(arguments_given["kind"]) if "kind" in arguments_given else {}
+    fields = _joined(fields, kinds.with_action({key: arguments_given[key] for key in arguments_given if key in own}))
+    arguments = {key: value for key, value in arguments_given.items() if key not in own and key != "kind"}
+    if "kind" in arguments_given:
+        fields = _filled(fields, arguments_given["kind"], arguments, labels or {}, measures)
     elif arguments:
         raise KindFault(f"{min(arguments)!r} is no part of a rule without a kind")
     fields.setdefault("measures", {})
     if "measure" in fields:
         name = re.sub(r"^(previous|change)_", "", str(fields["kwargs"].get("column")))
         fields["measures"] = fields["measures"] | {name: fields.pop("measure")}
-    if missing := [name for name in ("expectation", "severity", "category", "owner", *_TEXTS) if not fields.get(name)]:
-        hint = "; say action: with a name under actions of rules.yaml" if missing[0].startswith("action_") else ""
-        raise KindFault(f"it has no {missing[0]}{hint}")
+    if absent := [name for name in ("expectation", "severity", "category", "owner", *_TEXTS) if not fields.get(name)]:
+        hint = "; say action: with a name under actions of rules.yaml" if absent[0].startswith("action_") else ""
+        raise KindFault(f"it has no {absent[0]}{hint}")
     return fields
 
 
 def _joined(fields: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    nested = {key: fields.get(key, {}) | over[key] for key in ("kwargs", "measures", "defaults") if key in over}
-    return {**fields, **over, **nested}
+    mappings = {key: fields.get(key, {}) | over[key] for key in ("kwargs", "measures", "defaults") if key in over}
+    return {**fields, **over, **mappings}
 
 
 def _filled(
     fields: Mapping[str, Any],
     kind: str,
-    given: Mapping[str, Any],
+    arguments_given: Mapping[str, Any],
     labels: Mapping[str, Words],
     measures: Collection[str],
 ) -> dict[str, Any]:
-    arguments = {**fields.get("defaults", {}), **given}
-    needed = _names([fields.get("kwargs"), fields.get("measures"), [fields.get(text) for text in _TEXTS]])
-    takes = sorted(needed - set(measures))
-    if unknown := sorted(given.keys() - needed):
+    arguments = {**fields.get("defaults", {}), **arguments_given}
+    names_used = _names([fields.get("kwargs"), fields.get("measures"), [fields.get(text) for text in _TEXTS]])
+    takes = sorted(names_used - set(measures))
+    if unknown := sorted(arguments_given.keys() - names_used):
         raise KindFault(
             f"kind {kind!r} takes no {unknown[0]!r}; it takes {', '.join(takes) or 'nothing'}"
             f"{documents.nearest(unknown[0], takes)}"
         )
-    if missing := sorted(needed - arguments.keys() - set(measures) - {"label"}):
-        raise KindFault(f"kind {kind!r} needs {missing[0]!r}; it takes {', '.join(takes)}")
+    if absent := sorted(names_used - arguments.keys() - set(measures) - {"label"}):
+        raise KindFault(f"kind {kind!r} needs {absent[0]!r}; it takes {', '.join(takes)}")
     bare = None
-    if "label" in needed:
+    if "label" in names_used:
         label = arguments.get("label", arguments.get("column"))
         if isinstance(label, str):
             bare = None if label in labels else label
@@ -222,17 +222,17 @@ def _value(value: Any, arguments: Mapping[str, Any]) -> Any:
 def _text(text: str, language: str, arguments: Mapping[str, Any], bare: str | None) -> str:
     """A text in one language; a word that begins it gets a capital, the bare name of a column does not."""
 
-    def word(found: re.Match[str]) -> str:
-        if found[1] not in arguments:
-            return found[0]
-        value = arguments[found[1]]
+    def word(match: re.Match[str]) -> str:
+        if match[1] not in arguments:
+            return match[0]
+        value = arguments[match[1]]
         if isinstance(value, Words | dict):
             value = Words.model_validate(value).model_dump()[language]
         if isinstance(value, int | float):
-            return _number(value, language, is_share=bool(found[2]))
-        shown = str(value)
-        is_name = found[1] == "column" or shown == bare
-        return shown if found.start() or is_name else shown[:1].upper() + shown[1:]
+            return _number(value, language, is_share=bool(match[2]))
+        text = str(value)
+        is_name = match[1] == "column" or text == bare
+        return text if match.start() or is_name else text[:1].upper() + text[1:]
 
     return _PLACEHOLDER.sub(word, text)
 

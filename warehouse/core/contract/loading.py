@@ -40,14 +40,14 @@ def _invalid(path: Path, detail: str) -> ConfigError:
     )
 
 
-def _dropped_keys(given: Any, kept: Any, where: str = "") -> list[str]:
+def _dropped_keys(document: Any, model: Any, where: str = "") -> list[str]:
     """Keys of ``given`` that the ODCS models did not keep: below the root they vanish without a word."""
-    if isinstance(given, dict) and isinstance(kept, dict):
-        lost = [f"{where}{key}" for key in given if key not in kept]
-        shared = [key for key in given if key in kept]
-        return lost + [p for key in shared for p in _dropped_keys(given[key], kept[key], f"{where}{key}.")]
-    if isinstance(given, list) and isinstance(kept, list):
-        pairs = enumerate(zip(given, kept, strict=True))
+    if isinstance(document, dict) and isinstance(model, dict):
+        keys = [f"{where}{key}" for key in document if key not in model]
+        common_keys = [key for key in document if key in model]
+        return keys + [p for key in common_keys for p in _dropped_keys(document[key], model[key], f"{where}{key}.")]
+    if isinstance(document, list) and isinstance(model, list):
+        pairs = enumerate(zip(document, model, strict=True))
         return [p for i, (g, k) in pairs for p in _dropped_keys(g, k, f"{where}{i}.")]
     return []
 
@@ -68,12 +68,12 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
     """Read one ``*.odcs.yaml``; raises ConfigError CONTRACT_INVALID naming the file, the line and the fault."""
     lines: dict[str, int] = {}
     try:
-        given, lines = documents.read(path)
-        odcs = OpenDataContractStandard.model_validate(given)
-        if lost := _dropped_keys(given, odcs.model_dump(by_alias=True, exclude_none=True)):
-            raise ValueError("keys ODCS does not know: " + ", ".join(lost))
-        if missing := [name for name in ("id", "name", "version") if not getattr(odcs, name)]:
-            raise ValueError(f"it has no {missing[0]}")
+        document, lines = documents.read(path)
+        odcs = OpenDataContractStandard.model_validate(document)
+        if dropped_keys := _dropped_keys(document, odcs.model_dump(by_alias=True, exclude_none=True)):
+            raise ValueError("keys ODCS does not know: " + ", ".join(dropped_keys))
+        if absent := [name for name in ("id", "name", "version") if not getattr(odcs, name)]:
+            raise ValueError(f"it has no {absent[0]}")
         (schema,) = odcs.schema_ or []
         (server,) = odcs.servers or []
         extras = _told(ContractExtras, odcs.customProperties)
@@ -96,10 +96,12 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
         raise _invalid(path, documents.located(documents.explained(error), lines)) from error
 
 
-def _server(given: ODCSServer) -> Server:
+def _server(odcs_server: ODCSServer) -> Server:
     """Where and how to ask; raises ValueError for credentials or parameters that its protocol lacks or refuses."""
-    extras = _told(ServerExtras, given.customProperties)
-    server = Server(environment=given.environment, location=given.location or given.host, extras=extras)
+    extras = _told(ServerExtras, odcs_server.customProperties)
+    server = Server(
+        environment=odcs_server.environment, location=odcs_server.location or odcs_server.host, extras=extras
+    )
     protocols.confirm(server)
     return server
 
@@ -159,11 +161,11 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     """
     kinds = load_kinds(folder.parent / "rules.yaml")
     contracts: dict[str, Contract] = {}
-    seen: dict[str, str] = {}
+    path_of: dict[str, str] = {}
     errors = []
     for path in sorted(folder.glob("*/*.odcs.yaml")):
         try:
-            contract = _one_of_many(path, kinds, seen)
+            contract = _one_of_many(path, kinds, path_of)
             contracts[contract.dataset] = contract
         except ConfigError as error:
             errors.append(error)
@@ -176,13 +178,13 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     return contracts
 
 
-def _one_of_many(path: Path, kinds: Kinds, seen: dict[str, str]) -> Contract:
+def _one_of_many(path: Path, kinds: Kinds, path_of: dict[str, str]) -> Contract:
     """A contract in its place, whose rule codes are nobody else's; ``seen`` says whose each code is."""
     contract = with_earlier(path, load_contract(path, kinds), kinds)
     if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
         raise _invalid(path, f"id {contract.dataset!r} does not match its place")
     for rule in (rule for version in contract.versions for rule in version.rules):
-        if (other := seen.setdefault(rule.code, contract.dataset)) != contract.dataset:
+        if (other := path_of.setdefault(rule.code, contract.dataset)) != contract.dataset:
             raise _invalid(path, f"rule code {rule.code} is already used by {other}")
     return contract
 
@@ -221,12 +223,12 @@ def get_contract(folder: Path, dataset: str) -> Contract:
 def contract_named(contracts: Mapping[str, Contract], dataset: str) -> Contract:
     """One of loaded contracts; raises ConfigError DATASET_UNKNOWN that lists the known ones."""
     if dataset not in contracts:
-        known = ", ".join(contracts)
+        names = ", ".join(contracts)
         raise ConfigError(
             "DATASET_UNKNOWN",
             f"Dataset {dataset!r} tidak dikenal.",
             f"Dataset {dataset!r} is not known.",
-            f"Pilih salah satu: {known}.",
-            f"Choose one of: {known}.",
+            f"Pilih salah satu: {names}.",
+            f"Choose one of: {names}.",
         )
     return contracts[dataset]

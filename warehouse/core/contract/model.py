@@ -174,11 +174,11 @@ class ContractExtras(Strict):
 
     @field_validator("ignored_headers", mode="before")
     @classmethod
-    def _by_header(cls, written: dict[str, list[str]]) -> dict[str, str]:
-        headers = [header for dropped in written.values() for header in dropped]
+    def _by_header(cls, headers_of: dict[str, list[str]]) -> dict[str, str]:
+        headers = [header for group in headers_of.values() for header in group]
         if twice := sorted({header for header in headers if headers.count(header) > 1}):
             raise ValueError(f"{twice[0]!r} is dropped twice")
-        return {header: why for why, dropped in written.items() for header in dropped}
+        return {header: why for why, group in headers_of.items() for header in group}
 
 
 class Rule(Strict):
@@ -401,14 +401,14 @@ class Contract(Strict):
         codes = [rule.code for rule in self.rules]
         problems += [f"rule {code!r} twice" for code in {c for c in codes if codes.count(c) > 1}]
         for rule in self.rules:
-            known = set(names) | {"source_part", "source_row", "delivery_id"}
-            known = known if rule.extras.asset == "rows" else self.profile_columns
-            used = {rule.kwargs.get(k) or "" for k in ("column", "column_A", "column_B")} - {""}
-            used |= set(rule.kwargs.get("column_list", ()))
+            usable_names = set(names) | {"source_part", "source_row", "delivery_id"}
+            usable_names = usable_names if rule.extras.asset == "rows" else self.profile_columns
+            rule_columns = {rule.kwargs.get(k) or "" for k in ("column", "column_A", "column_B")} - {""}
+            rule_columns |= set(rule.kwargs.get("column_list", ()))
             asset = rule.extras.asset
             problems += [
-                f"rule {rule.code} names no {asset} column {name!r}{nearest(name, known)}"
-                for name in sorted(used - known)
+                f"rule {rule.code} names no {asset} column {name!r}{nearest(name, usable_names)}"
+                for name in sorted(rule_columns - usable_names)
             ]
             has_number = any(isinstance(v, int | float) and not isinstance(v, bool) for v in rule.kwargs.values())
             if has_number and not (rule.extras.reason and rule.extras.reason_date):

@@ -90,7 +90,7 @@ def confirm(server: Server) -> None:
     if unknown := sorted(extras.secrets.keys() - set(takes)):
         hint = documents.nearest(unknown[0], takes)
         raise ValueError(f"property secrets: {extras.protocol} takes no {unknown[0]!r}{hint}")
-    if missing := [name for name in takes if name not in extras.secrets]:
-        raise ValueError(f"property secrets: {extras.protocol} needs {missing[0]!r}")
+    if absent := [name for name in takes if name not in extras.secrets]:
+        raise ValueError(f"property secrets: {extras.protocol} needs {absent[0]!r}")
     if extras.secrets and (server.location or "").startswith("http:"):
         raise ValueError("credentials are not sent to an http address: location must be https")

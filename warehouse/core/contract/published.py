@@ -105,10 +105,10 @@ def read(path: Path) -> Promises:
     if not path.is_file():
         return {}
     try:
-        given, _ = documents.read(path)
+        document, _ = documents.read(path)
         return {
             dataset: {int(major): Promise.model_validate(promise) for major, promise in majors.items()}
-            for dataset, majors in (given or {}).items()
+            for dataset, majors in (document or {}).items()
         }
     except (ValidationError, yaml.YAMLError, ValueError, AttributeError) as error:
         raise ConfigError(
@@ -123,10 +123,10 @@ def read(path: Path) -> Promises:
 def breaks(contracts: Iterable[Contract], promises: Promises) -> list[str]:
     """Each way in which a contract breaks what its major version promised, as ``dataset: what``."""
     by_dataset = {contract.dataset: contract for contract in contracts}
-    found = [f"{dataset}: has no contract any more" for dataset in promises if dataset not in by_dataset]
+    messages = [f"{dataset}: has no contract any more" for dataset in promises if dataset not in by_dataset]
     for dataset, contract in by_dataset.items():
-        found += [f"{dataset}: {what}" for what in _breaks_of(contract, promises.get(dataset, {}))]
-    return found
+        messages += [f"{dataset}: {what}" for what in _breaks_of(contract, promises.get(dataset, {}))]
+    return messages
 
 
 def changes(contracts: Iterable[Contract], promises: Promises) -> list[str]:
@@ -139,26 +139,28 @@ def changes(contracts: Iterable[Contract], promises: Promises) -> list[str]:
     ]
 
 
-def _breaks_of(contract: Contract, promised: Mapping[int, Promise]) -> list[str]:
-    if promised and _numbers(contract.version) < _numbers(newest := promised[max(promised)].version):
+def _breaks_of(contract: Contract, promises: Mapping[int, Promise]) -> list[str]:
+    if promises and _numbers(contract.version) < _numbers(newest := promises[max(promises)].version):
         return [f"version {contract.version} is below the published {newest}"]
-    found = _breaks_of_version(contract, promised)
-    return found + [
-        f"version {old.major}: {what}" for old in contract.earlier for what in _breaks_of_version(old, promised)
+    messages = _breaks_of_version(contract, promises)
+    return messages + [
+        f"version {old.major}: {what}" for old in contract.earlier for what in _breaks_of_version(old, promises)
     ]
 
 
-def _breaks_of_version(contract: Contract, promised: Mapping[int, Promise]) -> list[str]:
-    now, before = promise_of(contract), promised.get(contract.major)
+def _breaks_of_version(contract: Contract, promises: Mapping[int, Promise]) -> list[str]:
+    now, before = promise_of(contract), promises.get(contract.major)
     if before is None:
         return []
     names = ("period_kind", "delivery_mode", "parts")
-    found = [f"{name} changed" for name in names if getattr(before, name) != getattr(now, name)]
+    messages = [f"{name} changed" for name in names if getattr(before, name) != getattr(now, name)]
     # By a longer key fewer rows are each other's doubles: no file that was good is refused.
-    found += ["natural_key changed"] if set(before.natural_key) - set(now.natural_key) else []
+    messages += ["natural_key changed"] if set(before.natural_key) - set(now.natural_key) else []
     for name in before.columns.keys() | now.columns.keys():
-        found += [f"column {name}: {what}" for what in _column_breaks(before.columns.get(name), now.columns.get(name))]
-    return sorted(found)
+        messages += [
+            f"column {name}: {what}" for what in _column_breaks(before.columns.get(name), now.columns.get(name))
+        ]
+    return sorted(messages)
 
 
 def _column_breaks(before: ColumnPromise | None, now: ColumnPromise | None) -> list[str]:
@@ -167,22 +169,22 @@ def _column_breaks(before: ColumnPromise | None, now: ColumnPromise | None) -> l
     if before is None:
         return ["is new, and files without it are held: make it optional or say since when"] if now.needed else []
     same = ("type", "classification", "unit", "code_system")
-    found = [f"{name} changed" for name in same if getattr(before, name) != getattr(now, name)]
-    found += ["is now required"] if now.required and not before.required else []
-    found += ["files without its header are now held"] if now.needed and not before.needed else []
-    found += ["readers no longer find it"] if before.kept and not now.kept else []
-    found += [f"header {header!r} is no longer read" for header in before.headers if header not in now.headers]
-    found += [f"dates as {form!r} are no longer read" for form in before.formats if form not in now.formats]
+    messages = [f"{name} changed" for name in same if getattr(before, name) != getattr(now, name)]
+    messages += ["is now required"] if now.required and not before.required else []
+    messages += ["files without its header are now held"] if now.needed and not before.needed else []
+    messages += ["readers no longer find it"] if before.kept and not now.kept else []
+    messages += [f"header {header!r} is no longer read" for header in before.headers if header not in now.headers]
+    messages += [f"dates as {form!r} are no longer read" for form in before.formats if form not in now.formats]
     if now.codes and not before.codes:
-        return [*found, "only listed values are now accepted"]
+        return [*messages, "only listed values are now accepted"]
     if before.codes and not now.codes:
-        return [*found, "its values are codes no longer"]
+        return [*messages, "its values are codes no longer"]
     for word, code in before.codes.items():
         if word not in now.codes:
-            found.append(f"value {word!r} is no longer accepted")
+            messages.append(f"value {word!r} is no longer accepted")
         elif now.codes[word] != code:
-            found.append(f"value {word!r} now means {now.codes[word]!r}")
-    return found
+            messages.append(f"value {word!r} now means {now.codes[word]!r}")
+    return messages
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -191,8 +193,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def confirm(path: Path, contracts: Iterable[Contract]) -> None:
     """Raise ConfigError CONTRACT_BREAKS where a contract breaks what its major version promised."""
-    if found := breaks(contracts, read(path)):
-        raise _refused("; ".join(found))
+    if messages := breaks(contracts, read(path)):
+        raise _refused("; ".join(messages))
 
 
 def publish(path: Path, contracts: Iterable[Contract]) -> list[dict[str, Any]]:
@@ -205,8 +207,8 @@ def publish(path: Path, contracts: Iterable[Contract]) -> list[dict[str, Any]]:
     rows = []
     contracts = list(contracts)
     for contract in contracts:
-        if found := _breaks_of(contract, promises.get(contract.dataset, {})):
-            raise _refused("; ".join(f"{contract.dataset}: {what}" for what in found))
+        if messages := _breaks_of(contract, promises.get(contract.dataset, {})):
+            raise _refused("; ".join(f"{contract.dataset}: {what}" for what in messages))
     for contract in (version for newest in contracts for version in reversed(newest.versions)):
         now, major = promise_of(contract), contract.major
         before = promises.get(contract.dataset, {}).get(major)

@@ -90,10 +90,10 @@ def parts(s: Settings, contract: Contract) -> list[str]:
             "Perbaiki nama bagian di kontrak itu, atau lengkapi service_units.csv.",
             "Correct the part's name in that contract, or complete service_units.csv.",
         )
-    found = [
+    part_names = [
         row["part"] for row in units if row["valid_from"] <= today and (not row["valid_to"] or today < row["valid_to"])
     ]
-    if not found:
+    if not part_names:
         raise ConfigError(
             "PARTS_UNKNOWN",
             f"Tidak ada {kind} yang berlaku hari ini di service_units.csv.",
@@ -101,4 +101,4 @@ def parts(s: Settings, contract: Contract) -> list[str]:
             "Lengkapi daftar unit layanan itu.",
             "Complete that list of service units.",
         )
-    return found
+    return part_names

@@ -40,8 +40,8 @@ def _features(job: Job, web: Web, service: str) -> Iterator[Answer]:
     query = f"{service}/{_layer_id(job, web, service)}/query"
     key = tuple(job.parameter("key", ()))
     order = {"orderByFields": ",".join(key)} if key else {}
-    expected = _count(job, web, query)
-    if expected == 0:
+    total = _count(job, web, query)
+    if total == 0:
         raise job.error("FETCH_NOT_AVAILABLE")
     tally = Tally(job, [f"attributes.{name}" for name in key], once=True)
     has_more = True
@@ -59,13 +59,13 @@ def _features(job: Job, web: Web, service: str) -> Iterator[Answer]:
         features = body.get("features")
         if not isinstance(features, list):
             raise job.error("FETCH_NOT_DATA", "features")
-        tally.add(features, expected)
+        tally.add(features, total)
         yield answer
         has_more = bool(body.get("exceededTransferLimit")) and bool(features)
         if not features:
             tally.demand_whole()
-    if _count(job, web, query) != expected:
-        raise job.error("FETCH_INCOMPLETE", f"count != {expected}")
+    if _count(job, web, query) != total:
+        raise job.error("FETCH_INCOMPLETE", f"count != {total}")
 
 
 def _count(job: Job, web: Web, query: str) -> int:
@@ -98,6 +98,6 @@ def _json(job: Job, web: Web, url: str, **query: Any) -> tuple[Answer, dict[str,
         raise job.error("FETCH_NOT_DATA")
     if "error" in body:
         code = dig(body, "error.code")
-        known = _ERROR_CODES.get(code, "FETCH_NOT_DATA") if is_count(code) else "FETCH_NOT_DATA"
-        raise job.error(known, f"error {code}" if is_count(code) else "error")
+        error_code = _ERROR_CODES.get(code, "FETCH_NOT_DATA") if is_count(code) else "FETCH_NOT_DATA"
+        raise job.error(error_code, f"error {code}" if is_count(code) else "error")
     return answer, body

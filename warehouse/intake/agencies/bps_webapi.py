@@ -26,11 +26,11 @@ def fetch(job: Job) -> Fetched:
     with Web(job, {KEY: job.secret("key")}) as web:
         api = Api(job, web)
         years = api.year_ids()
-        wanted = [years[label] for label in _labels(job) if label in years]
-        if not wanted:
+        year_ids = [years[label] for label in _labels(job) if label in years]
+        if not year_ids:
             raise job.error("FETCH_NOT_AVAILABLE")
         with page_writer(path) as pages:
-            for answer in api.tables(wanted):
+            for answer in api.tables(year_ids):
                 pages.add(answer.body)
     return Fetched(path, MEDIA, job.attempts, path.stat().st_size)
 
@@ -51,7 +51,7 @@ class Api:
 
     def year_ids(self) -> dict[str, int]:
         """The years the variable has: label -> the id that ``th`` takes."""
-        found: dict[str, int] = {}
+        ids: dict[str, int] = {}
         tally = Tally(self._job, ["th_id"], once=True)
         page = 1
         while not tally.is_whole:
@@ -61,13 +61,13 @@ class Api:
             try:
                 about, items = ({"total": tally.total}, []) if _is_empty(body) else body["data"]
                 tally.add(items, int(about["total"]))
-                found |= {str(item["th"]): int(item["th_id"]) for item in items}
+                ids |= {str(item["th"]): int(item["th_id"]) for item in items}
             except (KeyError, TypeError, ValueError):
                 raise self._job.error("FETCH_NOT_DATA", "model=th") from None
             if not items:
                 tally.demand_whole()
             page += 1
-        return found
+        return ids
 
     def tables(self, years: list[int]) -> Iterator[Answer]:
         """The variable's answers for ``years``, oldest first; a span that is too large is asked for year by year."""

@@ -17,12 +17,12 @@ QUIET_SECONDS = 2.0
 def fetch(job: Job) -> Fetched:
     folder = job.s.home / "inbox" / job.contract.agency / job.contract.name
     stems = {f"{job.period.label}__{job.part}"} | ({job.period.label} if job.part == "all" else set())
-    found = [
+    candidates = [
         path for path in folder.glob("*") if path.stem in stems and path.suffix.lower() in _ENDINGS and path.is_file()
     ]
-    if not found:
+    if not candidates:
         raise job.error("FETCH_NOT_AVAILABLE")
-    newest = max(found, key=lambda path: path.stat().st_mtime)
+    newest = max(candidates, key=lambda path: path.stat().st_mtime)
     before = newest.stat()
     if before.st_size > LARGEST_BYTES:
         raise job.error("FETCH_TOO_LARGE", f"> {LARGEST_BYTES / 1e9:.1f} GB")

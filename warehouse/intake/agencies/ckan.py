@@ -80,27 +80,29 @@ def _resources(job: Job, package: dict[str, Any]) -> list[dict[str, Any]]:
     files = package.get("resources")
     if not isinstance(files, list):
         raise job.error("FETCH_NOT_DATA", "resources")
-    known = [item for item in files if isinstance(item, dict)]
-    found = [item for item in known if item.get("state") in (None, "active") and words.search(str(item.get("name")))]
-    if not found and len(known) < len(files):
+    resources = [item for item in files if isinstance(item, dict)]
+    matches = [
+        item for item in resources if item.get("state") in (None, "active") and words.search(str(item.get("name")))
+    ]
+    if not matches and len(resources) < len(files):
         raise job.error("FETCH_NOT_DATA", "resources")
-    if not found:
+    if not matches:
         raise job.error("FETCH_NOT_AVAILABLE")
-    return sorted(found, key=lambda item: str(item.get("last_modified") or item.get("created") or ""), reverse=True)
+    return sorted(matches, key=lambda item: str(item.get("last_modified") or item.get("created") or ""), reverse=True)
 
 
 def _table(job: Job, web: Web, resources: list[dict[str, Any]]) -> Path:
     """The newest of the files that can be read as the contract's shape; else the newest that is a table at all."""
     candidates = [resource for resource in resources if not _declared(resource) <= _NO_TABLES][:_MOST_FILES]
     tables = []
-    refused = job.error("FETCH_NOT_DATA", f"{len(resources)} resources, 0 tables")
+    not_data = job.error("FETCH_NOT_DATA", f"{len(resources)} resources, 0 tables")
     for number, resource in enumerate(candidates):
         try:
             path = _downloaded(job, web, resource, number)
         except FetchError as error:
             if error.code not in _NOT_THERE or _declared(resource) & _TABLES:
                 raise
-            refused = error
+            not_data = error
             continue
         if not _looks_like_table(path):
             continue
@@ -110,7 +112,7 @@ def _table(job: Job, web: Web, resources: list[dict[str, Any]]) -> Path:
     else:
         tables = tables[:1]
     if not tables:
-        raise refused
+        raise not_data
     path, resource = tables[-1]
     if passed_over := resources.index(resource):
         log.warning("%s: %d newer files are no table of the contract", job.contract.dataset, passed_over)

@@ -163,8 +163,8 @@ class Job:
     def location(self) -> str:
         """Where the agency is: the endpoints file by dataset, then by agency, else the contract."""
         endpoints = _endpoints(self.s.endpoints)
-        found = endpoints.get(self.contract.dataset) or endpoints.get(self.contract.agency) or {}
-        location = found.get("location") or self.contract.server.location
+        endpoint = endpoints.get(self.contract.dataset) or endpoints.get(self.contract.agency) or {}
+        location = endpoint.get("location") or self.contract.server.location
         if not location:
             raise ConfigError(
                 "ENDPOINT_MISSING",
@@ -251,9 +251,9 @@ class Job:
             raise self.error("FETCH_INCOMPLETE", f"> {MOST_QUESTIONS}")
         self.confirm_time()
 
-    def count_bytes(self, received: int) -> None:
+    def count_bytes(self, n_bytes: int) -> None:
         """Raises FETCH_TOO_LARGE or FETCH_TIMEOUT when what has come passes the fetch's bounds."""
-        self._bytes += received
+        self._bytes += n_bytes
         if self._bytes > LARGEST_BYTES:
             raise self.error("FETCH_TOO_LARGE", f"> {LARGEST_BYTES / 1e9:.1f} GB")
         self.confirm_time()

@@ -60,11 +60,11 @@ class Tally:
     def add(self, records: Sequence[Any], total: int | None) -> None:
         """Count a page and the total it states. Raises FETCH_INCOMPLETE for a record from an earlier page, for more
         records than the total, and for a total that is no longer what it was."""
-        told = [_identity(record, self._key) for record in records]
-        distinct = set(told)
-        repeated = len(distinct & self._seen) + (len(told) - len(distinct) if self._once else 0)
-        if repeated:
-            raise self._job.error("FETCH_INCOMPLETE", f"{repeated} dua kali / twice")
+        identities = [_identity(record, self._key) for record in records]
+        distinct = set(identities)
+        n_repeats = len(distinct & self._seen) + (len(identities) - len(distinct) if self._once else 0)
+        if n_repeats:
+            raise self._job.error("FETCH_INCOMPLETE", f"{n_repeats} dua kali / twice")
         self._seen |= distinct
         self.received += len(records)
         if self.total is None:
@@ -96,5 +96,5 @@ def is_count(value: Any) -> TypeGuard[int]:
 
 def _identity(record: Any, key: Sequence[str]) -> bytes:
     fields = [dig(record, path) for path in key]
-    told = fields if fields and None not in fields else record
-    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).digest()
+    identity = fields if fields and None not in fields else record
+    return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).digest()

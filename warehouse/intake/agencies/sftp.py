@@ -63,24 +63,24 @@ class _Remote(NamedTuple):
 
 
 def _stat(job: Job, session: paramiko.SFTPClient, path: str) -> _Remote:
-    found = session.stat(path)
-    if found.st_size is None or found.st_mtime is None:
+    attributes = session.stat(path)
+    if attributes.st_size is None or attributes.st_mtime is None:
         raise job.error("FETCH_NOT_DATA", "size, mtime")
-    if found.st_size > LARGEST_BYTES:
+    if attributes.st_size > LARGEST_BYTES:
         raise job.error("FETCH_TOO_LARGE", f"> {LARGEST_BYTES / 1e9:.1f} GB")
-    return _Remote(path, found.st_size, found.st_mtime)
+    return _Remote(path, attributes.st_size, attributes.st_mtime)
 
 
 def newest_file(job: Job, session: paramiko.SFTPClient) -> _Remote:
-    found = []
+    files = []
     for path in (job.path, *job.parameter("alternatives", ())):
         try:
-            found.append(_stat(job, session, path))
+            files.append(_stat(job, session, path))
         except FileNotFoundError:
             continue
-    if not found:
+    if not files:
         raise job.error("FETCH_NOT_AVAILABLE")
-    return max(found, key=lambda remote: remote.changed)
+    return max(files, key=lambda remote: remote.changed)
 
 
 def _at_rest(job: Job, session: paramiko.SFTPClient, remote: _Remote) -> _Remote:
@@ -104,16 +104,16 @@ def _at_rest(job: Job, session: paramiko.SFTPClient, remote: _Remote) -> _Remote
 def download(job: Job, session: paramiko.SFTPClient, remote: _Remote, partial: Path) -> None:
     """Append to ``partial`` what it lacks of the remote file."""
     with session.open(remote.path, "rb", bufsize=0) as source, partial.open("ab") as target:
-        received = target.tell()
-        source.seek(received)
-        while received < remote.size:
-            _ask_ahead(source, received, min(received + STRETCH, remote.size))
-            chunk = source.read(min(STRETCH, remote.size - received))
+        n_bytes = target.tell()
+        source.seek(n_bytes)
+        while n_bytes < remote.size:
+            _ask_ahead(source, n_bytes, min(n_bytes + STRETCH, remote.size))
+            chunk = source.read(min(STRETCH, remote.size - n_bytes))
             if not chunk:
                 break
-            received += target.write(chunk)
+            n_bytes += target.write(chunk)
             job.count_bytes(len(chunk))
-            job.say(f"{received / 1e6:.0f} / {remote.size / 1e6:.0f} MB")
+            job.say(f"{n_bytes / 1e6:.0f} / {remote.size / 1e6:.0f} MB")
 
 
 def _ask_ahead(source: Any, start: int, end: int) -> None:

@@ -53,12 +53,12 @@ def _pages(job: Job, session: "_Session") -> Iterator[Answer]:
         answer = session.get({**query, **place, job.parameter("size_parameter", "page_size"): size})
         body = answer.json(job)
         records = dig(body, job.parameter("records_path", "data"))
-        stated = dig(body, job.parameter("total_path", "total"))
-        if not isinstance(records, list) or not is_count(stated):
+        total = dig(body, job.parameter("total_path", "total"))
+        if not isinstance(records, list) or not is_count(total):
             raise job.error("FETCH_NOT_DATA")
-        if stated == 0 and not job.contract.extras.may_be_empty:
+        if total == 0 and not job.contract.extras.may_be_empty:
             raise job.error("FETCH_NOT_AVAILABLE")
-        tally.add(records, stated)
+        tally.add(records, total)
         yield answer
         job.say(f"{tally.received} / {tally.total}")
         cursor = dig(body, job.parameter("cursor_path", "next_cursor"))

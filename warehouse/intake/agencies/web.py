@@ -126,10 +126,10 @@ class Web:
         """GET a file to ``path``, with retries; each starts anew."""
         for attempt in self._job.tries():
             with attempt, self._answer("GET", url) as response, path.open("wb") as file:
-                received = 0
+                n_bytes = 0
                 for chunk in self._chunks(response):
-                    received += file.write(chunk)
-                    self._job.say(f"{received / 1e6:.0f} MB")
+                    n_bytes += file.write(chunk)
+                    self._job.say(f"{n_bytes / 1e6:.0f} MB")
 
     def _ask(self, method: str, url: str, **options: Any) -> Answer:
         for attempt in self._job.tries():
@@ -190,12 +190,12 @@ class Web:
         """The body's bytes; an HTML page, an answer packed twice, too many bytes or too slow a stream end it."""
         if "," in response.headers.get("Content-Encoding", ""):
             raise self._job.error("FETCH_NOT_DATA", "Content-Encoding")
-        received = 0
+        n_bytes = 0
         for chunk in response.iter_bytes():
-            if received == 0 and looks_like_html(chunk):
+            if n_bytes == 0 and looks_like_html(chunk):
                 raise self._job.error("FETCH_NOT_DATA", f"HTML, HTTP {response.status_code}")
-            received += len(chunk)
-            if largest is not None and received > largest:
+            n_bytes += len(chunk)
+            if largest is not None and n_bytes > largest:
                 raise self._job.error("FETCH_TOO_LARGE", f"> {largest // 1_000_000} MB")
             self._job.count_bytes(len(chunk))
             yield chunk

@@ -104,12 +104,12 @@ def _stage(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Iterato
 def _of_another_type(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Iterator[Fault]:
     """Derived columns whose expression gives something that a cast may not take, once there are rows."""
     for column in contract.columns:
-        allowed = _GIVES.get(column.logical_type)
-        if column.extras.derivation is None or allowed is None:
+        types = _GIVES.get(column.logical_type)
+        if column.extras.derivation is None or types is None:
             continue
-        ((_, given, *_),) = connection.execute(f"DESCRIBE SELECT ({column.extras.derivation}) FROM rows").fetchall()
-        if given not in allowed and not given.startswith("DECIMAL") and given != '"NULL"':
-            detail = f"its derivation gives {given}, and the column is {column.logical_type}"
+        ((_, sql_type, *_),) = connection.execute(f"DESCRIBE SELECT ({column.extras.derivation}) FROM rows").fetchall()
+        if sql_type not in types and not sql_type.startswith("DECIMAL") and sql_type != '"NULL"':
+            detail = f"its derivation gives {sql_type}, and the column is {column.logical_type}"
             yield Fault("column", column.name, detail, column.name)
 
 
@@ -171,9 +171,9 @@ def _of_rule(connection: duckdb.DuckDBPyConnection, rule: Rule, types: dict[str,
 
 
 def _unlike(kwargs: dict[str, Any], kind: str) -> str | None:
-    given = [(name, kwargs[name]) for name in ("min_value", "max_value") if name in kwargs]
-    given += [("value_set", value) for value in kwargs.get("value_set", ())]
-    return next((f"{name} holds {value!r}" for name, value in given if not _fits(value, kind)), None)
+    limits = [(name, kwargs[name]) for name in ("min_value", "max_value") if name in kwargs]
+    limits += [("value_set", value) for value in kwargs.get("value_set", ())]
+    return next((f"{name} holds {value!r}" for name, value in limits if not _fits(value, kind)), None)
 
 
 def _fits(value: Any, kind: str) -> bool:

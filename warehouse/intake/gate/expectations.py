@@ -112,15 +112,15 @@ def _require_row_expectation(rule: Rule, expectation: str) -> None:
 def _finding(result: Any, rows_query: str | None) -> Finding:
     if _has_raised(result.exception_info):
         return Finding(has_run=False)
-    found = result.result
-    observed = found.get("observed_value")
+    details = result.result
+    observed = details.get("observed_value")
     number = float(observed) if isinstance(observed, int | float) and not isinstance(observed, bool) else None
-    failed = int(observed) if rows_query else found.get("unexpected_count")
-    query = rows_query or (found.get("unexpected_index_query") or "").rstrip("; \n") or None
-    checked = found.get("element_count")
-    if checked is not None:
-        checked -= found.get("missing_count") or 0
-    return Finding(True, bool(result.success), failed, checked, number, query)
+    n_failed = int(observed) if rows_query else details.get("unexpected_count")
+    query = rows_query or (details.get("unexpected_index_query") or "").rstrip("; \n") or None
+    n_checked = details.get("element_count")
+    if n_checked is not None:
+        n_checked -= details.get("missing_count") or 0
+    return Finding(True, bool(result.success), n_failed, n_checked, number, query)
 
 
 def _has_raised(info: dict[str, Any]) -> bool:

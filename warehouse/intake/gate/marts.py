@@ -33,9 +33,9 @@ def mart_rules(path: Path) -> tuple[Rule, ...]:
     lines: dict[str, int] = {}
     code = None
     try:
-        given, lines = documents.read(path)
+        document, lines = documents.read(path)
         rules = []
-        for entry in (given or {}).get("rules") or ():
+        for entry in (document or {}).get("rules") or ():
             code = entry.get("code")
             kinds = load_kinds(path.parent.parent / "rules.yaml")
             rules.append(_mart_rule(kinds, entry, documents.place(path, lines, code)))
@@ -73,11 +73,11 @@ def judge_mart(
     return [_outcome(rule, findings[rule.code]) for rule in rules]
 
 
-def _attach_last_release(connection: duckdb.DuckDBPyConnection, schema: str, released: Path | None) -> None:
+def _attach_last_release(connection: duckdb.DuckDBPyConnection, schema: str, release_file: Path | None) -> None:
     """Make ``last_release.<mart>`` of every mart, with at least the columns it has now."""
     connection.execute("ATTACH ':memory:' AS last_release")
-    if released:
-        connection.execute(f"ATTACH '{sql_path(released)}' AS released (READ_ONLY)")
+    if release_file:
+        connection.execute(f"ATTACH '{sql_path(release_file)}' AS released (READ_ONLY)")
     marts = connection.execute(
         "SELECT table_name, bool_or(database_name = 'released') FROM duckdb_tables()"
         " WHERE (database_name, schema_name) IN (('build', ?), ('released', 'main')) GROUP BY table_name"

@@ -140,8 +140,8 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     connection.execute(_KEY)
     connection.execute(_CODES, [str(codes)])
     part = sample.declared(settings)
-    listed = sorted(part.kelurahan) if part else None
-    connection.execute(_EXPECTED, [str(codes), f"{settings.region}.", listed, listed])
+    kelurahan_codes = sorted(part.kelurahan) if part else None
+    connection.execute(_EXPECTED, [str(codes), f"{settings.region}.", kelurahan_codes, kelurahan_codes])
     connection.execute(_NAMES, [str(aliases)])
     connection.execute(_ELSEWHERE, [str(regencies)])
     connection.execute(_MACROS)

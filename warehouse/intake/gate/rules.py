@@ -110,7 +110,7 @@ def required_rule(contract: Contract, column: Column) -> Rule:
 
 
 def code_rule(contract: Contract, column: Column) -> Rule:
-    known = ", ".join(column.extras.codes or ())
+    codes = ", ".join(column.extras.codes or ())
     return Rule(
         code=f"{contract.table.upper()}-CODE-{column.name}",
         expectation="expect_column_values_to_be_null",
@@ -120,8 +120,8 @@ def code_rule(contract: Contract, column: Column) -> Rule:
         extras=RuleExtras(
             message_id=f"Kolom {column.header} berisi kode yang tidak dikenal.",
             message_en=f"Column {column.header} holds an unknown code.",
-            action_id=f"Pakai salah satu kode ini: {known}.",
-            action_en=f"Use one of these codes: {known}.",
+            action_id=f"Pakai salah satu kode ini: {codes}.",
+            action_en=f"Use one of these codes: {codes}.",
             owner="sender",
         ),
     )
@@ -141,13 +141,13 @@ def missing_rules(contract: Contract, column: Column) -> list[Rule]:
     stop: dict[str, Any] = {"max_value": 1, "strict_max": True} if limits.stop is None else {"max_value": limits.stop}
     kinds: list[tuple[str, Severity, dict[str, Any], tuple[str, str]]] = []
     if limits.warn is not None:
-        told = f"Kolom {label} kosong pada lebih dari {limits.warn:.0%} baris."
+        message_id = f"Kolom {label} kosong pada lebih dari {limits.warn:.0%} baris."
         kinds.append(
             (
                 "WARN",
                 "warn",
                 {"max_value": limits.warn},
-                (told, f"Column {label} is empty in more than {limits.warn:.0%} of rows."),
+                (message_id, f"Column {label} is empty in more than {limits.warn:.0%} of rows."),
             )
         )
     if not limits.may_be_empty:
@@ -249,11 +249,11 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
 
 def rules_of_versions(contract: Contract) -> tuple[Rule, ...]:
     """Every rule that a verdict may name, one of a code: that of the newest version which has it."""
-    found: dict[str, Rule] = {}
+    rules: dict[str, Rule] = {}
     for version in contract.versions:
         for rule in all_rules(version):
-            found.setdefault(rule.code, rule)
-    return tuple(found.values())
+            rules.setdefault(rule.code, rule)
+    return tuple(rules.values())
 
 
 def refuse_unusable(rule: Rule) -> None:
@@ -293,8 +293,8 @@ def translated(rule: Rule) -> tuple[str, dict[str, Any]]:
     """
     kwargs = dict(rule.kwargs)
     if rule.extras.asset == "rows" and rule.expectation in _UNIQUENESS:
-        given = kwargs.get("column_list") or [kwargs["column"]]
-        names = ["delivery_id", *(name for name in given if name != "delivery_id")]
+        columns = kwargs.get("column_list") or [kwargs["column"]]
+        names = ["delivery_id", *(name for name in columns if name != "delivery_id")]
         keys = ", ".join(f'"{name}"' for name in names)
         joint = " OR " if kwargs.get("ignore_row_if") == "all_values_are_missing" else " AND "
         is_compared = joint.join(f'"{name}" IS NOT NULL' for name in names[1:])

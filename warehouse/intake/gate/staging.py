@@ -114,9 +114,9 @@ def cast_sql(text: str, column: Column) -> str:
     if column.logical_type == "date":
         formats = ", ".join(literal(item) for item in column.extras.formats)
         day = f"regexp_replace({text}, {literal(_TIME)}, '')"
-        parsed = f"CAST(try_strptime({day}, [{formats}]) AS DATE)"
-        is_day = f"regexp_matches({day}, '[0-9]') AND year({parsed}) BETWEEN {_YEARS[0]} AND {_YEARS[1]}"
-        return f"CASE WHEN {is_day} THEN {parsed} END"
+        parsed_day = f"CAST(try_strptime({day}, [{formats}]) AS DATE)"
+        is_day = f"regexp_matches({day}, '[0-9]') AND year({parsed_day}) BETWEEN {_YEARS[0]} AND {_YEARS[1]}"
+        return f"CASE WHEN {is_day} THEN {parsed_day} END"
     if column.logical_type == "boolean":
         return (
             f"CASE WHEN lower({text}) IN ('true', 'ya', 'y', 'yes', '1') THEN true"
@@ -150,15 +150,15 @@ def _typed(column: Column) -> str:
 
 
 def _marks(column: Column) -> list[str]:
-    raw, typed = quoted(RAW + column.name), quoted(column.name)
+    raw, column_typed = quoted(RAW + column.name), quoted(column.name)
     marks = []
     if column.required:
         marks.append(f"CASE WHEN {raw} IS NOT NULL THEN true END AS {quoted(SENT + column.name)}")
     if column.extras.codes or column.logical_type != "string":
         mark = (UNCODED if column.extras.codes else UNCAST) + column.name
-        marks.append(f"CASE WHEN {raw} IS NOT NULL AND {typed} IS NULL THEN true END AS {quoted(mark)}")
+        marks.append(f"CASE WHEN {raw} IS NOT NULL AND {column_typed} IS NULL THEN true END AS {quoted(mark)}")
     if column.extras.earliest and column.extras.latest:
-        outside = f"NOT {typed} BETWEEN ({column.extras.earliest}) AND ({column.extras.latest})"
+        outside = f"NOT {column_typed} BETWEEN ({column.extras.earliest}) AND ({column.extras.latest})"
         marks.append(f"CASE WHEN {outside} THEN true END AS {quoted(OUTSIDE + column.name)}")
     return marks
 
@@ -179,12 +179,12 @@ def _derivation(column: Column) -> str:
 
 def _rows_query(contract: Contract, derived: list[Column]) -> str:
     columns = contract.file_columns
-    typed = ", ".join(f"{_typed(column)} AS {quoted(column.name)}" for column in columns)
-    known = "staged.*, deliveries.* EXCLUDE (delivery_id)"
+    typed_columns = ", ".join(f"{_typed(column)} AS {quoted(column.name)}" for column in columns)
+    relation_columns = "staged.*, deliveries.* EXCLUDE (delivery_id)"
     unsure = [column.name for column in columns if column.extras.decimal == "any"]
     decimals = "".join(f", {_decimal_mark(column)}" for column in columns if column.name in unsure)
-    query = f"SELECT {known}{decimals} FROM staged JOIN deliveries USING (delivery_id)"
-    query = f"SELECT *, {typed} FROM ({query})"
+    query = f"SELECT {relation_columns}{decimals} FROM staged JOIN deliveries USING (delivery_id)"
+    query = f"SELECT *, {typed_columns} FROM ({query})"
     marks = ", ".join(mark for column in columns for mark in _marks(column))
     raw = ", ".join([quoted(RAW + column.name) for column in columns] + [quoted(MARK + name) for name in unsure])
     query = f"SELECT * EXCLUDE ({raw}){', ' + marks if marks else ''} FROM ({query})"
@@ -288,7 +288,7 @@ def stage_profile(
     names = contract.measures
     selected = ", ".join(quoted(name) for name in names)
     try:
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT delivery_id, {selected} FROM built_in"
             f" LEFT JOIN (SELECT delivery_id{measures} FROM rows GROUP BY delivery_id) USING (delivery_id)"
         ).fetchall()
@@ -300,7 +300,7 @@ def stage_profile(
             "Perbaiki ukuran itu di kontrak; hasilnya harus berupa angka.",
             "Correct the measure in the contract; it must give a number.",
         ) from None
-    profiles = {key: dict(zip(names, values, strict=True)) for key, *values in found}
+    profiles = {key: dict(zip(names, values, strict=True)) for key, *values in rows}
     before = {entry["part"]: entry["profile"] for entry in sorted(history, key=lambda entry: entry["period_start"])}
     for key, profile in profiles.items():
         profile |= _compared(profile, before.get(context[key].part, {}))
@@ -311,9 +311,9 @@ def stage_profile(
     return profiles
 
 
-def _share(aside: int, read: int) -> float:
+def _share(aside: int, rows_read: int) -> float:
     """The share of rows set aside; 0 where they are a few slips of a small file, and not its larger part."""
-    return aside / read if aside >= _FEW_SLIPS or 2 * aside > read else 0.0
+    return aside / rows_read if aside >= _FEW_SLIPS or 2 * aside > rows_read else 0.0
 
 
 def _missing(column: Column) -> str:
@@ -327,12 +327,12 @@ def _missing(column: Column) -> str:
 
 def _compared(profile: Mapping[str, float | None], before: Mapping[str, float | None]) -> dict[str, float | None]:
     """The period before's measures and value / previous; NULL without one."""
-    compared = {}
+    values_before = {}
     for name, value in profile.items():
         previous = before.get(name)
-        compared[f"previous_{name}"] = previous
-        compared[f"change_{name}"] = value / previous if value is not None and previous else None
-    return compared
+        values_before[f"previous_{name}"] = previous
+        values_before[f"change_{name}"] = value / previous if value is not None and previous else None
+    return values_before
 
 
 def _every(names: Iterable[str]) -> list[str]:
@@ -340,5 +340,5 @@ def _every(names: Iterable[str]) -> list[str]:
 
 
 def _missing_required(contract: Contract, parsed: Parsed) -> int:
-    required = {header for column in contract.file_columns if column.required for header in column.headers}
-    return len(required & set(parsed.missing_headers))
+    headers = {header for column in contract.file_columns if column.required for header in column.headers}
+    return len(headers & set(parsed.missing_headers))

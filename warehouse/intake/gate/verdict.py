@@ -47,11 +47,11 @@ def judge(
     ``history`` holds the profiles of admissible deliveries of earlier periods (``part``, ``period_start``,
     ``profile``). A delivery in ``overridden`` was admitted by a person: what would hold it is recorded and does not.
     """
-    found: dict[str, Judgement] = {}
+    judgements: dict[str, Judgement] = {}
     for version in contract.versions:
         if of_it := {key: one for key, one in parsed.items() if one.version == version.version}:
-            found |= _judge_version(s, version, of_it, context, history, overridden)
-    return found
+            judgements |= _judge_version(s, version, of_it, context, history, overridden)
+    return judgements
 
 
 def unforeseen(parsed: Parsed, reason: str) -> Judgement:
@@ -101,8 +101,8 @@ def _run(connection: duckdb.DuckDBPyConnection, asset: str, rules: Sequence[Rule
     """Run the rules of an asset and keep the failing rows' numbers in ``failures``."""
     connection.execute("CREATE TABLE IF NOT EXISTS failures (asset VARCHAR, rule_code VARCHAR, row_id BIGINT)")
     of_asset = [rule for rule in rules if rule.extras.asset == asset]
-    found = expectations.run(connection, asset, of_asset, pointers=True)
-    return {code: _with_pointers(connection, asset, code, finding) for code, finding in found.items()}
+    findings = expectations.run(connection, asset, of_asset, pointers=True)
+    return {code: _with_pointers(connection, asset, code, finding) for code, finding in findings.items()}
 
 
 def _set_aside(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> dict[str, int]:
@@ -125,12 +125,12 @@ def _with_pointers(connection: duckdb.DuckDBPyConnection, asset: str, code: str,
     if not finding.failed:
         return finding
     try:
-        found = connection.execute(f"SELECT DISTINCT row_id FROM ({finding.rows_query})").to_arrow_table()
+        row_ids = connection.execute(f"SELECT DISTINCT row_id FROM ({finding.rows_query})").to_arrow_table()
     except duckdb.Error:
         return Finding(has_run=False)
-    if found.num_rows != finding.failed:
+    if row_ids.num_rows != finding.failed:
         return Finding(has_run=False)
-    connection.execute("INSERT INTO failures SELECT ?, ?, row_id FROM found", [asset, code])
+    connection.execute("INSERT INTO failures SELECT ?, ?, row_id FROM row_ids", [asset, code])
     return finding
 
 
@@ -174,14 +174,14 @@ def _count(
     for key, total, *values in connection.execute(query).fetchall():
         rows[key] = total
         present |= {(key, name): value for name, value in zip(names, values, strict=True)}
-    failed: dict[tuple[str, str], int] = {}
+    failed_rows: dict[tuple[str, str], int] = {}
     for asset in ("rows", "profile"):
         query = (
             f"SELECT delivery_id, rule_code, count(*) FROM failures JOIN {asset} USING (row_id)"
             " WHERE asset = ? GROUP BY ALL"
         )
-        failed |= {(key, code): count for key, code, count in connection.execute(query, [asset]).fetchall()}
-    return _Group(connection, contract, rules, findings, rows, present, failed, quarantined)
+        failed_rows |= {(key, code): count for key, code, count in connection.execute(query, [asset]).fetchall()}
+    return _Group(connection, contract, rules, findings, rows, present, failed_rows, quarantined)
 
 
 def _verdict(*, is_held: bool, is_whole: bool) -> VerdictKind:
@@ -192,17 +192,17 @@ def _verdict(*, is_held: bool, is_whole: bool) -> VerdictKind:
 
 def _outcome(group: _Group, rule: Rule, key: str, profile: Mapping[str, float | None]) -> RuleOutcome:
     has_run = group.findings[rule.code].has_run
-    checked = group.checked(rule, key)
-    failed = group.failed.get((key, rule.code), 0)
-    tolerated = (1 - rule.kwargs.get("mostly", 1)) * checked
+    n_checked = group.checked(rule, key)
+    n_failed = group.failed.get((key, rule.code), 0)
+    tolerated = (1 - rule.kwargs.get("mostly", 1)) * n_checked
     return RuleOutcome(
         rule_code=rule.code,
         column_name=judged_column(rule),
         severity=rule.severity,
         category=rule.category,
-        outcome="not_run" if not has_run else "pass" if failed <= tolerated else "fail",
-        checked=checked if has_run else None,
-        failed=failed if has_run else None,
+        outcome="not_run" if not has_run else "pass" if n_failed <= tolerated else "fail",
+        checked=n_checked if has_run else None,
+        failed=n_failed if has_run else None,
         observed=profile.get(rule.column) if rule.column and rule.extras.asset == "profile" else None,
     )
 
@@ -218,21 +218,21 @@ def _judgement(
 ) -> Judgement:
     measured = {name: value for name, value in profile.items() if not name.startswith(staging.COMPARED)}
     results = [_outcome(group, rule, key, profile) for rule in group.rules]
-    refused = len(parsed.refused)
-    read = group.rows.get(key, 0) + refused
+    n_refused = len(parsed.refused)
+    n_read = group.rows.get(key, 0) + n_refused
     quarantined = group.quarantined.get(key, 0)
-    left = read - refused - quarantined
-    reason = None if is_overridden else _reason_to_hold(group, results, parsed, left, context, profile)
+    n_left = n_read - n_refused - quarantined
+    reason = None if is_overridden else _reason_to_hold(group, results, parsed, n_left, context, profile)
     return Judgement(
-        verdict=_verdict(is_held=reason is not None, is_whole=not (quarantined or refused)),
+        verdict=_verdict(is_held=reason is not None, is_whole=not (quarantined or n_refused)),
         reason_code=reason.code if reason else None,
         message_id=reason.message_id if reason else None,
         message_en=reason.message_en if reason else None,
         checks_run=_checks_run(results),
-        rows_read=read,
-        rows_admitted=0 if reason else left,
+        rows_read=n_read,
+        rows_admitted=0 if reason else n_left,
         rows_quarantined=quarantined,
-        rows_refused=read - quarantined if reason else refused,
+        rows_refused=n_read - quarantined if reason else n_refused,
         results=results,
         quarantined=_pointers(group, key, parsed),
         profile=measured,
@@ -255,13 +255,13 @@ def _reason_to_hold(
     group: _Group,
     results: Sequence[RuleOutcome],
     parsed: Parsed,
-    left: int,
+    n_left: int,
     context: DeliveryContext,
     profile: Mapping[str, float | None],
 ) -> _Reason | None:
     """Why a delivery may not come into force, the gravest reason first."""
     before_rules = _before_rules(group, results, context)
-    return before_rules or _by_rules(group, results, parsed, left, profile)
+    return before_rules or _by_rules(group, results, parsed, n_left, profile)
 
 
 def _before_rules(group: _Group, results: Sequence[RuleOutcome], context: DeliveryContext) -> _Reason | None:
@@ -300,17 +300,17 @@ def _by_rules(
     group: _Group,
     results: Sequence[RuleOutcome],
     parsed: Parsed,
-    left: int,
+    n_left: int,
     profile: Mapping[str, float | None],
 ) -> _Reason | None:
     """What the rules hold a delivery for, and what set its rows aside where they are too many.
 
     A rule that the contract states about the whole comes first: it says what all those rows have in common.
     """
-    stopped = [result for result in results if result.outcome == "fail" and result.severity == "stop"]
-    reasons = {result.rule_code: _stopped(group, result, profile) for result in stopped}
+    stop_results = [result for result in results if result.outcome == "fail" and result.severity == "stop"]
+    reasons = {result.rule_code: _stopped(group, result, profile) for result in stop_results}
     limits = [reasons.pop(rule.code) for rule in group.rules if rule.column == _LIMITED and rule.code in reasons]
-    if left == 0 and (parsed.rows_read or not group.contract.extras.may_be_empty):
+    if n_left == 0 and (parsed.rows_read or not group.contract.extras.may_be_empty):
         limits = [_Reason("GATE_NO_ROWS_LEFT", *_NO_ROWS_LEFT)]
     of_the_whole = next(iter(reasons.values()), None)
     if not limits:
@@ -320,30 +320,32 @@ def _by_rules(
 
 def _causes(group: _Group, results: Sequence[RuleOutcome], parsed: Parsed) -> list[_Reason]:
     """What set rows aside, the most rows first: the rule, its rows of all, and what to do about it."""
-    read, words = parsed.rows_read, {rule.code: rule.extras for rule in group.rules}
-    found: list[tuple[int, _Reason]] = []
-    for code, refused in Counter(row.rule_code for row in parsed.refused).items():
+    n_read, words = parsed.rows_read, {rule.code: rule.extras for rule in group.rules}
+    causes: list[tuple[int, _Reason]] = []
+    for code, n_refused in Counter(row.rule_code for row in parsed.refused).items():
         about_id, about_en = REFUSED[code]
-        found.append((refused, _counted(code, refused, read, about_id, about_en, *SEND_AGAIN)))
+        causes.append((n_refused, _counted(code, n_refused, n_read, about_id, about_en, *SEND_AGAIN)))
     for result in results:
         if result.outcome == "fail" and result.severity == "quarantine":
             own = words[result.rule_code]
             texts = (own.message_id, own.message_en, own.action_id, own.action_en)
-            found.append((result.failed or 0, _counted(result.rule_code, result.failed or 0, read, *texts)))
-    return [reason for _, reason in sorted(found, key=lambda one: (-one[0], one[1].code))]
+            causes.append((result.failed or 0, _counted(result.rule_code, result.failed or 0, n_read, *texts)))
+    return [reason for _, reason in sorted(causes, key=lambda one: (-one[0], one[1].code))]
 
 
-def _counted(code: str, rows: int, read: int, about_id: str, about_en: str, action_id: str, action_en: str) -> _Reason:
+def _counted(
+    code: str, rows: int, n_read: int, about_id: str, about_en: str, action_id: str, action_en: str
+) -> _Reason:
     return _Reason(
         code,
-        f"{code}, {rows} dari {read} baris: {about_id} {action_id}",
-        f"{code}, {rows} of {read} rows: {about_en} {action_en}",
+        f"{code}, {rows} dari {n_read} baris: {about_id} {action_id}",
+        f"{code}, {rows} of {n_read} rows: {about_en} {action_en}",
     )
 
 
 def _because(reason: _Reason, causes: Sequence[_Reason]) -> _Reason:
-    told = [reason, *causes[:_CAUSES_TOLD]]
-    return _Reason(reason.code, " ".join(one.message_id for one in told), " ".join(one.message_en for one in told))
+    texts = [reason, *causes[:_CAUSES_TOLD]]
+    return _Reason(reason.code, " ".join(one.message_id for one in texts), " ".join(one.message_en for one in texts))
 
 
 def _stopped(group: _Group, result: RuleOutcome, profile: Mapping[str, float | None]) -> _Reason:
@@ -380,12 +382,12 @@ def _pointers(group: _Group, key: str, parsed: Parsed) -> list[Pointer]:
     columns = {rule.code: judged_column(rule) for rule in group.rules}
     pointers = [Pointer(row.rule_code, None, row.source_part, row.source_row) for row in parsed.refused]
     for code, limit in limits.items():
-        found = group.connection.execute(
+        rows = group.connection.execute(
             "SELECT source_part, source_row FROM failures JOIN rows USING (row_id)"
             " WHERE asset = 'rows' AND rule_code = ? AND delivery_id = ? ORDER BY row_id LIMIT ?",
             [code, key, limit],
         ).fetchall()
-        pointers += [Pointer(code, columns[code], source_part, source_row) for source_part, source_row in found]
+        pointers += [Pointer(code, columns[code], source_part, source_row) for source_part, source_row in rows]
     return pointers
 
 

@@ -28,15 +28,15 @@ _NESTED = "#VALUE!"
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     rows: list[Found] = []
-    stated = set()
+    totals_stated = set()
     has_more = False
     for number, page in enumerate(_pages(data), start=1):
         rows.extend(_READERS[shape.media](shape, page, number, len(rows)))
         if shape.total_path and (total := _dig(page, shape.total_path)) is not None:
-            stated.add(str(total))
+            totals_stated.add(str(total))
         has_more = isinstance(page, dict) and bool(page.get("exceededTransferLimit"))
-    if has_more or not stated <= {str(len(rows))}:
-        totals = " / ".join(total for total in sorted(stated) if total.isdigit())
+    if has_more or not totals_stated <= {str(len(rows))}:
+        totals = " / ".join(total for total in sorted(totals_stated) if total.isdigit())
         raise unreadable("PARSE_INCOMPLETE", f"{len(rows)} / {totals or '…'}")
     return from_records(contract, rows)
 
@@ -50,15 +50,15 @@ def from_records(contract: Contract, rows: list[Found]) -> Content:
     header = list(dict.fromkeys(name for shape in shapes for name in shape))
     if not header:
         raise unreadable("PARSE_EMPTY")
-    found = headers.match(contract, header)
+    header_match = headers.match(contract, header)
     return Content(
         cells={
             name: pa.array([record.fields.get(header[position]) for record in records], pa.string())
-            for name, position in found.positions.items()
+            for name, position in header_match.positions.items()
         },
         source_part=pa.nulls(len(records), pa.string()),
         source_row=pa.array([record.source_row for record in records], pa.int64()),
-        unknown_headers=found.unknown,
+        unknown_headers=header_match.unknown,
         refused=[row for row in rows if isinstance(row, RefusedRow)],
     )
 

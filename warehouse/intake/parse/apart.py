@@ -57,10 +57,10 @@ def apart(work: Callable[[], T], memory: int | None = None, seconds: float | Non
         _, status = os.waitpid(child, 0)
     if not answer or status:
         raise unreadable("PARSE_UNFORESEEN", _ending(status))
-    done = pickle.loads(answer)  # noqa: S301 - written by our own fork
-    if isinstance(done, UnreadableDelivery):
-        raise done
-    result: T = done
+    answer_value = pickle.loads(answer)  # noqa: S301 - written by our own fork
+    if isinstance(answer_value, UnreadableDelivery):
+        raise answer_value
+    result: T = answer_value
     return result
 
 
@@ -76,16 +76,16 @@ def _work(work: Callable[[], Any], writing: int, memory: int) -> NoReturn:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if (ours := _address_space()) is not None:
             resource.setrlimit(resource.RLIMIT_AS, (ours + memory, ours + memory))
-        done: Any
+        result: Any
         try:
-            done = work()
+            result = work()
         except UnreadableDelivery as error:
-            done = error
+            result = error
         except BaseException as error:
             # A panic of the workbook's reader is no Exception.
-            done = unreadable("PARSE_UNFORESEEN", described(error))
+            result = unreadable("PARSE_UNFORESEEN", described(error))
         with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(done, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+            pickle.dump(result, pipe, protocol=pickle.HIGHEST_PROTOCOL)
         code = 0
     finally:
         os._exit(code)

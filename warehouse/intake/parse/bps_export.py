@@ -27,9 +27,9 @@ def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     records = list(csv.reader(io.StringIO(content, newline="")))
     if len(records) < 2 or not _is_export(records[0], records[1]):
         raise unreadable("PARSE_WRONG_FORMAT", shape.name)
-    found = from_records(contract, _figures(records))
-    found.encoding = encoding
-    return found
+    figures = from_records(contract, _figures(records))
+    figures.encoding = encoding
+    return figures
 
 
 def _is_export(title_row: list[str], year_row: list[str]) -> bool:
@@ -40,7 +40,7 @@ def _is_export(title_row: list[str], year_row: list[str]) -> bool:
 
 def _told_apart(title: str) -> tuple[str, str | None]:
     """(indicator, unit or None) of a title."""
-    units = [found for found in _PARENTHESES.finditer(title) if not _SYMBOL.fullmatch(found[1].strip())]
+    units = [match for match in _PARENTHESES.finditer(title) if not _SYMBOL.fullmatch(match[1].strip())]
     if not units:
         return title, None
     last = units[-1]

@@ -41,6 +41,6 @@ def demand_days_before_months(contract: Contract, table: pa.Table) -> None:
 
 
 def _numbers(cells: pa.ChunkedArray, pattern: str, group: str) -> list[int]:
-    found = pc.drop_null(pc.struct_field(pc.extract_regex(cells, pattern), group))
-    numbers: list[int] = pc.cast(found, pa.int64()).to_pylist()
+    matches = pc.drop_null(pc.struct_field(pc.extract_regex(cells, pattern), group))
+    numbers: list[int] = pc.cast(matches, pa.int64()).to_pylist()
     return numbers

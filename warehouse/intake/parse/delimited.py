@@ -31,8 +31,8 @@ _LINE_END = re.compile(r"[\r\n]")
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     encoding = find_encoding(shape, data)
     delimiter, header, records_above, lines_above = _find_header(contract, shape, data, encoding)
-    found = headers.match(contract, header)
-    return _records(shape, data, encoding, delimiter, header, found, records_above, lines_above)
+    header_match = headers.match(contract, header)
+    return _records(shape, data, encoding, delimiter, header, header_match, records_above, lines_above)
 
 
 def find_encoding(shape: FileShape, data: bytes) -> str:
@@ -92,7 +92,7 @@ def _find_header(contract: Contract, shape: FileShape, data: bytes, encoding: st
     # One bad byte makes a file that says it is UTF-8 one of single bytes: its mark is no part of the first header.
     text = data[:_HEAD].removeprefix(codecs.BOM_UTF8).decode(encoding, errors="ignore")
     best: tuple[int, bool] = (-1, False)
-    chosen: tuple[str, list[str], int, int] | None = None
+    header_at: tuple[str, list[str], int, int] | None = None
     for delimiter in (*shape.delimiters, *(other for other in _DELIMITERS if other not in shape.delimiters)):
         first = list(_first_records(text, delimiter, shape.title_rows + 1))
         if not first:
@@ -101,13 +101,13 @@ def _find_header(contract: Contract, shape: FileShape, data: bytes, encoding: st
         header, line = first[position]
         rank = (headers.score(contract, header), delimiter in shape.delimiters)
         if rank > best:
-            best, chosen = rank, (delimiter, header, position + 1, line)
-    if chosen is None:
+            best, header_at = rank, (delimiter, header, position + 1, line)
+    if header_at is None:
         raise unreadable("PARSE_OPEN_QUOTE", "1")
-    if chosen[0] not in shape.delimiters:
-        headers.match(contract, chosen[1])
+    if header_at[0] not in shape.delimiters:
+        headers.match(contract, header_at[1])
         raise unreadable("PARSE_DELIMITER", " ".join(shape.delimiters))
-    return chosen
+    return header_at
 
 
 def _records(
@@ -116,39 +116,41 @@ def _records(
     encoding: str,
     delimiter: str,
     header: list[str],
-    found: headers.Match,
+    header_match: headers.Match,
     records_above: int,
     lines_above: int,
 ) -> Content:
     labels = [str(position) for position in range(len(header))]
-    wanted = labels if shape.total_words else [labels[position] for position in found.positions.values()]
-    table, bad = _arrow(data, encoding, delimiter, labels, wanted, lines_above)
+    labels_to_read = labels if shape.total_words else [labels[position] for position in header_match.positions.values()]
+    table, bad = _arrow(data, encoding, delimiter, labels, labels_to_read, lines_above)
     _refuse_cut_off(data, delimiter, table.num_rows, bad, lines_above)
     refused_at = np.array(sorted(number for number, _ in bad), dtype=np.int64) - lines_above + records_above
     total = table.num_rows + len(refused_at)
     rows = np.arange(records_above + 1, records_above + 1 + total, dtype=np.int64)
     rows = np.delete(rows, refused_at - records_above - 1)
     _refuse_open_quote(data, table, rows, bad, refused_at)
-    broken = np.zeros(table.num_rows, dtype=bool)
+    is_broken = np.zeros(table.num_rows, dtype=bool)
     if _lines(data) != lines_above + total:
         every = (
-            table if len(wanted) == len(labels) else _arrow(data, encoding, delimiter, labels, labels, lines_above)[0]
+            table
+            if len(labels_to_read) == len(labels)
+            else _arrow(data, encoding, delimiter, labels, labels, lines_above)[0]
         )
-        broken = _over_several_lines(every, bad, rows, refused_at, delimiter) & (not shape.line_breaks)
+        is_broken = _over_several_lines(every, bad, rows, refused_at, delimiter) & (not shape.line_breaks)
     blank = _is_blank(table)
-    if blank.any() and len(wanted) < len(labels):
+    if blank.any() and len(labels_to_read) < len(labels):
         # Blank in all we read is not blank in all there is: a note below the table is a record.
         blank = _is_blank(_arrow(data, encoding, delimiter, labels, labels, lines_above)[0])
-    keep, broken_rows = ~blank & ~broken, rows[broken]
+    keep, broken_rows = ~blank & ~is_broken, rows[is_broken]
     if shape.total_words:
         keep &= ~_is_total(table, shape.total_words)
     if not keep.all():
         table, rows = table.filter(pa.array(keep)), rows[keep]
     return Content(
-        cells={name: table[labels[position]] for name, position in found.positions.items()},
+        cells={name: table[labels[position]] for name, position in header_match.positions.items()},
         source_part=pa.nulls(len(rows), pa.string()),
         source_row=pa.array(rows),
-        unknown_headers=found.unknown,
+        unknown_headers=header_match.unknown,
         refused=sorted(
             [
                 *(
@@ -165,7 +167,7 @@ def _records(
 
 
 def _arrow(
-    data: bytes, encoding: str, delimiter: str, labels: list[str], wanted: list[str], lines_above: int
+    data: bytes, encoding: str, delimiter: str, labels: list[str], labels_to_read: list[str], lines_above: int
 ) -> tuple[pa.Table, list[tuple[int, str]]]:
     """All records below the header as text, and number and text of those with a wrong count of fields."""
     bad: list[tuple[int, str]] = []
@@ -191,13 +193,15 @@ def _arrow(
                 invalid_row_handler=skip,
             ),
             pyarrow.csv.ConvertOptions(
-                column_types={label: pa.string() for label in labels}, include_columns=wanted, strings_can_be_null=False
+                column_types={label: pa.string() for label in labels},
+                include_columns=labels_to_read,
+                strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid as error:
         # What Arrow says when nothing stands below the header, with and without a line end after it.
         if "Empty CSV" in str(error) or "Could not skip" in str(error):
-            return pa.table({label: pa.array([], pa.string()) for label in wanted}), []
+            return pa.table({label: pa.array([], pa.string()) for label in labels_to_read}), []
         # A record longer than a block: a quotation mark that swallows the rest.
         raise unreadable("PARSE_OPEN_QUOTE", "?") from None
     return table, bad
@@ -226,12 +230,12 @@ def _lines(data: bytes) -> int:
     return ends + (not data.endswith((b"\n", b"\r")))
 
 
-def _refuse_cut_off(data: bytes, delimiter: str, split: int, bad: list[tuple[int, str]], lines_above: int) -> None:
+def _refuse_cut_off(data: bytes, delimiter: str, split_at: int, bad: list[tuple[int, str]], lines_above: int) -> None:
     """A last record that is too short and has no line end: the file was cut off within it."""
     if not bad or data.endswith((b"\n", b"\r")):
         return
     number, text = max(bad)
-    is_last = number == lines_above + split + len(bad)
+    is_last = number == lines_above + split_at + len(bad)
     # One cell of words below the table is a note; one of digits, or more than one, is the beginning of a record.
     if is_last and (delimiter in text or not any(letter.isalpha() for letter in text)) and text.strip():
         raise unreadable("PARSE_TRUNCATED")
@@ -248,15 +252,15 @@ def _over_several_lines(
     swallowed = [
         int(at) for at, (_, text) in zip(refused_at, sorted(bad), strict=True) if _LINE_END.search(text.strip())
     ]
-    found = np.zeros(table.num_rows, dtype=bool)
+    is_over_several = np.zeros(table.num_rows, dtype=bool)
     for column in table.columns:
         has_break = pc.match_substring_regex(column, "[\r\n]").to_numpy()
         delimiters = pc.count_substring(column, delimiter).to_numpy()
         swallowed += rows[has_break & (delimiters >= max(table.num_columns - 1, 0))].tolist()
-        found |= has_break
+        is_over_several |= has_break
     if swallowed:
         raise unreadable("PARSE_OPEN_QUOTE", str(min(swallowed)))
-    return found
+    return is_over_several
 
 
 def _is_blank(table: pa.Table) -> np.ndarray:
@@ -270,7 +274,7 @@ def _is_blank(table: pa.Table) -> np.ndarray:
 
 
 def _is_total(table: pa.Table, words: tuple[str, ...]) -> np.ndarray:
-    wanted = {word.casefold() for word in words}
+    total_words = {word.casefold() for word in words}
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     first = [next((cell.strip() for cell in row if cell.strip()), "") for row in rows]
-    return np.array([cell.casefold() in wanted for cell in first], dtype=bool)
+    return np.array([cell.casefold() in total_words for cell in first], dtype=bool)

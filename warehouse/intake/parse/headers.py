@@ -57,8 +57,8 @@ def score(contract: Contract, header: Sequence[str]) -> int:
     """How much a row looks like the contract's header row: each known header counts, a needed column double."""
     words = vocabulary(contract)
     keys = {key(cell) for cell in header} - {""}
-    needed = sum(column.is_header_needed and not keys.isdisjoint(found) for column, found in words.columns)
-    return needed + len(keys & (words.known | words.refused.keys()))
+    n_needed = sum(column.is_header_needed and not keys.isdisjoint(spellings) for column, spellings in words.columns)
+    return n_needed + len(keys & (words.known | words.refused.keys()))
 
 
 def header_row(contract: Contract, rows: Sequence[Sequence[str]]) -> int:
@@ -73,33 +73,33 @@ def match(contract: Contract, header: Sequence[str]) -> Match:
     """
     words = vocabulary(contract)
     keys = [key(cell) for cell in header]
-    if refused := sorted({words.refused[k] for k in keys if k in words.refused}):
-        raise unreadable("PARSE_REFUSED_COLUMN", names(refused))
-    positions, doubled, missing = {}, [], []
+    if refused_headers := sorted({words.refused[k] for k in keys if k in words.refused}):
+        raise unreadable("PARSE_REFUSED_COLUMN", names(refused_headers))
+    positions, doubles, absent = {}, [], []
     for column, spellings in words.columns:
         # The agency's own header first: where a file has both it and an alias, the alias is another thing.
-        found = next((spelling for spelling in spellings if spelling in keys), None)
-        if found is None:
-            missing.append(column)
-        elif keys.count(found) > 1:
-            doubled.append(column.header or column.name)
+        fitting = next((spelling for spelling in spellings if spelling in keys), None)
+        if fitting is None:
+            absent.append(column)
+        elif keys.count(fitting) > 1:
+            doubles.append(column.header or column.name)
         else:
-            positions[column.name] = keys.index(found)
-    if doubled:
-        raise unreadable("PARSE_DUPLICATE_COLUMN", names(doubled))
-    if needed := [column.header or column.name for column in missing if column.is_header_needed]:
-        raise _not_ours(contract, set(keys), needed)
-    taken = set(positions.values())
+            positions[column.name] = keys.index(fitting)
+    if doubles:
+        raise unreadable("PARSE_DUPLICATE_COLUMN", names(doubles))
+    if needed_headers := [column.header or column.name for column in absent if column.is_header_needed]:
+        raise _not_ours(contract, set(keys), needed_headers)
+    taken_positions = set(positions.values())
     unknown = [
         _shown(cell)
         for position, cell in enumerate(header)
-        if position not in taken and keys[position] and keys[position] not in words.ignored
+        if position not in taken_positions and keys[position] and keys[position] not in words.ignored
     ]
     return Match(positions, unknown)
 
 
-def missing_headers(contract: Contract, found: set[str]) -> list[str]:
-    return [column.header or column.name for column in contract.file_columns if column.name not in found]
+def missing_headers(contract: Contract, header_names: set[str]) -> list[str]:
+    return [column.header or column.name for column in contract.file_columns if column.name not in header_names]
 
 
 def _shown(cell: str) -> str:
@@ -107,13 +107,15 @@ def _shown(cell: str) -> str:
     return re.sub(r"\d", "#", " ".join(cell.split()))[:_LONGEST_SHOWN]
 
 
-def _not_ours(contract: Contract, keys: set[str], needed: list[str]) -> UnreadableDelivery:
+def _not_ours(contract: Contract, keys: set[str], needed_headers: list[str]) -> UnreadableDelivery:
     """The error for missing columns: another dataset's name, if the file has all that one needs and more of it."""
     ours = len(keys & vocabulary(contract).known)
     best = None
     for other in (one for newest in load_contracts(get_settings().contracts_dir).values() for one in newest.versions):
         words = vocabulary(other)
-        is_whole = all(keys & set(found) for column, found in words.columns if column.is_header_needed)
+        is_whole = all(keys & set(spellings) for column, spellings in words.columns if column.is_header_needed)
         if is_whole and len(keys & words.known) > ours and other.dataset != contract.dataset:
             ours, best = len(keys & words.known), other.dataset
-    return unreadable("PARSE_WRONG_DATASET", best) if best else unreadable("PARSE_MISSING_COLUMNS", names(needed))
+    return (
+        unreadable("PARSE_WRONG_DATASET", best) if best else unreadable("PARSE_MISSING_COLUMNS", names(needed_headers))
+    )

@@ -105,12 +105,12 @@ def _finish(contract: Contract, shape: FileShape, content: Content) -> Parsed:
         for column in contract.file_columns
     }
     table = pa.table({**columns, "source_part": content.source_part, "source_row": content.source_row})
-    table, refused = _without_errors(table)
+    table, refused_rows = _without_errors(table)
     day_order.demand_days_before_months(contract, table)
     return Parsed(
         table=table,
         rows_read=rows + len(content.refused),
-        refused=sorted([*content.refused, *refused], key=lambda row: (row.source_part or "", row.source_row)),
+        refused=sorted([*content.refused, *refused_rows], key=lambda row: (row.source_part or "", row.source_row)),
         unknown_headers=content.unknown_headers,
         missing_headers=missing_headers(contract, set(content.cells)),
         shape=shape.name,
@@ -121,22 +121,22 @@ def _finish(contract: Contract, shape: FileShape, content: Content) -> Parsed:
 
 def _without_errors(table: pa.Table) -> tuple[pa.Table, list[RefusedRow]]:
     """The rows without an error's text in any column, and the others as refused: an error is no value and no blank."""
-    broken = pa.array(np.zeros(table.num_rows, dtype=bool))
+    has_error = pa.array(np.zeros(table.num_rows, dtype=bool))
     for name in table.column_names:
         is_text = pa.types.is_string(table.schema.field(name).type)
         if is_text and pc.any(pc.starts_with(table[name], "#")).as_py():
-            found = pc.match_substring_regex(pc.utf8_upper(table[name]), _ERROR_TEXT)
-            broken = pc.or_(broken, pc.fill_null(found, fill_value=False))
-    if not pc.any(broken).as_py():
+            matches = pc.match_substring_regex(pc.utf8_upper(table[name]), _ERROR_TEXT)
+            has_error = pc.or_(has_error, pc.fill_null(matches, fill_value=False))
+    if not pc.any(has_error).as_py():
         return table, []
-    taken = table.filter(broken)
-    places = zip(taken["source_part"].to_pylist(), taken["source_row"].to_pylist(), strict=True)
-    return table.filter(pc.invert(broken)), [RefusedRow(part, row, ERROR_CELL) for part, row in places]
+    bad_rows = table.filter(has_error)
+    places = zip(bad_rows["source_part"].to_pylist(), bad_rows["source_row"].to_pylist(), strict=True)
+    return table.filter(pc.invert(has_error)), [RefusedRow(part, row, ERROR_CELL) for part, row in places]
 
 
 def _clean(column: Column, cells: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Cells without surrounding blanks; empty ones and the column's null tokens (in any case) become NULL."""
-    trimmed = restored(column, pc.utf8_trim_whitespace(cells))
+    text = restored(column, pc.utf8_trim_whitespace(cells))
     tokens = {form for token in ("", *column.extras.null_tokens) for form in (token, token.upper(), token.lower())}
-    is_null = pc.is_in(trimmed, pa.array(sorted(tokens), pa.string()))
-    return pc.if_else(is_null, None, trimmed) if pc.any(is_null).as_py() else trimmed
+    is_null = pc.is_in(text, pa.array(sorted(tokens), pa.string()))
+    return pc.if_else(is_null, None, text) if pc.any(is_null).as_py() else text

@@ -52,15 +52,15 @@ def of_sheet(workbook: bytes, number: int) -> SheetMarks:
         raise unreadable("PARSE_TRUNCATED")
     references = _REFERENCE.findall(xml)
     is_flat = bool(_FLAT.search(xml))
-    hidden, errors, without_result = set(), set(), set()
+    hidden_rows, errors, without_result = set(), set(), set()
     if is_flat or any(pattern.search(xml) for pattern in (_HIDDEN, _ERROR, _FORMULA)):
         row = column = 0
         for tag in _ROW_OR_CELL.finditer(xml):
             if (attributes := tag["row"]) is not None:
                 # Rows and cells without a reference follow the one before.
-                row, column = int(found[1]) if (found := _NUMBER.search(attributes)) else row + 1, 0
+                row, column = int(match[1]) if (match := _NUMBER.search(attributes)) else row + 1, 0
                 if _HIDDEN.search(attributes) or (is_flat and not _HEIGHT.search(attributes)):
-                    hidden.add(row)
+                    hidden_rows.add(row)
                 continue
             place = _REFERENCE.search(tag["cell"])
             column = column_number(place[1]) if place else column + 1
@@ -72,7 +72,7 @@ def of_sheet(workbook: bytes, number: int) -> SheetMarks:
     return SheetMarks(
         rows=max(map(int, {row for _, row in references}), default=0),
         columns=max(map(column_number, {letters for letters, _ in references}), default=0),
-        hidden=frozenset(hidden),
+        hidden=frozenset(hidden_rows),
         errors=frozenset(errors),
         without_result=frozenset(without_result),
     )

@@ -44,8 +44,8 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     _check_archive(data)
-    sheets, hidden = apart(lambda: _sheets(contract, shape, data))
-    return _join(sheets, hidden)
+    sheets, hidden_sheets = apart(lambda: _sheets(contract, shape, data))
+    return _join(sheets, hidden_sheets)
 
 
 def _sheets(contract: Contract, shape: FileShape, data: bytes) -> tuple[list["_Sheet"], list[str]]:
@@ -53,18 +53,18 @@ def _sheets(contract: Contract, shape: FileShape, data: bytes) -> tuple[list["_S
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(data)) as book:
             sheets: list[_Sheet] = []
-            hidden: list[str] = []
+            hidden_sheets: list[str] = []
             for number, about in enumerate(book.sheets_metadata, start=1):
                 if about.typ != SheetTypeEnum.WorkSheet or shape.sheet not in (None, about.name):
                     continue
                 if about.visible != SheetVisibleEnum.Visible:
-                    hidden.append(f"lembar {number} tersembunyi / hidden sheet {number}")
+                    hidden_sheets.append(f"lembar {number} tersembunyi / hidden sheet {number}")
                     continue
                 marks = sheet_marks.of_sheet(data, number)
                 if marks.rows * marks.columns > _LARGEST_CELLS:
                     raise unreadable("PARSE_TOO_LARGE", f"{_LARGEST_CELLS:,} sel / cells")
                 sheets.append(_Sheet(contract, shape, f"sheet {number}", book.get_sheet_by_index(number - 1), marks))
-            return sheets, hidden
+            return sheets, hidden_sheets
     except PasswordError:
         raise unreadable("PARSE_NOT_XLSX") from None
     except CalamineError:
@@ -118,20 +118,20 @@ class _Sheet:
             return
         self.positions = self.found.positions
         totals = {word.casefold() for word in shape.total_words}
-        refused = self._valueless(marks)
+        refused_rows = self._valueless(marks)
         records = [
             (number, row)
             for number, row in enumerate(rows[position + 1 :], start=position + 2)
-            if number in refused or ((first := _first_filled(row)) and first.casefold() not in totals)
+            if number in refused_rows or ((first := _first_filled(row)) and first.casefold() not in totals)
         ]
         if unseen := sum(number in marks.hidden for number, _ in records):
             raise unreadable("PARSE_HIDDEN_ROWS", f"{name}: {unseen}")
         self.cells = {
-            name: [cell_text(row[place]) for number, row in records if number not in refused]
+            name: [cell_text(row[place]) for number, row in records if number not in refused_rows]
             for name, place in self.positions.items()
         }
-        self.rows = [number for number, _ in records if number not in refused]
-        self.refused = [RefusedRow(name, number, code) for number, code in sorted(refused.items())]
+        self.rows = [number for number, _ in records if number not in refused_rows]
+        self.refused = [RefusedRow(name, number, code) for number, code in sorted(refused_rows.items())]
 
     def _valueless(self, marks: SheetMarks) -> dict[int, str]:
         """Rows with a cell of ours that has no value of its own, and why."""
@@ -149,25 +149,31 @@ def _first_filled(row: Sequence[Any]) -> str:
     return next((text for cell in row if (text := cell_text(cell).strip())), "")
 
 
-def _join(sheets: list[_Sheet], hidden: list[str]) -> Content:
+def _join(sheets: list[_Sheet], hidden_sheets: list[str]) -> Content:
     """All sheets that hold the contract's columns, as one. A refused column on any sheet refuses the workbook."""
     for sheet in sheets:
         if sheet.error and sheet.error.code == "PARSE_REFUSED_COLUMN":
             raise sheet.error
-    used = [sheet for sheet in sheets if sheet.found]
-    if not used:
-        if hidden and all(sheet.is_empty for sheet in sheets):
-            raise unreadable("PARSE_ONLY_HIDDEN", "; ".join(hidden))
+    data_sheets = [sheet for sheet in sheets if sheet.found]
+    if not data_sheets:
+        if hidden_sheets and all(sheet.is_empty for sheet in sheets):
+            raise unreadable("PARSE_ONLY_HIDDEN", "; ".join(hidden_sheets))
         faulty = max((sheet for sheet in sheets if sheet.error), key=lambda sheet: sheet.score, default=None)
         raise (faulty.error if faulty else None) or unreadable("PARSE_EMPTY")
-    matches = [sheet.found for sheet in used if sheet.found]
-    names = list(dict.fromkeys(name for found in matches for name in found.positions))
+    matches = [sheet.found for sheet in data_sheets if sheet.found]
+    names = list(dict.fromkeys(name for header_match in matches for name in header_match.positions))
     return Content(
-        cells={name: pa.array([cell for sheet in used for cell in sheet.column(name)], pa.string()) for name in names},
-        source_part=pa.array([sheet.name for sheet in used for _ in sheet.rows], pa.string()),
-        source_row=pa.array([number for sheet in used for number in sheet.rows], pa.int64()),
-        unknown_headers=[*dict.fromkeys(header for found in matches for header in found.unknown), *hidden],
-        refused=[row for sheet in used for row in sheet.refused],
+        cells={
+            name: pa.array([cell for sheet in data_sheets for cell in sheet.column(name)], pa.string())
+            for name in names
+        },
+        source_part=pa.array([sheet.name for sheet in data_sheets for _ in sheet.rows], pa.string()),
+        source_row=pa.array([number for sheet in data_sheets for number in sheet.rows], pa.int64()),
+        unknown_headers=[
+            *dict.fromkeys(header for header_match in matches for header in header_match.unknown),
+            *hidden_sheets,
+        ],
+        refused=[row for sheet in data_sheets for row in sheet.refused],
     )
 
 
