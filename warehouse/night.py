@@ -303,8 +303,13 @@ def _link_build_release(
         if linkage.is_there(s) and build.is_up_to_date(s, seen, logical_date) and release.is_published(s, led):
             night.outcome = "unchanged"
             return {}
-        steps.run("link", lambda _say: linkage.refresh(s, seen))
-        built = steps.run("build", lambda say: build.run(s, seen, logical_date, progress=say, lock=lock))
+        try:
+            steps.run("link", lambda _say: linkage.refresh(s, seen))
+            built = steps.run("build", lambda say: build.run(s, seen, logical_date, progress=say, lock=lock))
+        except Exception:
+            # A damaged file ends an engine in words of its own.
+            lake.demand_whole(s, seen, w.contracts)
+            raise
     released = steps.run_steps("release", lambda say: release.publish(s, led, built, say))
     night.outcome = released.outcome
     return {"release_id": released.release_id}
@@ -373,13 +378,21 @@ def datasets(*, s: Settings | None = None) -> list[str]:
 
 @redacted
 def maintenance(*, s: Settings | None = None) -> dict[str, int]:
-    """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases."""
+    """Destroy raw bytes past retention, sweep files no ledger row names, drop old releases.
+
+    ``taken_in``: deliveries and releases of which the ledger had lost the rows. ``unknown``: files that it does not
+    name and that nobody can tell; they stay where they are.
+    """
     w = open_warehouse(s)
     s, led = w.settings, w.ledger
     # Alone: a file made again for an erasure or under new keys has no name in the ledger for a moment.
     with keys.exclusive_lock(s):
+        destroyed = landing.destroy_expired(s, led, w.contracts)
+        landed, stored = landing.sweep(s, led), lake.sweep(s, led)
         return {
-            "destroyed": landing.destroy_expired(s, led, w.contracts),
-            "swept": landing.sweep(s, led) + lake.sweep(s, led),
+            "destroyed": destroyed,
+            "swept": landed.removed + stored.removed,
+            "taken_in": landed.taken_in + release.take_in(s, led),
+            "unknown": len(landed.unknown) + len(stored.unknown),
             "releases_removed": release.retain(s, led) + release.retain_internal(s, led),
         }

@@ -18,7 +18,7 @@ from tests.support.forked import forked
 from warehouse import ledger, linkage, night
 from warehouse.core import duck
 from warehouse.core.contract import load_contracts
-from warehouse.core.errors import ConfigError, WarehouseError
+from warehouse.core.errors import BuildError, ConfigError, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import tombstones
 from warehouse.ledger import Ledger, deliveries, tables
@@ -213,6 +213,18 @@ def test_a_change_of_keys_killed_anywhere_goes_on_and_changes_nothing_else(sent:
     assert done["ended_at"]
 
 
+def test_a_change_of_keys_whose_build_was_killed_goes_on_to_its_build(sent: Settings, tmp_path: Path):
+    s = copy(sent, tmp_path)
+    keys.make_new(s)
+    decided = (s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+    done = rotation.rotate(*decided)["rotation_id"]
+    assert rotation.rotate(*decided)["rotation_id"] == done
+    build = {"build_id": "b", "started_at": s.utc_now(), "outcome": "built", "as_of": s.today()}
+    Ledger(s.ledger).insert(tables.builds, build)
+    with pytest.raises(ConfigError, match="KEYS_NO_NEXT"):
+        rotation.rotate(*decided)
+
+
 def test_old_keys_open_nothing_after_a_change(sent: Settings, tmp_path: Path):
     s = copy(sent, tmp_path)
     old = {name: (s.keys / name).read_bytes() for name in keys.FILES}
@@ -372,6 +384,95 @@ def test_an_erasure_killed_anywhere_is_completed_without_the_number(sent: Settin
     assert not is_anywhere(s)
     assert identities(s) == others(identities(sent))
     assert not erasure.is_pending(s, Ledger(s.ledger))
+
+
+def left_by_a_kill(sent: Settings, erased: Settings, folder: Path, *rooms: str) -> Settings:
+    """An erasure killed when the ledger named the new files and the old ones of some rooms were still there."""
+    s = copy(erased, folder)
+    for path in (path for room in rooms for path in (sent.home / room).rglob("*") if path.is_file()):
+        if not (s.home / path.relative_to(sent.home)).exists():
+            shutil.copy(path, s.home / path.relative_to(sent.home))
+    with Ledger(s.ledger).write() as connection:
+        connection.execute(tables.erasures.update(), {"erased_at": None, "proven_at": None})
+    return s
+
+
+@pytest.mark.parametrize("rooms", [("landing",), ("landing", "vault", "lake")])
+def test_files_that_no_row_names_are_gone_before_anything_is_proven(sent, erased, tmp_path, rooms):
+    s = left_by_a_kill(sent, erased, tmp_path, *rooms)
+    assert unnamed_files(s)
+    erasure.complete(s, Ledger(s.ledger))
+    assert unnamed_files(s) == set()
+    # The same left by a kill after all was on record as done.
+    s = left_by_a_kill(sent, erased, tmp_path / "again", *rooms)
+    with Ledger(s.ledger).write() as connection:
+        connection.execute(tables.erasures.update(), {"erased_at": s.utc_now()})
+    erasure.prove(s, Ledger(s.ledger))
+    assert unnamed_files(s) == set()
+
+
+def test_a_file_that_nobody_can_tell_is_no_proof(erased: Settings, tmp_path: Path):
+    s = copy(erased, tmp_path)
+    (s.vault_dir / "somewhere").mkdir()
+    (s.vault_dir / "somewhere" / "f00-b01.parquet").write_bytes(b"x")
+    (s.landing_dir / "f00-f00.age").write_bytes(b"x")
+    with pytest.raises(WarehouseError, match=r"ERASURE_NOT_PROVEN.*f00-f00\.age.*f00-b01\.parquet"):
+        erasure.prove(s, Ledger(s.ledger))
+
+
+def test_after_vault_and_lake_were_made_again_of_landing_erasure_and_rotation_work(sent: Settings, tmp_path: Path):
+    """The ledger still names the lost files of former verdicts."""
+    s = copy(sent, tmp_path)
+    before = (identities(s), unkeyed(lake_rows(s)))
+    for folder in (s.vault_dir, s.lake_dir):
+        shutil.rmtree(folder)
+    keys.make_new(s)
+    with pytest.raises(BuildError, match=r"LAKE_FILE_LOST.*warehouse replay"):
+        rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")
+    for dataset in {dataset for dataset, *_ in SENT}:
+        night.replay(dataset, s=s)
+    assert rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    assert (identities(s), unkeyed(lake_rows(s))) == before
+    erase(s)
+    erasure.prove(s, Ledger(s.ledger))
+    assert not is_anywhere(s)
+
+
+def test_a_landed_copy_that_is_lost_ends_neither_a_change_of_keys_nor_an_erasure(sent: Settings, tmp_path: Path):
+    s = copy(sent, tmp_path)
+    missing, damaged = deliveries.kept(Ledger(s.ledger))[:2]
+    (s.home / missing.stored_path).unlink()
+    (s.home / damaged.stored_path).write_bytes((s.home / damaged.stored_path).read_bytes()[:-9])
+    keys.make_new(s)
+    assert rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan")["keys_in_place"]
+    erase(s)
+    erasure.prove(s, Ledger(s.ledger))
+    # Under old keys nobody will have: destroyed, on record. Its rows stay in the lake.
+    assert all(deliveries.one(Ledger(s.ledger), one.delivery_id).destroyed_at for one in (missing, damaged))
+    assert unnamed_files(s) == set()
+    assert NIK not in repr(identities(s))
+
+
+def test_a_damaged_landed_copy_may_hold_anybody_and_goes_with_an_erasure(sent: Settings, tmp_path: Path):
+    s = copy(sent, tmp_path)
+    damaged = deliveries.kept(Ledger(s.ledger))[0]
+    (s.home / damaged.stored_path).write_bytes((s.home / damaged.stored_path).read_bytes()[:-9])
+    erase(s)
+    erasure.prove(s, Ledger(s.ledger))
+    assert deliveries.one(Ledger(s.ledger), damaged.delivery_id).destroyed_at
+    assert not (s.home / damaged.stored_path).exists()
+
+
+def test_nothing_is_proven_or_written_anew_while_landing_is_elsewhere(erased: Settings, tmp_path: Path):
+    s = copy(erased, tmp_path)
+    s.landing_dir.rename(tmp_path / "elsewhere")
+    keys.make_new(s)
+    for act in (
+        lambda: erasure.prove(s, Ledger(s.ledger)),
+        lambda: rotation.rotate(s, Ledger(s.ledger), "Sari", "Budi", "penggantian tahunan"),
+    ):
+        with pytest.raises(ConfigError, match="LANDING_AWAY"):
+            act()
 
 
 @pytest.mark.parametrize(

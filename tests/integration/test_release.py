@@ -29,7 +29,7 @@ from warehouse.core.errors import ConfigError, ReleaseError
 from warehouse.core.settings import Settings
 from warehouse.ledger import tables
 from warehouse.read import marts, record_views
-from warehouse.release import content, pseudonymised, publisher, revisions, state
+from warehouse.release import content, pseudonymised, publisher, record, revisions, state
 from warehouse.report import facts, figures
 
 SMALL_ONE = (
@@ -583,14 +583,14 @@ def test_the_cells_of_the_newest_release_lie_beside_the_register_for_its_owner_a
 
 
 @pytest.mark.parametrize(
-    "step", ["round_marts", "write_cells", "write_marts", "write_micro", "_finish", "_record", "point_current"]
+    "step", ["round_marts", "write_cells", "write_marts", "write_micro", "_finish", "record", "point_current"]
 )
 def test_killed_anywhere_the_next_run_makes_the_release(s, led, monkeypatch, step):
     first = release.publish(s, led, make_build(s, led, usual_counts(61))).release_id
     built = make_build(s, led, usual_counts(62))
     room = {
         "round_marts": content, "write_cells": revisions, "write_marts": content, "write_micro": pseudonymised,
-        "point_current": state,
+        "point_current": state, "record": record,
     }.get(step, publisher)  # fmt: skip
     whole = getattr(room, step)
 
@@ -606,7 +606,8 @@ def test_killed_anywhere_the_next_run_makes_the_release(s, led, monkeypatch, ste
     assert s.current.resolve().name == first
     assert (s.register_dir / f"{first}.cells").is_dir(), "the next release still knows the last one's cells"
     again = release.publish(s, led, built)
-    assert again.outcome == ("unchanged" if step == "point_current" else "released")
+    # From the last rename on it is whole: it is taken as it is.
+    assert again.outcome == ("unchanged" if step in {"_finish", "record", "point_current"} else "released")
     assert release.current_state(s, led)["release_id"] == again.release_id != first
     assert len(release.listing(s, led)) == 2
     assert {path.name for path in s.releases_dir.iterdir() if path.is_dir()} == {first, again.release_id}
@@ -614,6 +615,39 @@ def test_killed_anywhere_the_next_run_makes_the_release(s, led, monkeypatch, ste
     assert {path.name for path in s.register_dir.iterdir()} == {
         f"{first}.parquet", f"{again.release_id}.parquet", f"{again.release_id}.cells",
     }, "cells of the newest release alone"  # fmt: skip
+
+
+def test_a_release_that_an_older_ledger_does_not_know_is_taken_in_with_its_cells(s, led):
+    first, second = (release.publish(s, led, make_build(s, led, usual_counts(n))).release_id for n in (61, 62))
+    before = {table: rows_of(led, table) for table in (tables.releases, tables.release_marts)}
+    gone = s.register_dir / "20250101T000000Z-00000000.parquet"
+    shutil.copy(s.register_dir / f"{first}.parquet", gone)
+    (builds,) = led.rows(sa.select(tables.releases.c.build_id).where(tables.releases.c.release_id == second))
+    with led.write() as connection:
+        for table in (tables.release_marts, tables.releases):
+            connection.execute(table.delete().where(table.c.release_id == second))
+        connection.execute(tables.builds.delete().where(tables.builds.c.build_id == builds["build_id"]))
+    assert release.take_in(s, led) == 1
+    release.retain(s, led)
+    assert {table: rows_of(led, table) for table in before} == before
+    assert release.current_state(s, led)["release_id"] == second
+    assert gone.exists(), "what it says was published, whoever forgot it"
+    assert release.take_in(s, led) == 0
+
+
+@pytest.mark.parametrize("harm", ["marts.duckdb", "manifest.json"])
+def test_a_damaged_current_release_is_made_anew(s, led, harm):
+    built = make_build(s, led)
+    first = release.publish(s, led, built).release_id
+    assert release.is_published(s, led)
+    with state.open_folder(s.releases_dir / first):
+        (s.releases_dir / first / harm).chmod(0o600)
+        (s.releases_dir / first / harm).write_bytes(b"damaged")
+    assert not release.is_published(s, led)
+    made = release.publish(s, led, built)
+    assert (made.outcome, s.current.resolve().name) == ("released", made.release_id)
+    assert made.release_id != first
+    assert ask(s, SMALL_ONE)
 
 
 def test_a_hard_kill_in_the_middle_leaves_readers_and_the_next_run_whole(s, led):

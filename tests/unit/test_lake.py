@@ -2,17 +2,21 @@
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from tests.support.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
 from warehouse.core import files
+from warehouse.core.errors import BuildError
 from warehouse.ledger import deliveries, tables
 from warehouse.storage import lake, vault
+from warehouse.storage.landing import Swept
 
 CONTRACT = contract([column("jk"), column("berat", "number"), column("tanggal", "date")])
 
@@ -145,5 +149,51 @@ def test_sweeping_removes_only_old_files_that_no_ledger_row_names(settings, led)
         path.write_bytes(b"x")
     for path in (old, links, settings.home / stored.path):
         os.utime(path, (0, 0))
-    assert lake.sweep(settings, led) == 1
-    assert [path.exists() for path in (old, new, links, settings.home / stored.path)] == [False, True, True, True]
+    assert lake.sweep(settings, led) == Swept(unknown=(old,))
+    assert [path.exists() for path in (old, new, links, settings.home / stored.path)] == [True, True, True, True]
+
+
+def again(stored: vault.StoredFile, settings, tag: str) -> Path:
+    """Another file of the same verdict, as an erasure makes one; long ago."""
+    path = settings.home / stored.path
+    path = path.with_name(f"{path.stem}~{tag}.parquet")
+    path.write_bytes(b"x")
+    os.utime(path, (0, 0))
+    return path
+
+
+def test_a_file_that_can_be_had_again_is_swept(settings, led):
+    stored = deliver(settings, led, "a", berat=9.0)
+    copy = again(stored, settings, "1")
+    assert lake.sweep(settings, led) == Swept(removed=1)
+    # The ledger's own file is gone: the copy stays unless it can be made again of what was landed.
+    (settings.home / stored.path).unlink()
+    copy = again(stored, settings, "2")
+    assert lake.sweep(settings, led) == Swept(unknown=(copy,))
+    (row,) = led.rows(sa.select(tables.deliveries))
+    landed = settings.home / row["stored_path"]
+    landed.parent.mkdir(parents=True, exist_ok=True)
+    landed.touch()
+    assert lake.sweep(settings, led) == Swept(removed=1)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_a_lost_file_in_force_names_dataset_and_what_to_do(settings, led, harm):
+    stored = deliver(settings, led, "a", berat=9.0)
+    lake.demand_whole(settings, led, {CONTRACT.dataset: CONTRACT})
+    harm(settings.home / stored.path)
+    for look in (lake.demand_whole, lake.set_right):
+        with pytest.raises(BuildError, match=f"LAKE_FILE_LOST.*warehouse replay {CONTRACT.dataset}"):
+            look(settings, led, {CONTRACT.dataset: CONTRACT})
+    if harm is Path.unlink:
+        with pytest.raises(BuildError, match="LAKE_FILE_LOST"):
+            relation(settings, led)
+
+
+def test_a_damaged_file_that_nothing_reads_goes_before_all_are_written_anew(settings, led):
+    old = deliver(settings, led, "a", berat=9.0)
+    new = deliver(settings, led, "b", received_at=RECEIVED + timedelta(hours=1), berat=8.0)
+    (settings.home / old.path).write_bytes(b"x")
+    lake.set_right(settings, led, {CONTRACT.dataset: CONTRACT})
+    assert [(settings.home / one.path).exists() for one in (old, new)] == [False, True]
+    assert [row["berat"] for row in relation(settings, led)] == [8.0]

@@ -147,7 +147,7 @@ def _land_and_die(s: Settings, path: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_between_steps_leaves_nothing_that_counts(s, led, tmp_path, step):
+def test_a_kill_between_steps_leaves_nothing_or_a_whole_delivery(s, led, tmp_path, step):
     kept = put(s, led, tmp_path / "kept", b"kept")
     path = tmp_path / "file"
     path.write_bytes(b"killed")
@@ -156,13 +156,50 @@ def test_a_kill_between_steps_leaves_nothing_that_counts(s, led, tmp_path, step)
     assert child.exitcode == 9
     assert [row["delivery_id"] for row in led.rows(sa.select(tables.deliveries))] == [kept.delivery_id]
 
-    assert landing.sweep(s, led) > 0
-    assert len(landed_files(s)) == 2
+    is_whole = step == "insert"
+    swept = landing.sweep(s, led)
+    assert (swept.removed > 0, swept.taken_in, swept.unknown) == (not is_whole, int(is_whole), ())
+    assert len(landed_files(s)) == 2 + 2 * is_whole
     assert landing.read(s, deliveries.one(led, kept.delivery_id)) == b"kept"
     again = landing.land(s, led, CONTRACT, "cibodas", PERIOD, path, "csv", "agency")
-    assert again.is_new
-    assert landing.sweep(s, led) == 0
+    assert again.is_new != is_whole
+    assert landing.sweep(s, led) == landing.Swept()
     assert landing.read(s, deliveries.one(led, again.delivery_id)) == b"killed"
+
+
+def test_what_an_older_ledger_does_not_know_is_recorded_again(s, led, tmp_path):
+    made = put(s, led, tmp_path / "file", b"one"), put(s, led, tmp_path / "other", b"two", part="benda")
+    then = led.rows("select * from deliveries order by delivery_id")
+    with led.write() as connection:
+        connection.execute(tables.deliveries.delete())
+    assert landing.sweep(s, led) == landing.Swept(taken_in=2)
+    assert led.rows("select * from deliveries order by delivery_id") == then
+    assert {landing.read(s, deliveries.one(led, one.delivery_id)) for one in made} == {b"one", b"two"}
+    assert landing.sweep(s, led) == landing.Swept()
+
+
+def test_of_two_files_of_a_delivery_one_counts_and_the_other_goes(s, led, tmp_path):
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"one").delivery_id)
+    landing.rewritten(s, delivery, b"blanked", keys.landing_recipient(s), "tag")
+    assert landing.sweep(s, led) == landing.Swept(removed=2)
+    assert landing.read(s, deliveries.one(led, delivery.delivery_id)) == b"one"
+
+
+def test_a_file_written_anew_since_an_older_ledger_takes_its_place(s, led, tmp_path):
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"one").delivery_id)
+    landing.rewritten(s, delivery, b"blanked", keys.landing_recipient(s), "tag")
+    landing.forget(s, delivery.stored_path)
+    assert landing.sweep(s, led) == landing.Swept(taken_in=1)
+    assert landing.read(s, deliveries.one(led, delivery.delivery_id)) == b"blanked"
+
+
+def test_what_nobody_can_tell_is_left_where_it_is(s, led, tmp_path):
+    delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"one").delivery_id)
+    with led.write() as connection:
+        connection.execute(tables.deliveries.delete())
+    (s.keys / keys.LANDING_SECRET).unlink()
+    assert {path.name for path in landing.sweep(s, led).unknown} == {path.name for path in landed_files(s)}
+    assert (s.home / delivery.stored_path).exists()
 
 
 def test_the_row_of_another_process_stands(s, led, tmp_path, monkeypatch):

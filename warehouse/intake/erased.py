@@ -104,7 +104,9 @@ def redact_rows(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) 
     delivery = deliveries.one(led, delivery_id)
     contract = load_contracts(s.contracts_dir)[delivery.dataset]
     stored = {
-        old: made for old in _files_of(led, delivery_id) if (made := _without(s, old, delivery_id, places)) is not None
+        old: made
+        for old in _files_of(s, led, delivery_id)
+        if (made := _without(s, old, delivery_id, places)) is not None
     }
     landed = _blanked_landing(s, contract, delivery, places) if delivery.destroyed_at is None else {}
     with led.write() as connection:
@@ -124,9 +126,9 @@ def redact_rows(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) 
         landing.forget(s, delivery.stored_path)
 
 
-def _files_of(led: Ledger, delivery_id: str) -> list[str]:
+def _files_of(s: Settings, led: Ledger, delivery_id: str) -> list[str]:
     chosen = sa.select(tables.lake_files.c.path).where(tables.lake_files.c.delivery_id == delivery_id)
-    return [row["path"] for row in led.rows(chosen)]
+    return [row["path"] for row in led.rows(chosen) if (s.home / row["path"]).is_file()]
 
 
 def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> vault.StoredFile | None:
@@ -149,8 +151,8 @@ def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> va
 
 def _blanked_landing(s: Settings, contract: Contract, delivery: Delivery, places: set[Place]) -> dict[str, Any]:
     """The landed copy's new columns in the ledger. A copy that cannot be blanked for certain is destroyed whole."""
-    data = landing.read(s, delivery)
     try:
+        data = landing.read(s, delivery)
         made = _blanked(contract, data, delivery.media, places)
     except (CannotBlank, UnreadableDelivery):
         return {"destroyed_at": s.utc_now()}

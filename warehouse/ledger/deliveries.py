@@ -246,6 +246,14 @@ def record_delivery(led: Ledger, delivery: Delivery) -> None:
     led.insert(tables.deliveries, asdict(delivery))
 
 
+def record_file(led: Ledger, delivery: Delivery) -> None:
+    """Name another landed file for a known delivery."""
+    table = tables.deliveries
+    named = {name: getattr(delivery, name) for name in ("stored_path", "stored_sha256", "kept_sha256")}
+    with led.write() as connection:
+        connection.execute(table.update().where(table.c.delivery_id == delivery.delivery_id), named)
+
+
 def landed_for(led: Ledger, dataset: str, part: str, period: Period) -> list[Delivery]:
     """All that ever came for one (dataset, part, period), in the order in which it came."""
     columns = tables.deliveries.c

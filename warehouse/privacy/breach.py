@@ -126,9 +126,10 @@ def _rows_sql(s: Settings, led: Ledger, contract: Contract, incident: Incident) 
         .join(tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id)
         .where(tables.lake_files.c.kind == "lake", tables.deliveries.c.dataset == contract.dataset)
     )
-    if not named:
+    paths = [path for row in named if (path := s.home / row["path"]).is_file()]
+    if not paths:
         return lake.relation_sql(s, led, contract)
-    files = ", ".join(f"'{duck.sql_path(s.home / row['path'])}'" for row in named)
+    files = ", ".join(f"'{duck.sql_path(path)}'" for path in paths)
     return f"SELECT * FROM read_parquet([{files}], union_by_name = true)"
 
 

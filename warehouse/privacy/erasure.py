@@ -30,9 +30,9 @@ from warehouse.intake.tombstones import Tombstones
 from warehouse.ledger import Ledger, access_log, deliveries, tables
 from warehouse.ledger.deliveries import Delivery
 from warehouse.privacy.subject_lookup import Person, recognise, vault_relations
-from warehouse.release import pseudonymised, state
+from warehouse.release import pseudonymised, record, state
 from warehouse.scan import NOTHING, Values
-from warehouse.storage import keys, landing, vault
+from warehouse.storage import keys, lake, landing, vault
 
 Progress = Callable[[str], None]
 Pointer = tuple[str, str | None, int]
@@ -102,6 +102,9 @@ def complete(s: Settings, led: Ledger, progress: Progress = lambda _text: None) 
 
 
 def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
+    landing.demand_folder(s, led)
+    lake.set_right(s, led, load_contracts(s.contracts_dir))
+    _leave_only_named(s, led)
     found = tombstones.load(s)
     known = {row["erasure_id"]: row for row in led.rows(sa.select(tables.erasures))}
     for erasure_id, decision in (found.decisions or {}).items():
@@ -113,6 +116,18 @@ def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
             _find(s, led, found.only(erasure_id), erasure_id)
         if not row.get("erased_at"):
             _take_out(s, led, erasure_id, progress)
+
+
+def _leave_only_named(s: Settings, led: Ledger) -> list[Path]:
+    """Files of landing and vault that no ledger row names and nobody can tell, once all others of them are gone.
+
+    Nobody writes there meanwhile: whoever does shares the keys' lock.
+    """
+    unknown = [*landing.sweep(s, led).unknown, *lake.sweep(s, led, older_than=0).unknown]
+    with state.only_releaser(s):
+        record.take_in(s, led)
+        state.sweep(s, led)
+    return unknown
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -171,8 +186,16 @@ def _landed(s: Settings, led: Ledger) -> Iterator[tuple[Contract, Delivery]]:
 def _places_in_landed(
     s: Settings, connection: duckdb.DuckDBPyConnection, contract: Contract, delivery: Delivery
 ) -> set[Place]:
-    """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole."""
-    data = landing.read(s, delivery)
+    """Places of marked rows in a landed delivery; one that cannot be read is searched for numbers as a whole.
+
+    A damaged copy, which cannot be searched either, may hold anybody. One that is not there holds nobody.
+    """
+    if not (s.home / delivery.stored_path).is_file():
+        return set()
+    try:
+        data = landing.read(s, delivery)
+    except landing.LostCopy:
+        return {WHOLE_FILE}
     try:
         parsed = parse(contract, data, delivery.media)
         return marked_places(connection, contract.of_version(parsed.version), parsed.table)
@@ -208,6 +231,8 @@ def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> 
     with state.only_releaser(s):
         for row in state.kept(led):
             pseudonymised.take_out(s, row["release_id"], erasure["person_keys"], reason=f"erasure {erasure_id}")
+    # Copies that a kill has left between the ledger's word and their removal.
+    _leave_only_named(s, led)
     with led.write() as connection:
         connection.execute(
             tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
@@ -232,6 +257,10 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
         if count:
             hits.append(f"{place} ({count})")
 
+    landing.demand_folder(s, led)
+    with keys.exclusive_lock(s):
+        for path in _leave_only_named(s, led):
+            look("unnamed", str(path.relative_to(s.home)), 1)
     pointers = led.rows(sa.select(tables.erased_rows))
     gone = [vault.record_key(row["delivery_id"], row["source_part"], row["source_row"]) for row in pointers]
     with searching(s, marks) as connection:
@@ -250,10 +279,9 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
             look("files", str(path.relative_to(s.home)), _numbers_marked(connection, _pieces(path)))
     if values is not NOTHING:
         hits += [str(finding) for finding in scan.values_in(_other_files(s), values)]
-    for release_id in (row["release_id"] for row in state.kept(led)):
-        if (s.releases_dir / release_id / state.MICRO_FILE).exists():
-            persons = [key for one in led.rows(sa.select(tables.erasures)) for key in one["person_keys"] or ()]
-            look("micro", f"micro {release_id}", pseudonymised.rows_of(s, release_id, persons))
+    persons = [key for one in led.rows(sa.select(tables.erasures)) for key in one["person_keys"] or ()]
+    for path in sorted(s.releases_dir.glob(f"*/{state.MICRO_FILE}")):
+        look("micro", f"micro {path.parent.name}", pseudonymised.rows_of(s, path.parent.name, persons))
     if s.build_file.exists() and not _is_built_since(led):
         hits.append("build: older than the erasure")
     if hits:

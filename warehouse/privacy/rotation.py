@@ -39,7 +39,8 @@ def rotate(
 ) -> dict[str, Any]:
     """Write everything anew under the next set of keys, or finish a change that was begun; returns what was done.
 
-    Raises ConfigError KEYS_NO_NEXT, KEYS_WRONG, OPENING_UNAPPROVED or ROTATION_REFUSED before anything is written.
+    Raises ConfigError KEYS_NO_NEXT, KEYS_WRONG, OPENING_UNAPPROVED or ROTATION_REFUSED, and BuildError LAKE_FILE_LOST,
+    before anything is written.
     """
     if len(reason.strip()) < _SHORTEST_REASON:
         raise ConfigError(
@@ -57,17 +58,34 @@ def rotate(
         unfinished = led.rows(sa.select(tables.key_rotations).where(tables.key_rotations.c.ended_at.is_(None)))
         if unfinished and unfinished[0]["switched_at"]:
             return _finish(s, led, unfinished[0]["rotation_id"], progress)
+        if not unfinished and (last := _unreleased(s, led)):
+            return {"rotation_id": last, "files_removed": 0, "keys_in_place": True}
         target = _target(s)
+        lake.set_right(s, led, load_contracts(s.contracts_dir))
         rotation_id = unfinished[0]["rotation_id"] if unfinished else ledger.new_id()
         if not unfinished:
             decided = {"decided_by": by.strip(), "approver": approver.strip(), "reason": reason.strip()}
             led.insert(tables.key_rotations, decided | {"rotation_id": rotation_id, "started_at": s.utc_now()})
+        landing.demand_folder(s, led)
         files = _rekey_files(s, led, target, progress)
         landed = _reencrypt_landing(s, led, target, progress)
         if (marks := tombstones.load(s)).chains:
             tombstones.save(s, marks.longer(), keys.of_generation(s, keys.LANDING_PUBLIC, "next"))
         _switch(s, led, rotation_id, files, landed)
         return _finish(s, led, rotation_id, progress)
+
+
+def _unreleased(s: Settings, led: Ledger) -> str | None:
+    """The last change of keys, where no next set is there and nothing has been built since: its build was killed."""
+    if any(keys.usable(s, name, "next") for name in keys.FILES):
+        return None
+    columns = tables.key_rotations.c
+    ended = led.rows(sa.select(columns.rotation_id, columns.ended_at).order_by(columns.ended_at.desc()).limit(1))
+    built = sa.select(sa.func.max(tables.builds.c.started_at).label("at")).where(tables.builds.c.outcome == "built")
+    (last,) = led.rows(built)
+    if not ended or (last["at"] and last["at"] >= ended[0]["ended_at"]):
+        return None
+    return str(ended[0]["rotation_id"])
 
 
 def _target(s: Settings) -> dict[str, str]:
@@ -107,9 +125,10 @@ def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: 
     stored = sa.select(tables.lake_files, tables.deliveries.c.dataset).join(
         tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id
     )
-    for row in led.rows(stored):
-        of_verdict[row["verdict_id"]][row["kind"]] = row
     contracts = load_contracts(s.contracts_dir)
+    for row in led.rows(stored):
+        if (s.home / row["path"]).is_file():
+            of_verdict[row["verdict_id"]][row["kind"]] = row
     pairs = [found for found in of_verdict.values() if "vault" in found]
     made: dict[str, StoredFile] = {}
     with vault.connect(s) as connection:
@@ -159,22 +178,29 @@ def _rekey_pair(
 
 def _reencrypt_landing(
     s: Settings, led: Ledger, target: Mapping[str, str], progress: Progress
-) -> dict[str, tuple[str, dict[str, str]]]:
-    """Landed files under the next landing key: by delivery, the old path and the ledger's new columns."""
+) -> dict[str, dict[str, Any]]:
+    """Landed files under the next landing key: the ledger's new columns by delivery.
+
+    A copy that is missing or damaged is lost with the old key, whatever a backup holds: destroyed, on record.
+    """
     recipient = keys.of_generation(s, keys.LANDING_PUBLIC, "next")
     identity = keys.of_generation(s, keys.LANDING_SECRET, "next")
     kept = deliveries.kept(led)
-    made = {}
+    made: dict[str, dict[str, Any]] = {}
     for count, delivery in enumerate(kept, start=1):
         progress(f"landing {count}/{len(kept)}")
         tag = vault.tag(delivery.stored_sha256, target["landing"])
         new = s.home / delivery.stored_path
         new = new.with_name(f"{delivery.delivery_id}-{tag}.age")
-        data = None if new.exists() else landing.read(s, delivery)
+        try:
+            data = None if new.exists() else landing.read(s, delivery)
+        except landing.LostCopy:
+            made[delivery.delivery_id] = {"destroyed_at": s.utc_now()}
+            continue
         columns = landing.rewritten(s, delivery, data or b"", recipient, tag)
         if data is not None and pyrage.decrypt(new.read_bytes(), [identity]) != data:
             raise _not_equal(delivery.delivery_id)
-        made[delivery.delivery_id] = (delivery.stored_path, columns)
+        made[delivery.delivery_id] = columns
     return made
 
 
@@ -196,7 +222,7 @@ def _switch(
     led: Ledger,
     rotation_id: str,
     files: Mapping[str, StoredFile],
-    landed: Mapping[str, tuple[str, dict[str, str]]],
+    landed: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """The one transaction by which new files and new keys come into use together."""
     now = s.utc_now()
@@ -210,7 +236,7 @@ def _switch(
                 tables.lake_files.update().where(tables.lake_files.c.path == old),
                 {"path": made.path, "sha256": made.sha256},
             )
-        for delivery_id, (_, columns) in landed.items():
+        for delivery_id, columns in landed.items():
             connection.execute(
                 tables.deliveries.update().where(tables.deliveries.c.delivery_id == delivery_id), columns
             )
@@ -237,7 +263,7 @@ def _finish(s: Settings, led: Ledger, rotation_id: str, progress: Progress) -> d
             if path.exists() and not pseudonymised.opens_with(path, row["release_id"], used, s):
                 pseudonymised.rewrite(s, row["release_id"], used, reason=f"keys {rotation_id}")
     progress("sweep")
-    removed = lake.sweep(s, led, older_than=0) + landing.sweep(s, led)
+    removed = landing.sweep(s, led).removed + lake.sweep(s, led, older_than=0).removed
     tombstones.forget_others(s)
     is_in_place = keys.promote(s)
     with led.write() as connection:

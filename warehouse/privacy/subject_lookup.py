@@ -96,7 +96,7 @@ def _unclear() -> ConfigError:
 
 
 def vault_relations(s: Settings, led: Ledger) -> list[tuple[Contract, str]]:
-    """Every file of the vault, whether or not it is in force, by the contract of its rows about persons."""
+    """Every file of the vault that is there, in force or not, by the contract of its rows about persons."""
     named = led.rows(
         sa.select(tables.lake_files.c.path, tables.deliveries.c.dataset)
         .join(tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id)
@@ -105,7 +105,8 @@ def vault_relations(s: Settings, led: Ledger) -> list[tuple[Contract, str]]:
     )
     files: dict[str, list[Path]] = defaultdict(list)
     for row in named:
-        files[row["dataset"]].append(s.home / row["path"])
+        if (path := s.home / row["path"]).is_file():
+            files[row["dataset"]].append(path)
     contracts = load_contracts(s.contracts_dir)
     return [
         (contracts[dataset], vault.relation_sql(paths))

@@ -11,6 +11,7 @@ from warehouse.release.changes import diff
 from warehouse.release.internal import kept_internal, make_internal, retain_internal
 from warehouse.release.ops import refresh_ops
 from warehouse.release.publisher import ReleaseResult, is_published, publish
+from warehouse.release.record import take_in
 from warehouse.release.state import current_state, listing, manifest, retain, rollback, unpin
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "retain",
     "retain_internal",
     "rollback",
+    "take_in",
     "unpin",
 ]

@@ -25,10 +25,9 @@ from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
 from warehouse.ledger import Ledger, tables
-from warehouse.release import accuracy, changes, content, pseudonymised, register, revisions, state
+from warehouse.release import accuracy, changes, content, pseudonymised, record, register, revisions, state
 from warehouse.storage import keys
 
-LEVELS = ("kelurahan", "kecamatan", "kota")
 Progress = Callable[[str], None]
 
 # Places an error names; the ledger has them all.
@@ -54,6 +53,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
     """
     began = time.monotonic()
     with state.only_releaser(s):
+        record.take_in(s, led)
         state.sweep(s, led)
         catalogue = read_catalogue(manifest_path(s.home))
         last = state.newest(led)
@@ -61,7 +61,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
         with content.reading_build(s) as con:
             inputs = _inputs(con, led)
             fingerprint = _fingerprint(s, con, build.content_hash, catalogue, inputs)
-            if last and state.manifest(s, last["release_id"]).get("fingerprint") == fingerprint:
+            if last and _says(s, last["release_id"], fingerprint):
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
             with scan.ahead(s) as looked:
@@ -82,7 +82,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
         row = _ledger_row(led, build, last, release_id, created_at)
         about = row | {"fingerprint": fingerprint, "policy": _policy(s), "mart_rules": rules} | made | inputs
         _finish(s, draft, release_id, about)
-        _record(led, row, made, s.disclosure_threshold)
+        record.record(led, row, made, s.disclosure_threshold)
         state.point_current(s, led)
         is_pinned = state.pin(led) is not None
     return ReleaseResult(
@@ -95,7 +95,7 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
 
 
 def is_published(s: Settings, led: Ledger) -> bool:
-    """Whether the newest release already says what the build at hand and tonight's held and stale inputs would."""
+    """Whether the newest release, undamaged, says what the build at hand and tonight's held and stale inputs would."""
     last = state.newest(led)
     builds = led.rows(
         sa.select(tables.builds)
@@ -108,7 +108,11 @@ def is_published(s: Settings, led: Ledger) -> bool:
     catalogue = read_catalogue(manifest_path(s.home))
     with content.reading_build(s) as con:
         fingerprint = _fingerprint(s, con, builds[0]["content_hash"], catalogue, _inputs(con, led))
-    return state.manifest(s, last["release_id"]).get("fingerprint") == fingerprint
+    return _says(s, last["release_id"], fingerprint)
+
+
+def _says(s: Settings, release_id: str, fingerprint: str) -> bool:
+    return state.manifest(s, release_id).get("fingerprint") == fingerprint and state.is_whole(s, release_id)
 
 
 def _calendar(s: Settings, last: dict[str, Any] | None) -> revisions.Calendar:
@@ -183,9 +187,10 @@ def _created_at(s: Settings, last: dict[str, Any] | None) -> datetime:
 
 
 def _marts_file(s: Settings, release: dict[str, Any] | None) -> Path | None:
-    """A release's marts; one that was not restored has none, though it is still the one before."""
-    path = s.releases_dir / release["release_id"] / content.MARTS_FILE if release else None
-    return path if path and path.is_file() else None
+    """A release's marts; one that is damaged or was not restored has none, though it is still the one before."""
+    if release is None or not state.is_whole(s, release["release_id"]):
+        return None
+    return s.releases_dir / str(release["release_id"]) / content.MARTS_FILE
 
 
 def _judge_marts(
@@ -337,29 +342,3 @@ def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) ->
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _record(led: Ledger, row: dict[str, Any], made: dict[str, Any], base: int) -> None:
-    marts = made["marts"]
-    errors = {mart["name"]: {f"mean_error_{level}": None for level in LEVELS} for mart in marts}
-    for found in made["rounding"]:
-        errors[found["mart"]][f"mean_error_{found['area_level']}"] = found["mean_error"]
-    with led.write() as connection:
-        connection.execute(tables.releases.insert(), row)
-        if marts:
-            connection.execute(
-                tables.release_marts.insert(),
-                [
-                    {
-                        "release_id": row["release_id"],
-                        "mart": mart["name"],
-                        "row_count": mart["row_count"],
-                        "content_hash": mart["content_hash"],
-                        "cells_published": mart["row_count"],
-                        "cells_rounded": mart["rounded"],
-                        "rounding_base": base,
-                    }
-                    | errors[mart["name"]]
-                    for mart in marts
-                ],
-            )

@@ -3,6 +3,7 @@
 Here: folders, the ``current`` link and the ledger's rows on them. Not here: what a release holds (content).
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -43,11 +44,11 @@ def kept(led: Ledger) -> list[dict[str, Any]]:
 
 
 def manifest(s: Settings, release_id: str) -> dict[str, Any]:
-    """What a release says of itself; empty where it is not kept here."""
+    """What a release says of itself; empty where it is not kept here, or damaged."""
     try:
         found: dict[str, Any] = json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
         return found
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return {}
 
 
@@ -87,21 +88,54 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
+def folders(s: Settings) -> list[Path]:
+    """Folders under the name of a release, whether or not the ledger knows it."""
+    return [path for path in s.releases_dir.glob("*") if path.is_dir() and not path.name.startswith(".")]
+
+
+def is_whole(s: Settings, release_id: str) -> bool:
+    """Whether a release's files are what its manifest says; the pseudonymised one, kept for less long, may be gone."""
+    folder = s.releases_dir / release_id
+    about = manifest(s, release_id)
+    if about.get("release_id") != release_id:
+        return False
+    for told in about["files"]:
+        path = folder / told["path"]
+        if not path.is_file():
+            if told["path"] == MICRO_FILE:
+                continue
+            return False
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != told["sha256"]:
+                return False
+    return True
+
+
 def sweep(s: Settings, led: Ledger) -> int:
-    """Remove what no kept release owns: drafts, folders and register files of releases that never came to be."""
+    """Remove what no kept release owns: drafts with their register files, folders that are no whole release.
+
+    A whole one that the ledger does not know stays, to be taken in; so does a register file whose release nobody was
+    about to make: what it says was published.
+    """
     known = {row["release_id"]: row["removed_at"] for row in led.rows(sa.select(tables.releases))}
-    folders = [path for path in s.releases_dir.glob("*") if path.is_dir()]
-    orphans = [path for path in folders if path.name not in known or known[path.name] is not None]
-    for folder in orphans:
-        remove_folder(folder)
+    drafts = list(s.releases_dir.glob(".draft-*"))
+    orphans = [
+        path
+        for path in folders(s)
+        if (known[path.name] is not None if path.name in known else not is_whole(s, path.name))
+    ]
     # A removed release's cells were published all the same: its register file stays.
-    registers = [path for path in s.register_dir.glob("*.*") if path.name.partition(".")[0] not in known]
+    unborn = ({"", *(path.name.removeprefix(".draft-") for path in (*drafts, *orphans))}) - set(known)
+    registers = {path for path in s.register_dir.glob("*.*") if path.name.partition(".")[0] in unborn}
     # Only the next release needs the cells of the last.
     last = newest(led)
-    registers += [path for path in s.register_dir.glob("*.cells") if not last or path.stem != last["release_id"]]
-    for path in set(registers):
+    registers |= {path for path in s.register_dir.glob("*.cells") if not last or path.stem != last["release_id"]}
+    # Before the draft that tells whose they are.
+    for path in registers:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return len(orphans) + len(registers)
+    for path in (*drafts, *orphans):
+        remove_folder(path) if path.is_dir() else path.unlink()
+    return len(drafts) + len(orphans) + len(registers)
 
 
 def retain(s: Settings, led: Ledger) -> int:

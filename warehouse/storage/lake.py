@@ -1,11 +1,13 @@
 """The lake: admitted rows without direct identifiers, one Parquet file per verdict, read as one relation per dataset.
 
-Here: writing files, the relation over those in force, sweeping what no ledger row names. Not here: which delivery is in
-force (ledger), identities (vault).
+Here: writing files, the relation over those in force, which of them are lost, sweeping what no ledger row names. Not
+here: which delivery is in force (ledger), identities (vault).
 """
 
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +16,11 @@ import sqlalchemy as sa
 from warehouse.core import files
 from warehouse.core.contract import Contract
 from warehouse.core.duck import sql_path
+from warehouse.core.errors import BuildError
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries
 from warehouse.ledger.tables import lake_files
+from warehouse.storage.landing import Swept, hash_file
 from warehouse.storage.vault import LINEAGE, StoredFile, stored_file
 
 _SQL_TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "date": "DATE", "boolean": "BOOLEAN"}
@@ -52,19 +56,86 @@ def relation_sql(s: Settings, led: Ledger, contract: Contract) -> str:
 
 
 def files_in_force(s: Settings, led: Ledger, contract: Contract, kind: str) -> list[Path]:
-    """The lake's or the vault's files of the deliveries in force, oldest period first."""
+    """The lake's or the vault's files of the deliveries in force, oldest period first.
+
+    Raises BuildError LAKE_FILE_LOST where one is missing.
+    """
+    found = _in_force(led, contract, kind)
+    if lost := {row["delivery_id"] for row in found if not (s.home / row["path"]).is_file()}:
+        raise _lost({contract.dataset: lost})
+    return [s.home / row["path"] for row in found]
+
+
+def _in_force(led: Ledger, contract: Contract, kind: str) -> list[dict[str, Any]]:
+    """Ledger rows of those files."""
     in_force = deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
-    named = led.rows(sa.select(lake_files.c.verdict_id, lake_files.c.path).where(lake_files.c.kind == kind))
-    paths = {row["verdict_id"]: s.home / row["path"] for row in named}
-    return [paths[one.verdict_id] for one in in_force if one.verdict_id in paths]
+    named = {row["verdict_id"]: row for row in led.rows(sa.select(lake_files).where(lake_files.c.kind == kind))}
+    return [named[one.verdict_id] for one in in_force if one.verdict_id in named]
 
 
-def sweep(s: Settings, led: Ledger, older_than: float = _SWEPT_AFTER_SECONDS) -> int:
-    """Remove files of lake and vault that no ledger row names and no running step may yet name; returns how many."""
+def demand_whole(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> None:
+    """Raise BuildError LAKE_FILE_LOST for files in force that are missing or no more what was written."""
+    lost: dict[str, set[str]] = {}
+    for contract in contracts.values():
+        found = [row for kind in ("lake", "vault") for row in _in_force(led, contract, kind) if not _is_whole(s, row)]
+        if found:
+            lost[contract.dataset] = {row["delivery_id"] for row in found}
+    if lost:
+        raise _lost(lost)
+
+
+def set_right(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> None:
+    """Before all files are searched or written anew: damaged ones that no build reads go, with the other of their pair.
+
+    What cannot be read can neither be searched nor brought under other keys; ``replay`` makes it again should it ever
+    count. Raises BuildError LAKE_FILE_LOST for one that counts now.
+    """
+    demand_whole(s, led, contracts)
+    for row in led.rows(sa.select(lake_files)):
+        if not _is_whole(s, row):
+            pair = sa.select(lake_files.c.path).where(lake_files.c.verdict_id == row["verdict_id"])
+            for other in led.rows(pair):
+                (s.home / other["path"]).unlink(missing_ok=True)
+
+
+def _is_whole(s: Settings, row: Mapping[str, Any]) -> bool:
+    path = s.home / row["path"]
+    return path.is_file() and hash_file(path)[0] == str(row["sha256"])
+
+
+def _lost(lost: Mapping[str, Collection[str]]) -> BuildError:
+    places = "; ".join(f"{dataset} ({', '.join(sorted(names)[:3])})" for dataset, names in sorted(lost.items()))
+    commands = ", ".join(f"`warehouse replay {dataset}`" for dataset in sorted(lost))
+    return BuildError(
+        "LAKE_FILE_LOST",
+        f"Berkas lake atau vault yang berlaku hilang atau rusak: {places}.",
+        f"Files of lake or vault that are in force are missing or damaged: {places}.",
+        f"Jalankan {commands}, atau pulihkan lake/ dan vault/ dari cadangan; rilis terakhir tetap berlaku.",
+        f"Run {commands}, or restore lake/ and vault/ from backup; the last release stays current.",
+    )
+
+
+def sweep(s: Settings, led: Ledger, older_than: float = _SWEPT_AFTER_SECONDS) -> Swept:
+    """Put in order files of lake and vault that no ledger row names and no running step may yet name.
+
+    One of a verdict the ledger has in another file, or of a delivery whose landed copy is there, can be had again and
+    goes; another may be the only copy of rows that the ledger has lost, and stays.
+    """
     named = {s.home / row["path"] for row in led.rows(sa.select(lake_files.c.path))}
     before = time.time() - older_than
     found = {path for folder in (s.lake_dir, s.vault_dir) for path in folder.glob("*/*") if ".parquet" in path.name}
-    orphans = [path for path in found - named if path.stat().st_mtime < before]
-    for path in orphans:
+    orphans = {path for path in found - named if path.stat().st_mtime < before}
+    unknown = {path for path in orphans if not path.name.startswith(".") and not _can_be_had_again(s, led, path)}
+    for path in orphans - unknown:
         path.unlink(missing_ok=True)
-    return len(orphans)
+    return Swept(len(orphans - unknown), unknown=tuple(sorted(unknown)))
+
+
+def _can_be_had_again(s: Settings, led: Ledger, path: Path) -> bool:
+    delivery_id, _, verdict_id = path.stem.partition("~")[0].partition("-")
+    kind = "lake" if path.is_relative_to(s.lake_dir) else "vault"
+    chosen = sa.select(lake_files.c.path).where(lake_files.c.verdict_id == verdict_id, lake_files.c.kind == kind)
+    if any((s.home / row["path"]).is_file() for row in led.rows(chosen)):
+        return True
+    delivery = deliveries.find(led, delivery_id)
+    return delivery is not None and delivery.destroyed_at is None and (s.home / delivery.stored_path).is_file()

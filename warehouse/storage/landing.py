@@ -1,9 +1,11 @@
 """Landing: keeps every delivery's bytes exactly as sent, encrypted, until the contract's retention ends.
 
 A delivery is two age files, ``<delivery>-<hash>.age`` (the bytes) and ``<delivery>-<hash>.manifest.age`` (its ledger
-row and the file name as sent, which may name a person). They are whole and on disk before the ledger row commits; a
-file that no ledger row names does not exist and is swept. The clear bytes live only in a spool, a private folder that
-is shredded when its fetch ends or, after a kill, when the next one starts.
+row and the file name as sent, which may name a person). They are whole and on disk before the ledger row commits. A
+file that no ledger row names is swept: what the ledger has in another file goes, what it has never heard of (a backup
+of it was restored, or a kill came before its row) is recorded again from the manifest, and what nobody can tell stays.
+The clear bytes live only in a spool, a private folder that is shredded when its fetch ends or, after a kill, when the
+next one starts.
 
 Never here: repairing, unpacking or reading what was sent (parse), or judging it (gate).
 """
@@ -15,7 +17,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,7 +25,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyrage
-import sqlalchemy as sa
 from pyrage.x25519 import Recipient
 from sqlalchemy.exc import IntegrityError
 
@@ -37,17 +38,28 @@ from warehouse.ledger.deliveries import Delivery, Origin
 from warehouse.storage import keys
 
 __all__ = [
-    "Landed", "LostCopy", "destroy_expired", "forget", "land", "read", "refuse_brotli", "rewritten", "shred", "spool",
-    "sweep",
+    "Landed", "LostCopy", "Swept", "demand_folder", "destroy_expired", "forget", "land", "read", "refuse_brotli",
+    "rewritten", "shred", "spool", "sweep",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
 _SPOOL_PREFIX = "spool-"
 _INCOMING = ".incoming"
+_MANIFEST = ".manifest.age"
 
 
 class LostCopy(UnreadableDelivery):
     """Our own copy cannot be read, whatever was sent: it says nothing of the rows."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What became of files that no ledger row names: ``removed``, recorded again (``taken_in``, deliveries), or left
+    where they are because nobody can tell what they hold (``unknown``)."""
+
+    removed: int = 0
+    taken_in: int = 0
+    unknown: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,8 +176,8 @@ def read(s: Settings, delivery: Delivery) -> bytes:
     if delivery.destroyed_at is not None:
         raise LostCopy(
             "LANDING_DESTROYED",
-            f"Berkas kiriman {name} sudah dimusnahkan menurut masa simpannya.",
-            f"The bytes of delivery {name} were destroyed when their retention ended.",
+            f"Berkas kiriman {name} tidak disimpan lagi: masa simpannya habis, atau tak dapat dipertahankan.",
+            f"The bytes of delivery {name} are not kept any more: their retention ended, or they could not be kept.",
             "Minta pengirim mengirim ulang bila masih diperlukan dan diizinkan; masukkan dengan --file.",
             "Ask the sender to send it again if it is still needed and allowed, and take it with --file.",
         )
@@ -192,6 +204,19 @@ def read(s: Settings, delivery: Delivery) -> bytes:
     if hashlib.sha256(data).hexdigest() != (delivery.kept_sha256 or delivery.content_sha256):
         raise _corrupt(name)
     return data
+
+
+def demand_folder(s: Settings, led: Ledger) -> None:
+    """Raise ConfigError LANDING_AWAY where not one landed file is to be found: one may be lost, all are elsewhere."""
+    kept = deliveries.kept(led)
+    if kept and not any((s.home / delivery.stored_path).is_file() for delivery in kept):
+        raise ConfigError(
+            "LANDING_AWAY",
+            f"Tidak satu pun berkas kiriman ada di {s.landing_dir}.",
+            f"Not one landed file is to be found in {s.landing_dir}.",
+            "Pasang atau pulihkan folder itu lebih dahulu; tidak ada yang diubah.",
+            "Mount or restore that folder first; nothing was changed.",
+        )
 
 
 def rewritten(
@@ -236,22 +261,69 @@ def destroy_expired(s: Settings, led: Ledger, contracts: Mapping[str, Contract])
     return destroyed
 
 
-def sweep(s: Settings, led: Ledger) -> int:
-    """Remove what killed processes left: landed files no ledger row names, spools nobody holds. Returns how many."""
-    swept = 0
+def sweep(s: Settings, led: Ledger) -> Swept:
+    """Put in order what killed processes and restored backups left: files no ledger row names, spools nobody holds."""
+    shredded = 0
     if s.tmp_dir.is_dir():
         with files.exclusive_lock(s.tmp_dir):
-            swept = _shred_abandoned_spools(s)
+            shredded = _shred_abandoned_spools(s)
     if not s.landing_dir.is_dir():
-        return swept
+        return Swept(shredded)
     with files.exclusive_lock(s.landing_dir):
-        named = {s.home / row["stored_path"] for row in led.rows(sa.select(tables.deliveries.c.stored_path))}
+        named = {s.home / delivery.stored_path for delivery in deliveries.kept(led)}
         named |= {_manifest_of(path) for path in named}
-        orphans = [path for path in s.landing_dir.rglob("*.age") if path not in named]
-        orphans += [path for path in (s.landing_dir / _INCOMING).glob("*") if path.is_file()]
-        for path in orphans:
+        orphans = sorted(path for path in s.landing_dir.rglob("*.age") if path not in named)
+        drafts = [path for path in (s.landing_dir / _INCOMING).glob("*") if path.is_file() and path.suffix != ".age"]
+        taken_in = [path for path in orphans if not _is_manifest(path) and _take_in(s, led, path)]
+        left = set(orphans) - {file for path in taken_in for file in (path, _manifest_of(path))}
+        gone = {path for path in left if _is_nobodys(s, led, path)}
+        for path in (*drafts, *gone):
             path.unlink()
-    return swept + len(orphans)
+    return Swept(shredded + len(drafts) + len(gone), len(taken_in), tuple(sorted(left - gone)))
+
+
+def _take_in(s: Settings, led: Ledger, stored: Path) -> bool:
+    """Record a whole landed file from its manifest, where the ledger has no other of that delivery."""
+    known = deliveries.find(led, _delivery_of(stored))
+    if known is not None and _is_accounted_for(s, known):
+        return False
+    try:
+        identity = keys.landing_identity(s)
+        manifest = json.loads(pyrage.decrypt(_manifest_of(stored).read_bytes(), [identity]))
+        data = pyrage.decrypt(stored.read_bytes(), [identity])
+    except (ConfigError, FileNotFoundError, pyrage.DecryptError):
+        return False
+    manifest.pop("original_name")
+    found = Delivery(**{name: tables.typed(name, value) for name, value in manifest.items()})
+    if (found.stored_path, found.delivery_id) != (str(stored.relative_to(s.home)), _delivery_of(stored)):
+        return False
+    digest = hashlib.sha256(data).hexdigest()
+    found = replace(found, kept_sha256=None if digest == found.content_sha256 else digest)
+    if known is None:
+        deliveries.record_delivery(led, found)
+    else:
+        deliveries.record_file(led, found)
+    return True
+
+
+def _is_nobodys(s: Settings, led: Ledger, path: Path) -> bool:
+    """Whether a file that no row names holds nothing that is not elsewhere: a copy, or a manifest without bytes."""
+    known = deliveries.find(led, _delivery_of(path))
+    if known is not None:
+        return _is_accounted_for(s, known)
+    return _is_manifest(path) and not path.with_name(path.name.removesuffix(_MANIFEST) + ".age").exists()
+
+
+def _is_accounted_for(s: Settings, delivery: Delivery) -> bool:
+    return delivery.destroyed_at is not None or (s.home / delivery.stored_path).is_file()
+
+
+def _delivery_of(path: Path) -> str:
+    return path.name.partition("-")[0]
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.name.endswith(_MANIFEST)
 
 
 @contextmanager
@@ -355,7 +427,7 @@ def _draft_manifest(draft: Path) -> Path:
 
 
 def _manifest_of(stored: Path) -> Path:
-    return stored.with_suffix(".manifest.age")
+    return stored.with_suffix(_MANIFEST)
 
 
 def _remove(stored: Path) -> None:

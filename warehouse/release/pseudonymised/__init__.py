@@ -89,23 +89,31 @@ def rows_of(s: Settings, release_id: str, persons: Sequence[str]) -> int:
 
 
 def take_out(s: Settings, release_id: str, persons: Sequence[str], *, reason: str) -> None:
-    """A kept release without some persons. Who they were under a former key nobody can tell: that file goes whole."""
+    """A kept release without some persons. Who they were under a former key nobody can tell: that file goes whole, and
+    so does one that cannot be opened any more."""
     path = s.releases_dir / release_id / MICRO_FILE
     if not path.exists():
         return
-    with duck.connect(s, sees_identifiers=True) as con:
-        attach_micro(con, s, path, release_id)
-        used = f"{vault.key_id(keys.pseudonym_key(s))}:"
-        is_former = any(
-            one_row(con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [used]))[0]
-            for table, _, has_persons in _tables(con)
-            if has_persons
-        )
-    if is_former:
+    if not _knows_persons_now(s, path, release_id):
         with state.open_folder(path.parent):
             path.unlink()
     else:
         rewrite(s, release_id, keys.vault_key(s), reason=reason, without=persons)
+
+
+def _knows_persons_now(s: Settings, path: Path, release_id: str) -> bool:
+    """Whether a file can be opened and all its persons go by pseudonyms of the key in use."""
+    used = f"{vault.key_id(keys.pseudonym_key(s))}:"
+    with duck.connect(s, sees_identifiers=True) as con:
+        try:
+            attach_micro(con, s, path, release_id)
+        except duckdb.Error:
+            return False
+        return not any(
+            one_row(con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [used]))[0]
+            for table, _, has_persons in _tables(con)
+            if has_persons
+        )
 
 
 def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, without: Sequence[str] = ()) -> None:
