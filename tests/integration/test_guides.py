@@ -71,7 +71,7 @@ def named(program: str) -> list[tuple[str, list[str]]]:
     for page in PAGES:
         for where, words in commands(page):
             names = [Path(word).name for word in words]
-            at = names.index(program) if "exec" in names and program in names else 0
+            at = names.index(program) if {"exec", "run"} & {*names} and program in names else 0
             if names[at] == program:
                 found.append((where, words[at + 1 :]))
     return found

@@ -16,7 +16,7 @@ from tests.support.gate_helpers import RECEIVED, column, contract, delivered
 from warehouse import ledger
 from warehouse.core.errors import FetchError
 from warehouse.core.periods import Period
-from warehouse.ledger import deliveries, tables
+from warehouse.ledger import copying, deliveries, tables
 from warehouse.ledger.deliveries import Attempt, Delivery, FetchOutcome, Verdict, VerdictKind
 
 
@@ -96,3 +96,26 @@ def test_a_frozen_ledger_shows_one_moment(url):
         deliveries.record_verdict(seen, one, verdict(one, VerdictKind.ACCEPTED, RECEIVED))
         assert deliveries.unjudged(seen, one.dataset) == [one]
     assert deliveries.unjudged(led, one.dataset) == [other]
+
+
+def test_a_copy_in_a_file_holds_all_and_fills_another_database(url, tmp_path):
+    ledger.upgrade(url)
+    led = ledger.Ledger(url)
+    delivery = delivered(contract([column("x")], dataset="kemenkes/copied"), "copied")
+    deliveries.record_delivery(led, delivery)
+    rule = deliveries.RuleOutcome("X-1", "x", "warn", "c", "pass", 1, 0, 0.5)
+    judged = verdict(delivery, VerdictKind.ACCEPTED, RECEIVED, profile={"rows": 1.0})
+    deliveries.record_verdict(led, delivery, judged, [rule])
+    copying.write_copy(led, tmp_path / "ledger.db")
+    with led.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("create database restored")
+    other = url.replace("/postgres?", "/restored?")
+    assert copying.is_empty(other)
+    copying.load_copy(tmp_path / "ledger.db", other)
+    assert not copying.is_empty(other)
+    restored = ledger.Ledger(other)
+    with copying.opened(tmp_path / "ledger.db") as copy:
+        for table in tables.metadata.sorted_tables:
+            assert led.rows(sa.select(table)) == copy.rows(sa.select(table)) == restored.rows(sa.select(table)), table
+    # Numbers go on where they were.
+    deliveries.record_verdict(restored, delivery, verdict(delivery, VerdictKind.ACCEPTED, RECEIVED), [rule])

@@ -2,7 +2,8 @@
 it calls; no SQL stands here and no row is made here.
 
 Exit codes: 0 done · 1 unexpected error · 2 settings, keys, contract or usage · 3 an agency could not be fetched ·
-4 a delivery is held · 5 the build stopped · 6 the release is held or could not be switched · 7 a scan found identities.
+4 a delivery is held · 5 the build stopped · 6 the release is held or could not be switched · 7 a scan found identities
+· 8 a home or a backup is not whole.
 """
 
 import logging
@@ -10,7 +11,7 @@ import sys
 
 import typer
 
-from warehouse.cli import analysts, data_protection, dev, linkage, looking, nights, releases, setup
+from warehouse.cli import analysts, data_protection, dev, linkage, looking, nights, recovery, releases, setup
 from warehouse.cli.options import ANALYSTS, DATA_PROTECTION, ENGINEERS, SANDBOX
 from warehouse.core.console import complain
 from warehouse.core.errors import WarehouseError
@@ -21,13 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Gudang data kesejahteraan Kota Tangerang / the welfare data warehouse of Kota Tangerang.",
     epilog="Exit codes: 0 done, 2 settings or usage, 3 agency not fetched, 4 held, 5 build stopped, 6 release held,"
-    " 7 scan found identities.",
+    " 7 scan found identities, 8 home or backup not whole.",
 )
 app.add_typer(analysts.app)
 app.add_typer(releases.app, name="releases", rich_help_panel=ANALYSTS)
 app.add_typer(looking.app)
 app.add_typer(nights.app)
 app.add_typer(setup.app)
+app.add_typer(recovery.app)
 app.add_typer(dev.app, name="dev", rich_help_panel=ENGINEERS)
 app.add_typer(linkage.linkage_app, name="linkage", rich_help_panel=ENGINEERS)
 app.add_typer(linkage.review_app, name="review", rich_help_panel=DATA_PROTECTION)

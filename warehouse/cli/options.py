@@ -15,7 +15,7 @@ ENGINEERS = "Insinyur data / Data engineers"
 DATA_PROTECTION = "Petugas data pribadi / Data protection"
 SANDBOX = "Kota contoh / Sandbox"
 
-EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE, EXIT_FOUND = 3, 4, 5, 6, 7
+EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE, EXIT_FOUND, EXIT_NOT_WHOLE = 3, 4, 5, 6, 7, 8
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Reason = Annotated[str, typer.Option(help="Why; at least ten letters.")]

@@ -77,3 +77,9 @@ class ReleaseError(WarehouseError):
     """A release could not be made, verified or switched; the last one stays current."""
 
     exit_code = 6
+
+
+class RecoveryError(WarehouseError):
+    """A home or a backup is not whole, or a backup could not be made or restored; what was there stays as it was."""
+
+    exit_code = 8

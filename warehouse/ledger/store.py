@@ -145,13 +145,14 @@ class Ledger:
     def rows(self, statement: sa.Select[Any] | sa.TextClause | str, **parameters: Any) -> list[dict[str, Any]]:
         """Rows as dictionaries; dates and times are typed by column name also where SQLite's raw SQL gives text."""
         query = sa.text(statement) if isinstance(statement, str) else statement
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [
                 {name: typed(name, value) for name, value in row.items()}
                 for row in connection.execute(query, parameters).mappings()
             ]
 
-    def _reading(self) -> AbstractContextManager[sa.Connection]:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A connection to read on; of a frozen ledger the one that sees its moment."""
         return self.engine.connect()
 
 
@@ -162,7 +163,7 @@ class _Frozen(Ledger):
         self.engine = engine
         self._connection = connection
 
-    def _reading(self) -> AbstractContextManager[sa.Connection]:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
         return nullcontext(self._connection)
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from warehouse import disclosure, scan
 from warehouse.build import BuildResult
 from warehouse.build.catalogue import Catalogue, manifest_path, read_catalogue
-from warehouse.core import files, permissions
+from warehouse.core import files
 from warehouse.core.errors import ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
@@ -327,15 +327,9 @@ def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) ->
         {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in made
     ]
     _write_json(draft / state.MANIFEST_FILE, about | {"files": hashes})
-    for path in (*made, draft / state.MANIFEST_FILE):
+    for path in (*made, draft / state.MANIFEST_FILE, draft / "parquet"):
         files.sync(path)
-        if path.name == state.MICRO_FILE:
-            permissions.share(path, s.micro_group, 0o440 if s.micro_group else 0o400)
-        else:
-            permissions.share(path, s.readers_group, 0o444)
-    files.sync(draft / "parquet")
-    for folder in (draft / "parquet", draft):
-        permissions.share(folder, s.readers_group, 0o555)
+    state.close_folder(s, draft)
     files.put_in_place((draft, s.releases_dir / release_id))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from warehouse import ledger
-from warehouse.core import files
+from warehouse.core import files, permissions
 from warehouse.core.errors import ConfigError, ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
@@ -166,6 +166,15 @@ def retain(s: Settings, led: Ledger) -> int:
                 with open_folder(micro.parent):
                     micro.unlink()
         return len(gone)
+
+
+def close_folder(s: Settings, folder: Path) -> None:
+    """Make a release's folder read-only, each file for whom it is meant."""
+    for path in (*folder.rglob("*"), folder):
+        if path.name == MICRO_FILE:
+            permissions.share(path, s.micro_group, 0o440 if s.micro_group else 0o400)
+        else:
+            permissions.share(path, s.readers_group, 0o555 if path.is_dir() else 0o444)
 
 
 @contextmanager

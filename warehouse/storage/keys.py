@@ -20,7 +20,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -106,6 +106,27 @@ def check_value(key: Identity | Recipient | bytes) -> str:
     return hashlib.sha256(str(public).encode()).hexdigest()[:32]
 
 
+def texts(s: Settings) -> dict[str, str]:
+    """Every key at hand as it is kept, by the name of its file below the key folder; raises ConfigError."""
+    texts_now = {name: _text(s, name, "current") for name in FILES}
+    mark = {SANDBOX_MARK: _MARK_TEXT} if s.keys_from == "files" and is_sandbox(s) else {}
+    following = {f"{NEXT}/{name}": _text(s, name, "next") for name in FILES if usable(s, name, "next")}
+    return mark | texts_now | following
+
+
+def install(s: Settings, kept: Mapping[str, str]) -> None:
+    """Put keys that ``texts`` gave into the key folder; may be repeated. Raises ConfigError KEYS_THERE for others."""
+    same = {name for name, text in kept.items() if _is_text(s.keys / name, text)}
+    _refuse_to_overwrite(s.keys, kept.keys() - same)
+    if SANDBOX_MARK not in kept:
+        _refuse_home(s, s.keys)
+    for folder in {(s.keys / name).parent for name in kept}:
+        _private(folder)
+    # The mark first, as where a sandbox makes its own.
+    for name in sorted(kept, key=lambda name: name != SANDBOX_MARK):
+        files.write_once(s.keys / name, kept[name].encode("ascii"))
+
+
 def describe(s: Settings) -> str:
     """Whose keys are in use, once all four have been read; raises ConfigError when one is missing or unusable."""
     for name in FILES:
@@ -177,6 +198,13 @@ def usable(s: Settings, name: str, generation: Generation) -> Identity | Recipie
         return None
 
 
+def former_landing_identities(s: Settings) -> list[Identity]:
+    """Landing keys that changes of keys have put aside in the key folder."""
+    return [
+        _parsed(path.read_text("ascii"), LANDING_SECRET) for path in (s.keys / PREVIOUS).glob(f"{LANDING_SECRET}.*")
+    ]
+
+
 def checks_in_use(s: Settings) -> set[str]:
     """Check values of the keys that the ledger names; empty before the first write."""
     return {check for use in USES if (check := _registered(s, use))}
@@ -240,15 +268,7 @@ def make_new(s: Settings, to: Path | None = None) -> Path:
     has_current = to is None and any((s.keys / name).exists() for name in FILES)
     folder = to or (s.keys / NEXT if has_current else s.keys)
     _refuse_home(s, folder / LANDING_SECRET)
-    there = [name for name in FILES if (folder / name).exists()]
-    if there:
-        raise ConfigError(
-            "KEYS_THERE",
-            f"Folder {folder} sudah berisi {there[0]}.",
-            f"Folder {folder} already holds {there[0]}.",
-            "Jalankan `warehouse keys rotate`, atau pilih folder lain; kunci tidak pernah ditimpa.",
-            "Run `warehouse keys rotate`, or choose another folder; keys are never overwritten.",
-        )
+    _refuse_to_overwrite(folder, FILES)
     if has_current:
         describe(s)
     elif to is None and checks_in_use(s):
@@ -293,6 +313,22 @@ def _make_set(folder: Path, version: int) -> None:
     files.write_once(folder / LANDING_PUBLIC, f"{secret.to_public()}\n".encode())
     for name in (PSEUDONYM, VAULT):
         files.write_once(folder / name, f"warehouse-key {version}\n{secrets.token_bytes(32).hex()}\n".encode())
+
+
+def _is_text(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode("ascii")
+
+
+def _refuse_to_overwrite(folder: Path, names: Iterable[str]) -> None:
+    there = sorted(name for name in names if (folder / name).exists())
+    if there:
+        raise ConfigError(
+            "KEYS_THERE",
+            f"Folder {folder} sudah berisi {there[0]}.",
+            f"Folder {folder} already holds {there[0]}.",
+            "Jalankan `warehouse keys rotate`, atau pilih folder lain; kunci tidak pernah ditimpa.",
+            "Run `warehouse keys rotate`, or choose another folder; keys are never overwritten.",
+        )
 
 
 def _private(folder: Path) -> None:

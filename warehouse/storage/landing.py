@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,10 +36,11 @@ from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries, tables
 from warehouse.ledger.deliveries import Delivery, Origin
 from warehouse.storage import keys
+from warehouse.storage.sealing import seal
 
 __all__ = [
-    "Landed", "LostCopy", "Swept", "demand_folder", "destroy_expired", "forget", "land", "read", "refuse_brotli",
-    "rewritten", "shred", "spool", "sweep",
+    "Landed", "LostCopy", "Swept", "demand_folder", "destroy_expired", "forget", "land", "manifest_of", "read",
+    "refuse_brotli", "rewritten", "shred", "spool", "sweep",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
@@ -232,7 +233,7 @@ def rewritten(
         draft = files.private_folder(s.landing_dir / _INCOMING) / f"{delivery.delivery_id}.{secrets.token_hex(10)}"
         with files.new_file(draft) as file:
             file.write(pyrage.encrypt(data, [recipient]))
-        manifest = json.loads(pyrage.decrypt(_manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
+        manifest = json.loads(pyrage.decrypt(manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
         manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
         manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": hash_file(draft)[0]}
         _encrypt_manifest(manifest, _draft_manifest(draft), recipient)
@@ -271,11 +272,11 @@ def sweep(s: Settings, led: Ledger) -> Swept:
         return Swept(shredded)
     with files.exclusive_lock(s.landing_dir):
         named = {s.home / delivery.stored_path for delivery in deliveries.kept(led)}
-        named |= {_manifest_of(path) for path in named}
+        named |= {manifest_of(path) for path in named}
         orphans = sorted(path for path in s.landing_dir.rglob("*.age") if path not in named)
         drafts = [path for path in (s.landing_dir / _INCOMING).glob("*") if path.is_file() and path.suffix != ".age"]
         taken_in = [path for path in orphans if not _is_manifest(path) and _take_in(s, led, path)]
-        left = set(orphans) - {file for path in taken_in for file in (path, _manifest_of(path))}
+        left = set(orphans) - {file for path in taken_in for file in (path, manifest_of(path))}
         gone = {path for path in left if _is_nobodys(s, led, path)}
         for path in (*drafts, *gone):
             path.unlink()
@@ -289,7 +290,7 @@ def _take_in(s: Settings, led: Ledger, stored: Path) -> bool:
         return False
     try:
         identity = keys.landing_identity(s)
-        manifest = json.loads(pyrage.decrypt(_manifest_of(stored).read_bytes(), [identity]))
+        manifest = json.loads(pyrage.decrypt(manifest_of(stored).read_bytes(), [identity]))
         data = pyrage.decrypt(stored.read_bytes(), [identity])
     except (ConfigError, FileNotFoundError, pyrage.DecryptError):
         return False
@@ -357,34 +358,6 @@ def shred(path: Path) -> None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-class _Hashing:
-    """A binary stream that hashes what passes through it, in the shape pyrage reads and writes."""
-
-    def __init__(self, stream: BinaryIO):
-        self._stream = stream
-        self._hash = hashlib.sha256()
-        self.failed: OSError | None = None
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._hash.update(data)
-        return data
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        try:
-            return self._stream.write(data)
-        except OSError as error:
-            self.failed = error
-            raise
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
-
-
 def hash_file(path: Path) -> tuple[str, int]:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
@@ -392,14 +365,8 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha256: str) -> str:
     """Encrypt ``source`` to ``target``; gives the hash of the encrypted bytes."""
-    with source.open("rb") as clear, files.new_file(target) as sealed:
-        reader, writer = _Hashing(clear), _Hashing(sealed)
-        try:
-            pyrage.encrypt_io(reader, writer, [recipient])
-        except pyrage.EncryptError as error:
-            # It says so too when the disk takes no more, and keeps the reason as words.
-            raise writer.failed or error from error
-    if reader.hexdigest() != expected_sha256:
+    sealed = seal(source, target, [recipient])
+    if sealed.clear_sha256 != expected_sha256:
         raise WarehouseError(
             "LANDING_CHANGED",
             "Berkas berubah ketika sedang disimpan; tidak ada yang disimpan.",
@@ -407,7 +374,7 @@ def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha
             "Tunggu sampai berkas selesai ditulis, lalu ulangi.",
             "Wait until the file is completely written, then repeat.",
         )
-    return writer.hexdigest()
+    return sealed.sealed_sha256
 
 
 def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Recipient) -> None:
@@ -418,7 +385,7 @@ def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Reci
 
 def _put_in_place(draft: Path, stored: Path) -> None:
     """The manifest first: a delivery's bytes never lie there without it."""
-    files.put_in_place((_draft_manifest(draft), _manifest_of(stored)), (draft, stored))
+    files.put_in_place((_draft_manifest(draft), manifest_of(stored)), (draft, stored))
 
 
 def _draft_manifest(draft: Path) -> Path:
@@ -426,13 +393,14 @@ def _draft_manifest(draft: Path) -> Path:
     return draft.with_name(f"{draft.name}.manifest")
 
 
-def _manifest_of(stored: Path) -> Path:
+def manifest_of(stored: Path) -> Path:
+    """The manifest that lies beside a delivery's file."""
     return stored.with_suffix(_MANIFEST)
 
 
 def _remove(stored: Path) -> None:
     stored.unlink(missing_ok=True)
-    _manifest_of(stored).unlink(missing_ok=True)
+    manifest_of(stored).unlink(missing_ok=True)
     if stored.parent.is_dir():
         files.sync(stored.parent)
 
