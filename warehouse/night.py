@@ -8,14 +8,14 @@ last, and a step starts by asking the ledger what is still missing.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from warehouse import build, linkage, release, report, scan
-from warehouse.core import stages
+from warehouse.core import files, stages
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import BuildError, FetchError, ReleaseError, WarehouseError
 from warehouse.core.periods import Period
@@ -35,6 +35,8 @@ from warehouse.privacy import erasure, rotation
 from warehouse.privacy.subject_lookup import Person
 from warehouse.storage import keys, lake, landing
 from warehouse.storage.media import media_of
+
+_DAY_SECONDS = 86_400.0
 
 # --- intake: a dataset's night
 
@@ -274,23 +276,31 @@ def _marts(w: Warehouse, logical_date: date, *, waits: bool = False) -> dict[str
     # A second run of this step would link anew under the feet of the first, and tear its report.
     with build.only_writer(s, waits=waits) as lock, Stages(_doing_file(s), w.progress) as steps:
         detail: dict[str, Any] = {"stages": steps.seconds}
-        if erasure.is_pending(s, led):
-            steps.run("erase", lambda say: erasure.complete(s, led, say))
-        failure: Exception | None = None
+        failures: list[Exception] = []
         night = nights.Night()
         try:
-            with keys.shared_lock(s), nights.recorded(w, logical_date) as night:
+            with nights.recorded(w, logical_date) as night:
                 try:
-                    detail |= _link_build_release(w, logical_date, steps, night, lock)
+                    if erasure.is_pending(s, led):
+                        steps.run("erase", lambda say: erasure.complete(s, led, say))
+                    with keys.shared_lock(s):
+                        detail |= _link_build_release(w, logical_date, steps, night, lock)
                 except (BuildError, ReleaseError) as error:
                     detail |= error.as_dict()
                     night.outcome, night.detail = "held", error.code
         except Exception as error:
-            failure = error
-        steps.run("ops", lambda _say: release.refresh_ops(s, led))
-        steps.run("report", lambda _say: report.render(s, led))
-        if failure:
-            raise failure
+            failures.append(error)
+        shown: dict[str, Callable[[stages.Say], object]] = {
+            "ops": lambda _say: release.refresh_ops(s, led),
+            "report": lambda _say: report.render(s, led),
+        }
+        for name, step in shown.items():
+            try:
+                steps.run(name, step)
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
     return {"outcome": night.outcome, "seconds": round(time.monotonic() - started, 2), **detail}
 
 
@@ -389,9 +399,10 @@ def maintenance(*, s: Settings | None = None) -> dict[str, int]:
     with keys.exclusive_lock(s):
         destroyed = landing.destroy_expired(s, led, w.contracts)
         landed, stored = landing.sweep(s, led), lake.sweep(s, led)
+        drafts = sum(files.sweep_drafts(folder, older_than=_DAY_SECONDS) for folder in (s.home, s.vault_dir))
         return {
             "destroyed": destroyed,
-            "swept": landed.removed + stored.removed,
+            "swept": landed.removed + stored.removed + drafts,
             "taken_in": landed.taken_in + release.take_in(s, led),
             "unknown": len(landed.unknown) + len(stored.unknown),
             "releases_removed": release.retain(s, led) + release.retain_internal(s, led),

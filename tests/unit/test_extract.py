@@ -69,6 +69,20 @@ def test_the_same_bytes_again_are_no_new_delivery(w: Warehouse, answers: dict[st
     assert outcomes == [FetchOutcome.LANDED, FetchOutcome.UNCHANGED]
 
 
+def test_a_delivery_whose_attempt_was_killed_before_its_row_is_told_as_landed(
+    w: Warehouse, answers: dict[str, bytes | Exception]
+):
+    answers["cikokol"] = b"x"
+    told = []
+    for _ in range(3):
+        (attempt,) = extract(w, w.contract(DATASET), [(OCTOBER, ["cikokol"])])
+        told.append(attempt.outcome)
+        if len(told) == 1:
+            with w.ledger.write() as connection:
+                connection.execute(tables.fetches.delete())
+    assert told == [FetchOutcome.LANDED, FetchOutcome.LANDED, FetchOutcome.UNCHANGED]
+
+
 def test_what_an_agency_puts_back_is_news_and_what_it_leaves_there_is_not(
     w: Warehouse, answers: dict[str, bytes | WarehouseError]
 ):

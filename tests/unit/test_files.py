@@ -108,6 +108,17 @@ def test_content_is_on_disk_before_it_has_its_name_and_the_name_afterwards(
     assert order == [("replace", "file")]
 
 
+def test_drafts_that_kills_have_left_are_swept_and_nothing_else(tmp_path: Path):
+    drafts = [".ops.duckdb.0123456789abcdef", ".ops.duckdb.0123456789abcdef.wal", ".other.0123456789abcdef"]
+    others = ["ops.duckdb", ".ops.duckdb.lock", ".lock", ".ops.duckdb.0123456789ABCDEF"]
+    for name in drafts + others:
+        (tmp_path / name).touch()
+    assert files.sweep_drafts(tmp_path, older_than=60) == 0
+    assert files.sweep_drafts(tmp_path, "ops.duckdb") == 2
+    assert files.sweep_drafts(tmp_path) == 1
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
 @pytest.mark.parametrize(("given", "drafts", "kept"), [(0o600, 0o644, 0o600), (0o440, 0o600, 0o440)])
 def test_a_file_gets_the_bits_it_is_given(tmp_path: Path, given: int, drafts: int, kept: int):
     path = tmp_path / "file"

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from warehouse import ledger
+from warehouse.core.errors import ConfigError
 from warehouse.core.periods import Period
 from warehouse.ledger import deliveries, tables
 
@@ -106,6 +107,14 @@ def test_a_changed_view_is_recreated(led, tmp_path, monkeypatch):
     monkeypatch.setitem(tables.VIEWS, "held_deliveries", "select 1 as changed")
     ledger.upgrade(url)
     assert led.rows("select * from held_deliveries") == [{"changed": 1}]
+
+
+def test_a_ledger_of_newer_code_is_refused_as_it_is(led, tmp_path):
+    with led.write() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    with pytest.raises(ConfigError, match=r"LEDGER_NEWER.*9999"):
+        ledger.upgrade(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert led.rows("select version_num from alembic_version") == [{"version_num": "9999"}]
 
 
 def test_processes_that_start_together_all_find_a_ledger(tmp_path):

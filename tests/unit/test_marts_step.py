@@ -14,6 +14,7 @@ from tests.support import build_files
 from tests.support.forked import forked
 from warehouse import build, linkage, night, release, report
 from warehouse.core.errors import BuildError, ConfigError
+from warehouse.core.machine import MachineError
 from warehouse.core.redaction import UnexpectedError
 from warehouse.core.settings import Settings
 from warehouse.intake.outcome import IngestOutcome
@@ -92,6 +93,17 @@ def test_a_frozen_ledger_shows_one_moment_and_writes_to_the_ledger(settings: Set
     assert len(deliveries.in_force(led, POPULATION, "snapshot")) == 3
 
 
+def test_a_build_is_newer_than_the_last_whatever_the_clock_says(settings: Settings, led: Ledger):
+    night.marts(AS_OF, s=settings)
+    build_files.admit(led, LATE)
+    back = settings.model_copy(update={"now": settings.utc_now() - timedelta(days=400)})
+    night.marts(AS_OF, s=back)
+    assert build.is_up_to_date(back, led, AS_OF)
+    assert night.marts(AS_OF, s=back)["outcome"] == "released"
+    newest = led.rows("select inputs_hash from builds order by started_at desc")[0]["inputs_hash"]
+    assert newest == build.inputs_hash(back, led, AS_OF)
+
+
 def test_a_second_run_is_refused_and_leaves_the_record_of_the_first(settings: Settings, led: Ledger):
     night.marts(AS_OF, s=settings)
     with build.only_writer(settings), pytest.raises(BuildError, match="BUILD_RUNNING"):
@@ -125,20 +137,29 @@ def test_what_befalls_one_dataset_ends_no_other_night(settings: Settings, monkey
     assert failed == {POPULATION: "PROCESS_DIED", "kemenkes/eppgbm": "CONTRACT_DERIVATION_FAILED"}
 
 
-@pytest.mark.parametrize(("stage", "room"), [("refresh", linkage), ("publish", release)])
+@pytest.mark.parametrize(
+    ("stage", "room", "error", "told", "detail"),
+    [
+        ("refresh", linkage, ZeroDivisionError(), UnexpectedError, "ZeroDivisionError"),
+        ("publish", release, ZeroDivisionError(), UnexpectedError, "ZeroDivisionError"),
+        ("publish", release, MemoryError(), MachineError, "MEMORY_SHORT"),
+    ],
+)
 def test_an_unexpected_failure_is_on_record_and_on_the_pages(
-    settings: Settings, led: Ledger, monkeypatch: pytest.MonkeyPatch, stage: str, room: object
+    settings: Settings, led: Ledger, monkeypatch: pytest.MonkeyPatch, stage, room, error, told, detail
 ):
     shown: list[str] = []
 
     def fail(*_: object) -> None:
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(room, stage, fail)
+    # One that fails in its turn ends neither the other nor the first one's words.
+    monkeypatch.setattr(release, "refresh_ops", lambda *_: 1 / 0)
     monkeypatch.setattr(report, "render", lambda *_: shown.append(nights.last(settings, led)["detail"]))
-    with pytest.raises(UnexpectedError, match="MemoryError"):
+    with pytest.raises(told, match=detail):
         night.marts(AS_OF, s=settings)
-    assert shown == ["MemoryError"]
+    assert shown == [detail]
     assert nights.last(settings, led)["outcome"] == "failed"
 
 

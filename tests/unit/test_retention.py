@@ -19,3 +19,11 @@ def test_old_logs_and_leftovers_go_and_new_ones_stay(settings: Settings) -> None
     left = sorted(path.name for path in settings.home.rglob("*") if path.is_file())
     assert left == ["new.log", "new.log"]
     assert retention.prune(settings, keep_days=20) == {"logs": 0, "spool": 0}
+
+
+def test_an_empty_folder_goes_by_its_age_too(settings: Settings) -> None:
+    for name in ("spool-under-way", "left"):
+        (settings.tmp_dir / name).mkdir(parents=True)
+    os.utime(settings.tmp_dir / "left", (0, 0))
+    retention.prune(settings, keep_days=20)
+    assert [path.name for path in settings.tmp_dir.iterdir()] == ["spool-under-way"]

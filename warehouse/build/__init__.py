@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import yaml
 
 from warehouse import ledger, linkage
 from warehouse.build.catalogue import manifest_path
-from warehouse.core import duck, files
+from warehouse.core import duck, files, machine
 from warehouse.core.contract import Contract, Rule, load_contracts
 from warehouse.core.errors import BuildError
 from warehouse.core.settings import KEY_VARIABLES, Settings
@@ -385,7 +385,7 @@ def run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int)
     arguments = ("--log-format", "json", "build", "--exclude-resource-type", "unit_test")
     command = dbt_command(as_of, *arguments, **rounding(s))
     progress("dbt reads the project")
-    said_at = time.monotonic()
+    said_at, is_disk_full = time.monotonic(), False
     with subprocess.Popen(
         command,
         cwd=s.dbt_dir,
@@ -396,6 +396,7 @@ def run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int)
         pass_fds=(lock,),
     ) as process:
         for line in process.stdout or ():
+            is_disk_full |= machine.says_disk_full(line)
             node = _node_done(line)
             if node and (time.monotonic() - said_at >= _SAY_EVERY_SECONDS or node[0] == node[1]):
                 said_at = time.monotonic()
@@ -404,6 +405,8 @@ def run_dbt(s: Settings, file: Path, as_of: date, progress: Progress, lock: int)
         manifest = shutil.copy(dbt_target(s) / "manifest.json", file.parent)
         files.put_in_place((Path(manifest), manifest_path(s.home)))
         return []
+    if is_disk_full:
+        raise machine.disk_full()
     if not results.exists():
         return ["dbt could not read the project"]
     failures = [
@@ -518,6 +521,12 @@ def _close_killed(s: Settings, led: Ledger) -> None:
         connection.execute(tables.builds.update().where(tables.builds.c.outcome == "running"), killed)
 
 
+def _last_start(led: Ledger) -> datetime | None:
+    (row,) = led.rows(sa.select(sa.func.max(tables.builds.c.started_at).label("at")))
+    last: datetime | None = row["at"]
+    return last
+
+
 def is_up_to_date(s: Settings, led: Ledger, as_of: date) -> bool:
     """Whether the build file at hand already holds exactly what a build would make now."""
     newest = led.rows(
@@ -548,7 +557,8 @@ def run(
             tables.builds,
             {
                 "build_id": build_id,
-                "started_at": s.utc_now(),
+                # Later than the last, whatever the clock says: the newest counts.
+                "started_at": deliveries.not_before(s.utc_now(), _last_start(led)),
                 "outcome": "running",
                 "as_of": as_of,
                 "inputs_hash": inputs_hash(s, led, as_of),

@@ -13,6 +13,7 @@ import typer
 
 from warehouse.cli import analysts, data_protection, dev, linkage, looking, nights, recovery, releases, setup
 from warehouse.cli.options import ANALYSTS, DATA_PROTECTION, ENGINEERS, SANDBOX
+from warehouse.core import machine
 from warehouse.core.console import complain
 from warehouse.core.errors import WarehouseError
 from warehouse.core.settings import get_settings
@@ -42,8 +43,8 @@ def _log_to_file() -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = logging.FileHandler(folder / "warehouse.log", encoding="utf-8")
-    except PermissionError:
-        # A reader's account: nothing in the home is writable.
+    except OSError:
+        # A reader's account, or a disk that is full or read-only: nothing can be written here.
         handler = logging.NullHandler()
     logging.basicConfig(
         level=logging.WARNING,
@@ -53,7 +54,7 @@ def _log_to_file() -> None:
 
 
 def main() -> None:
-    """Entry point: a WarehouseError becomes its message, its action and its exit code."""
+    """Entry point: a WarehouseError, or what the machine refuses, becomes its message, its action and its exit code."""
     from warehouse.sandbox.commands import sandbox_app
 
     app.add_typer(sandbox_app, name="sandbox", rich_help_panel=SANDBOX)
@@ -63,3 +64,9 @@ def main() -> None:
     except WarehouseError as error:
         complain(error)
         sys.exit(error.exit_code)
+    except Exception as error:
+        refusal = machine.told(error)
+        if refusal is None:
+            raise
+        complain(refusal)
+        sys.exit(refusal.exit_code)

@@ -8,13 +8,17 @@ A draft lies beside its file as ``.<name>.<random>``: hidden, and never two proc
 
 import fcntl
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _OWNER_ONLY_FILE, _OWNER_ONLY_FOLDER = 0o600, 0o700
+# Of whole_file, with what DuckDB puts beside a database.
+_DRAFT = re.compile(r"[.][0-9a-f]{16}([.]wal|[.]tmp)?$")
 
 
 # --- whole or not at all ---------------------------------------------------------------------------------------------
@@ -41,6 +45,18 @@ def whole_file(path: Path, *, mode: int | None = _OWNER_ONLY_FILE, durable: bool
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
+
+
+def sweep_drafts(folder: Path, of: str = "*", older_than: float = 0.0) -> int:
+    """Remove drafts of ``whole_file`` that killed processes left beside the files named like ``of``; returns how many.
+
+    ``older_than``: seconds since they were last written, where another process may be writing one.
+    """
+    before = time.time() - older_than
+    drafts = [path for path in folder.glob(f".{of}.*") if _DRAFT.search(path.name) and path.stat().st_mtime < before]
+    for path in drafts:
+        path.unlink(missing_ok=True)
+    return len(drafts)
 
 
 def put_in_place(*moves: tuple[Path, Path]) -> None:

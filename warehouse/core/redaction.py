@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from warehouse.core import machine
 from warehouse.core.errors import WarehouseError
 
 P = ParamSpec("P")
@@ -33,7 +34,7 @@ def redacted(step: Callable[P, T]) -> Callable[P, T]:
             to_raise: WarehouseError = error
             to_raise.__cause__ = to_raise.__context__ = None
         except Exception as error:
-            to_raise = _unexpected(error)
+            to_raise = machine.told(error) or _unexpected(error)
         raise to_raise
 
     return told

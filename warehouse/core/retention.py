@@ -26,6 +26,8 @@ def _delete_older(folder: Path, days: int) -> int:
     for path in old:
         path.unlink(missing_ok=True)
     for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        # One that is new may be a task's that has not written anything yet.
         with suppress(OSError):
-            path.rmdir()
+            if path.stat().st_mtime < oldest:
+                path.rmdir()
     return len(old)

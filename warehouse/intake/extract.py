@@ -110,7 +110,7 @@ def _fetch(w: Warehouse, contract: Contract, attempt: Attempt, spool: Path, seco
     return _end(
         w,
         attempt,
-        outcome=_outcome(landed),
+        outcome=_outcome(w, landed),
         attempts=file.attempts,
         bytes=file.bytes,
         delivery_id=landed.delivery_id,
@@ -145,7 +145,7 @@ def take_file(w: Warehouse, contract: Contract, period: Period, part: str, path:
         landed = _land(w, contract, attempt, path, media)
     except WarehouseError as error:
         return _end(w, attempt, outcome=FetchOutcome.REFUSED, error=error)
-    return _end(w, attempt, outcome=_outcome(landed), bytes=path.stat().st_size, delivery_id=landed.delivery_id)
+    return _end(w, attempt, outcome=_outcome(w, landed), bytes=path.stat().st_size, delivery_id=landed.delivery_id)
 
 
 def _begin(w: Warehouse, contract: Contract, period: Period, part: str, origin: Origin) -> Attempt:
@@ -164,8 +164,10 @@ def _land(w: Warehouse, contract: Contract, attempt: Attempt, path: Path, media:
     return landing.land(w.settings, w.ledger, contract, attempt.part, attempt.period, path, media, attempt.origin)
 
 
-def _outcome(landed: landing.Landed) -> FetchOutcome:
-    return FetchOutcome.LANDED if landed.is_new else FetchOutcome.UNCHANGED
+def _outcome(w: Warehouse, landed: landing.Landed) -> FetchOutcome:
+    """A delivery whose own attempt was killed before its row has not been on record as landed yet."""
+    is_told = not landed.is_new and deliveries.is_attempted(w.ledger, landed.delivery_id)
+    return FetchOutcome.UNCHANGED if is_told else FetchOutcome.LANDED
 
 
 def confirm_asked(w: Warehouse, contract: Contract, period: Period, part: str) -> None:

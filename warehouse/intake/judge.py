@@ -1,11 +1,14 @@
 """Landed deliveries parsed and judged, what is admitted stored, the verdicts recorded.
 
-Here: which deliveries are judged together, that files come before the ledger's row, and the same without a trace. Not
-here: reading files (parse), the verdict itself (gate), pseudonyms (vault).
+Here: which deliveries are judged together, which in a process of its own, that files come before the ledger's row, and
+the same without a trace. Not here: reading files (parse), the verdict itself (gate), pseudonyms (vault).
 """
 
+import pickle
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import duckdb
@@ -13,11 +16,13 @@ import duckdb
 from warehouse.core.contract import Contract
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.redaction import described
-from warehouse.intake import erased, gate
+from warehouse.core.settings import Settings
+from warehouse.intake import begun, erased, gate
 from warehouse.intake.parse import Parsed, parse
+from warehouse.intake.parse.apart import MEMORY_BYTES, SECONDS, limit_memory
 from warehouse.ledger import deliveries, new_id
 from warehouse.ledger.deliveries import Delivery, LakeFile, Verdict, VerdictKind
-from warehouse.ledger.warehouse import Warehouse
+from warehouse.ledger.warehouse import Warehouse, open_warehouse
 from warehouse.storage import keys, lake, landing, vault
 
 # A full disk, a missing key or list: faults of this machine, never of a delivery.
@@ -48,10 +53,15 @@ def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str
     """
     in_order = _in_order(landed)
     outcome = Judged()
-    for group in _groups(in_order):
-        with keys.shared_lock(w.settings):
-            _judge_group(w, group, overridden, outcome)
+    suspects = begun.left(w.settings) & {one.delivery_id for one in in_order}
+    for group in _groups(in_order, suspects):
+        with keys.shared_lock(w.settings), begun.marked(w.settings, [one.delivery_id for one in group]):
+            if group[0].delivery_id in suspects:
+                _judge_apart(w, group[0], overridden, outcome)
+            else:
+                _judge_group(w, group, overridden, outcome)
         w.progress(f"{group[0].dataset}: {len(outcome.verdicts) + len(outcome.lost)}/{len(in_order)}")
+    begun.forget(w.settings, suspects)
     return outcome
 
 
@@ -129,13 +139,17 @@ def _in_order(landed: Iterable[Delivery]) -> list[Delivery]:
     return sorted(landed, key=lambda one: (one.dataset, one.period_start, one.part, one.received_at))
 
 
-def _groups(in_order: list[Delivery]) -> Iterator[list[Delivery]]:
-    """Groups of one dataset and one period, so that a period's profile is there before the next one is judged."""
+def _groups(in_order: list[Delivery], suspects: Collection[str] = ()) -> Iterator[list[Delivery]]:
+    """Groups of one dataset and one period, so that a period's profile is there before the next one is judged.
+
+    Each of ``suspects`` is a group of its own.
+    """
     group: list[Delivery] = []
     for one in in_order:
         first = group[0] if group else one
         is_same = (one.dataset, one.period_start) == (first.dataset, first.period_start)
-        if group and (not is_same or sum(other.bytes for other in group) + one.bytes > GROUP_BYTES):
+        is_alone = bool(suspects) and not {one.delivery_id, first.delivery_id}.isdisjoint(suspects)
+        if group and (is_alone or not is_same or sum(other.bytes for other in group) + one.bytes > GROUP_BYTES):
             yield group
             group = []
         group.append(one)
@@ -168,6 +182,50 @@ def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
         for key, judgement in judgements.items():
             version = contract.of_version(parsed[key].version)
             outcome.verdicts.append(_record_judgement(w, connection, version, by_id[key], judgement, seconds))
+
+
+def _judge_apart(w: Warehouse, delivery: Delivery, overridden: frozenset[str], judged: Judged) -> None:
+    """Judge what a process has died with in another than ours; held where that one dies too."""
+    try:
+        # Settings may hold keys: not for a command line or the environment.
+        done = subprocess.run(
+            [sys.executable, "-m", "warehouse.intake"],
+            input=pickle.dumps((w.settings, delivery, overridden)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
+        ending = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
+    except subprocess.TimeoutExpired:
+        done, ending = None, f"time limit {SECONDS:.0f} s"
+    if done is None or done.returncode not in {0, 1}:
+        judged.verdicts.append(_record_unreadable(w, w.contract(delivery.dataset), delivery, _ended_twice(ending)))
+    elif done.returncode == 1:
+        # It raised an error, as it will here.
+        _judge_group(w, [delivery], overridden, judged)
+    else:
+        result: Judged = pickle.loads(done.stdout)  # noqa: S301 - written by our own process
+        judged.verdicts += result.verdicts
+        judged.lost |= result.lost
+
+
+def judge_here(s: Settings, delivery: Delivery, overridden: frozenset[str]) -> Judged:
+    """Judge one delivery with no more memory than its reader may take; what its end means is told by whoever waits."""
+    limit_memory(MEMORY_BYTES)
+    judged = Judged()
+    _judge_group(open_warehouse(s), [delivery], overridden, judged)
+    return judged
+
+
+def _ended_twice(ending: str) -> UnreadableDelivery:
+    return UnreadableDelivery(
+        "JUDGE_ENDED_PROCESS",
+        f"Kiriman tidak dapat dinilai: dua kali proses yang menilainya berakhir ({ending}).",
+        f"The delivery could not be judged: the process that judged it has ended twice ({ending}).",
+        "Minta berkas baru dari pengirim; teknisi mencari sebabnya lalu menilai ulang.",
+        "Ask the sender for a new file; an engineer looks for the cause and judges again.",
+    )
 
 
 def _record_unreadable(w: Warehouse, contract: Contract, delivery: Delivery, error: UnreadableDelivery) -> Verdict:

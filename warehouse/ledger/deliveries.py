@@ -241,6 +241,12 @@ def record_attempt(led: Ledger, attempt: Attempt) -> None:
     )
 
 
+def is_attempted(led: Ledger, identifier: str) -> bool:
+    """Whether an attempt is on record that brought this delivery."""
+    columns = tables.fetches.c
+    return bool(led.rows(sa.select(columns.fetch_id).where(columns.delivery_id == identifier).limit(1)))
+
+
 def record_delivery(led: Ledger, delivery: Delivery) -> None:
     """Raises sqlalchemy.exc.IntegrityError when another process has recorded the same delivery."""
     led.insert(tables.deliveries, asdict(delivery))

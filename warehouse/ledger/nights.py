@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from warehouse.core import files
+from warehouse.core import files, machine
 from warehouse.core.settings import Settings
-from warehouse.ledger import tables
+from warehouse.ledger import deliveries, tables
 from warehouse.ledger.store import Ledger, new_id
 from warehouse.ledger.warehouse import Warehouse
 
@@ -42,19 +42,20 @@ def recorded(w: Warehouse, logical_date: date) -> Iterator[Night]:
     night_id, night = new_id(), Night()
     file = folder / night_id
     with files.exclusive_lock(file):
+        (before,) = w.ledger.rows(sa.select(sa.func.max(tables.nights.c.started_at).label("last")))
         w.ledger.insert(
             tables.nights,
             {
                 "night_id": night_id,
                 "logical_date": logical_date,
-                "started_at": w.clock.stamp(),
+                "started_at": deliveries.not_before(w.clock.stamp(), before["last"]),
                 "outcome": "running",
             },
         )
         try:
             yield night
         except BaseException as error:
-            night.detail = night.detail or getattr(error, "code", type(error).__name__)
+            night.detail = night.detail or getattr(machine.told(error) or error, "code", type(error).__name__)
             raise
         finally:
             _end(w, night_id, night)

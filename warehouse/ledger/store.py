@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from warehouse.core import permissions
+from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.ledger.tables import VIEWS, schema_views, typed
 
@@ -78,19 +79,39 @@ def _is_current(connection: sa.Connection, head: str | None, views: dict[str, st
     return at == [head] and hashes == views
 
 
+def _refuse_newer(connection: sa.Connection, known: set[str]) -> None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return
+    at: set[str] = set(connection.exec_driver_sql("select version_num from alembic_version").scalars())
+    connection.rollback()
+    if not at <= known:
+        raise ConfigError(
+            "LEDGER_NEWER",
+            f"Buku besar ini ditulis oleh perangkat lunak yang lebih baru (revisi {', '.join(sorted(at - known))}).",
+            f"This ledger was written by newer software (revision {', '.join(sorted(at - known))}).",
+            "Pasang lagi versi yang baru itu; buku besar tidak pernah diturunkan.",
+            "Install that newer version again; a ledger is never taken back.",
+        )
+
+
 def upgrade(url: str) -> None:
-    """Create the ledger's schema at ``url`` or bring it up to date. Safe when many processes start at once."""
+    """Create the ledger's schema at ``url`` or bring it up to date. Safe when many processes start at once.
+
+    Raises ConfigError LEDGER_NEWER for one that this code does not know.
+    """
     from alembic import command
     from alembic.script import ScriptDirectory
 
     config = alembic_config()
-    head = ScriptDirectory.from_config(config).get_current_head()
+    script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
     views = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in VIEWS.items()}
     ledger = engine(url)
     with ledger.connect() as connection:
         if _is_current(connection, head, views):
             return
         connection.rollback()
+        _refuse_newer(connection, {revision.revision for revision in script.walk_revisions()})
         lock = "BEGIN IMMEDIATE" if ledger.dialect.name == "sqlite" else "SELECT pg_advisory_xact_lock(3671)"
         connection.exec_driver_sql(lock)
         if _is_current(connection, head, views):

@@ -233,9 +233,12 @@ def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> 
             pseudonymised.take_out(s, row["release_id"], erasure["person_keys"], reason=f"erasure {erasure_id}")
     # Copies that a kill has left between the ledger's word and their removal.
     _leave_only_named(s, led)
+    # Later than any build that may hold the person, whatever the clock says.
+    (built,) = led.rows(sa.select(sa.func.max(tables.builds.c.started_at).label("at")))
+    erased_at = deliveries.not_before(s.utc_now(), built["at"])
     with led.write() as connection:
         connection.execute(
-            tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id), {"erased_at": s.utc_now()}
+            tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id), {"erased_at": erased_at}
         )
 
 

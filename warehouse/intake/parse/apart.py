@@ -74,8 +74,7 @@ def _work(work: Callable[[], Any], writing: int, memory: int) -> NoReturn:
         for stream in (1, 2):
             os.dup2(silence, stream)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if (ours := _address_space()) is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (ours + memory, ours + memory))
+        limit_memory(memory)
         result: Any
         try:
             result = work()
@@ -89,6 +88,12 @@ def _work(work: Callable[[], Any], writing: int, memory: int) -> NoReturn:
         code = 0
     finally:
         os._exit(code)
+
+
+def limit_memory(bytes_more: int) -> None:
+    """Let this process take no more memory than that beside what it has."""
+    if (ours := _address_space()) is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (ours + bytes_more, ours + bytes_more))
 
 
 def _address_space() -> int | None:
