@@ -61,7 +61,7 @@ def round_table(
 ) -> None:
     """Make ``target``: every column of the cells, counts rounded, beside each count ``<count>__exact`` and its mark.
 
-    ``rounded_of``: the targets made so far, by table. ``kept``: a relation of the (period_kind, period_start) that
+    ``rounded_of``: the targets made so far, by table. ``kept_select``: a relation of the (period_kind, period_start) that
     readers have: whether they stand as the last release had them (``stands``), else nothing of them may change by less
     than the base. Raises ReleaseError CELLS_PARTS or CELLS_SAME when the counts are not what is
     declared.

@@ -247,7 +247,7 @@ def _judged(candidates: list[_Candidate], values: Values, with_shapes: bool) -> 
 
 
 def _is_in(numbers: np.ndarray, sorted_numbers: np.ndarray) -> np.ndarray:
-    """``np.isin`` for a sorted ``known``, which it would sort anew each time."""
+    """``np.isin`` for values that are sorted, which it would sort anew each time."""
     if not len(sorted_numbers) or not len(numbers):
         return np.zeros(len(numbers), dtype=bool)
     is_in: np.ndarray = (

@@ -53,7 +53,7 @@ def place(path: Path, lines: Mapping[str, int], name: str | None) -> str:
 def explained(error: Exception, names: Collection[str] = (), prefix: str = "") -> str:
     """What is wrong, key by key, without the values that pydantic would quote.
 
-    ``known``: the keys there are, so that a misspelt one is answered with the nearest. ``prefix`` stands before a key.
+    ``names``: the keys there are, so that a misspelt one is answered with the nearest. ``prefix`` stands before a key.
     """
     if not isinstance(error, ValidationError):
         return str(error)

@@ -140,7 +140,7 @@ def resolve(
 ) -> dict[str, Any]:
     """A rule as its kind, its arguments and what it says itself make it.
 
-    ``given``: ``kind``, the kind's arguments, and any field in ``own``. ``labels``: what columns are called.
+    ``arguments_given``: ``kind``, the kind's arguments, and any field in ``own``. ``labels``: what columns are called.
     ``measures``: names that stay in braces until a delivery is judged. Returns the fields of a rule and, under
     ``measures``, the SQL of the profile's measures that it needs; raises KindFault.
     """

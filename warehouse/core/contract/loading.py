@@ -41,7 +41,7 @@ def _invalid(path: Path, detail: str) -> ConfigError:
 
 
 def _dropped_keys(document: Any, model: Any, where: str = "") -> list[str]:
-    """Keys of ``given`` that the ODCS models did not keep: below the root they vanish without a word."""
+    """Keys of ``document`` that the ODCS models did not keep: below the root they vanish without a word."""
     if isinstance(document, dict) and isinstance(model, dict):
         keys = [f"{where}{key}" for key in document if key not in model]
         common_keys = [key for key in document if key in model]
@@ -179,7 +179,7 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
 
 
 def _one_of_many(path: Path, kinds: Kinds, path_of: dict[str, str]) -> Contract:
-    """A contract in its place, whose rule codes are nobody else's; ``seen`` says whose each code is."""
+    """A contract in its place, whose rule codes are nobody else's; ``path_of`` says whose each code is."""
     contract = with_earlier(path, load_contract(path, kinds), kinds)
     if contract.dataset != f"{path.parent.name}/{path.name.removesuffix('.odcs.yaml')}":
         raise _invalid(path, f"id {contract.dataset!r} does not match its place")
