@@ -270,7 +270,7 @@ def test_keys_in_use_are_no_successors_of_themselves(sent: Settings, tmp_path: P
 
 
 def erase(s: Settings, told: str = NIK) -> Values:
-    return erasure.request(s, Ledger(s.ledger), Person.told(told), *DECIDED)
+    return erasure.request(s, Ledger(s.ledger), Person.from_text(told), *DECIDED)
 
 
 def others(rows: dict[str, list[tuple]]) -> dict[str, list[tuple]]:
@@ -687,5 +687,5 @@ def test_the_number_of_an_office_is_nobodys(s: Settings, monkeypatch):
 )
 def test_a_request_that_names_nobody_is_refused_without_repeating_it(told):
     with pytest.raises(ConfigError, match="PERSON_UNCLEAR") as caught:
-        Person.told(told)
+        Person.from_text(told)
     assert not any(line and line in str(caught.value) for line in told.splitlines())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from warehouse.build.catalogue import STEP_COLUMN, Mart, MartColumn, QuasiKind, band_name
 from warehouse.core.errors import ReleaseError
-from warehouse.release.pseudonymised.recoding import LAST, coarsen
+from warehouse.release.pseudonymised.recoding import LAST, recode
 
 K = 3
 MONTHS = ("2026-08-01", "2026-09-01", "2026-10-01")
@@ -90,7 +90,7 @@ def show(rows: Rows, k: int = K) -> Shown:
             if found := [[number, *row] for number, row in enumerate(rows.get(table, ()))]:
                 marks = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(found))
                 con.execute(f"INSERT INTO build.{table} VALUES {marks}", [value for row in found for value in row])
-        coarse, shown.counts = coarsen(con, {t: (mart(t, c), f"build.{t}") for t, c in COLUMNS.items()}, k)
+        coarse, shown.counts = recode(con, {t: (mart(t, c), f"build.{t}") for t, c in COLUMNS.items()}, k)
         for table, columns in COLUMNS.items():
             pairs = [(name, f'f."{name}"') for name in columns if name not in coarse[table].columns]
             pairs += list(coarse[table].columns.items())
@@ -281,4 +281,4 @@ def test_a_rare_brother_is_not_told_by_his_family() -> None:
 def test_an_age_without_a_time_is_refused() -> None:
     columns = {name: value for name, value in COLUMNS["children"].items() if name != "measured_month"}
     with duckdb.connect() as con, pytest.raises(ReleaseError, match="RELEASE_MICRO_CLASS"):
-        coarsen(con, {"children": (mart("children", columns), "build.children")}, K)
+        recode(con, {"children": (mart("children", columns), "build.children")}, K)

@@ -186,16 +186,16 @@ class Cells:
 
     def splits(self) -> list[tuple[str, list[str]]]:
         """(count, its disjoint parts), parents before their parts' own."""
-        grouped: dict[tuple[str, str], list[str]] = {}
+        groups: dict[tuple[str, str], list[str]] = {}
         for column in self.counts:
             if column.part_of:
-                grouped.setdefault((column.part_of, column.split or column.name), []).append(column.name)
+                groups.setdefault((column.part_of, column.split or column.name), []).append(column.name)
         made_of = {column.name: [column.part_of] if column.part_of else [] for column in self.counts} | dict(self.sums)
 
         def depth(name: str) -> int:
             return max((1 + depth(other) for other in made_of[name]), default=0)
 
-        return sorted(((parent, parts) for (parent, _), parts in grouped.items()), key=lambda split: depth(split[0]))
+        return sorted(((parent, parts) for (parent, _), parts in groups.items()), key=lambda split: depth(split[0]))
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def read_catalogue(manifest: Path) -> Catalogue:
             "Jalankan `warehouse build`.",
             "Run `warehouse build`.",
         ) from None
-    known = nodes["nodes"] | nodes.get("sources", {})
+    all_nodes = nodes["nodes"] | nodes.get("sources", {})
     models = sorted(
         (node for node in nodes["nodes"].values() if node["resource_type"] == "model"), key=lambda node: node["name"]
     )
@@ -273,13 +273,13 @@ def read_catalogue(manifest: Path) -> Catalogue:
     facts = [node for node in models if node["schema"] == "conformed"]
     return Catalogue(
         marts=tuple(_mart(node) for node in tables if not _is_ops(node) and not _is_restricted(node)),
-        wide=tuple(_query(node, known) for node in marts if node["config"]["materialized"] == "view"),
+        wide=tuple(_query(node, all_nodes) for node in marts if node["config"]["materialized"] == "view"),
         dimensions=tuple(_dimension(node) for node in models if node["name"] in DIMENSIONS),
         micro=tuple(_micro(node) for node in facts if any(_meta(c).get("micro") for c in node["columns"].values())),
         cells=_all_cells([node for node in models if node["schema"] == CELLS_SCHEMA]),
-        downstream=tuple(_query(node, known) for node in _downstream(nodes["nodes"])),
+        downstream=tuple(_query(node, all_nodes) for node in _downstream(nodes["nodes"])),
         restricted=tuple(_mart(node) for node in tables if _is_restricted(node)),
-        ops=tuple((_mart(node), _query(node, known)) for node in tables if _is_ops(node)),
+        ops=tuple((_mart(node), _query(node, all_nodes)) for node in tables if _is_ops(node)),
     )
 
 
@@ -310,22 +310,22 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
         is_there = metas.get(parent, {}).get("role") == "count" if parent else not source or table in keys_of
         if not is_there or (parent and source):
             raise _undeclared(name, column, f"{parent} {source}")
-        shared = {key: key for key in keys_of.get(table, ()) if key in node["columns"]}
+        shared_keys = {key: key for key in keys_of.get(table, ()) if key in node["columns"]}
         if meta.get("same_as_period"):
-            shared["period_start"] = meta["same_as_period"]
-        mapped = {}
+            shared_keys["period_start"] = meta["same_as_period"]
+        key_map = {}
         for own, values in meta.get("same_as_map", {}).items():
-            (key,) = set(keys_of[table]) - set(shared)
-            shared[key], mapped[key] = own, values
+            (key,) = set(keys_of[table]) - set(shared_keys)
+            shared_keys[key], key_map[key] = own, values
         counts.append(
             CellColumn(
                 column,
                 part_of=parent,
                 split=meta.get("split"),
                 same_as=(table, other) if source else None,
-                shared=shared,
+                shared=shared_keys,
                 same_as_where=meta.get("same_as_where", {}),
-                same_as_map=mapped,
+                same_as_map=key_map,
             )
         )
     others = tuple(column for column, meta in metas.items() if meta.get("role") != "count")
@@ -345,11 +345,11 @@ def _cells(node: dict[str, Any], keys_of: Mapping[str, tuple[str, ...]]) -> Cell
     return Cells(name, _relation(node), keys_of[name], others, tuple(counts), apart, sums, period_kind)
 
 
-def _undeclared(cells: str, column: str, named: str) -> ReleaseError:
+def _undeclared(cells: str, column: str, names: str) -> ReleaseError:
     return ReleaseError(
         "CELLS_UNDECLARED",
-        f"{cells}.{column} menunjuk cacah yang tidak ada, atau dua sekaligus: {named}",
-        f"{cells}.{column} refers to a count that is not there, or to two at once: {named}",
+        f"{cells}.{column} menunjuk cacah yang tidak ada, atau dua sekaligus: {names}",
+        f"{cells}.{column} refers to a count that is not there, or to two at once: {names}",
         f"Perbaiki dbt_project/models/cells/_{cells}.yml.",
         f"Mend dbt_project/models/cells/_{cells}.yml.",
     )
@@ -372,8 +372,10 @@ def _downstream(nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         stands(node_id)
     return [
         nodes[node_id]
-        for node_id, found in order.items()
-        if found and nodes[node_id]["schema"] != CELLS_SCHEMA and nodes[node_id]["config"]["materialized"] != "view"
+        for node_id, stands_on_cells in order.items()
+        if stands_on_cells
+        and nodes[node_id]["schema"] != CELLS_SCHEMA
+        and nodes[node_id]["config"]["materialized"] != "view"
     ]
 
 
@@ -424,8 +426,8 @@ def band_name(column: str) -> str:
 
 def _column(column: dict[str, Any]) -> MartColumn:
     meta = _meta(column)
-    given = (column.get("data_type") or "").lower()
-    kind = _KINDS.get(given, given)
+    data_type = (column.get("data_type") or "").lower()
+    kind = _KINDS.get(data_type, data_type)
     return MartColumn(
         name=column["name"],
         kind=kind,
@@ -472,8 +474,8 @@ def _micro(node: dict[str, Any]) -> Mart:
     return replace(mart, columns=tuple(columns))
 
 
-def _query(node: dict[str, Any], known: dict[str, Any]) -> Query:
-    upstream = [known[name] for name in node["depends_on"]["nodes"]]
+def _query(node: dict[str, Any], all_nodes: dict[str, Any]) -> Query:
+    upstream = [all_nodes[name] for name in node["depends_on"]["nodes"]]
     return Query(
         name=node["name"],
         description=(node.get("description") or "").strip(),

@@ -59,7 +59,7 @@ def erase(
     from warehouse import night as steps
     from warehouse.privacy.subject_lookup import Person
 
-    show(steps.erase(Person.told(_person_given(file)), by, approver, ground, reason, progress=say), as_json)
+    show(steps.erase(Person.from_text(_person_given(file)), by, approver, ground, reason, progress=say), as_json)
 
 
 @app.command("erase-resume", rich_help_panel=PANEL)

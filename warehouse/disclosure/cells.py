@@ -61,10 +61,9 @@ def round_table(
 ) -> None:
     """Make ``target``: every column of the cells, counts rounded, beside each count ``<count>__exact`` and its mark.
 
-    ``rounded_of``: the targets made so far, by table. ``kept_select``: a relation of the (period_kind, period_start) that
-    readers have: whether they stand as the last release had them (``stands``), else nothing of them may change by less
-    than the base. Raises ReleaseError CELLS_PARTS or CELLS_SAME when the counts are not what is
-    declared.
+    ``rounded_of``: the targets made so far, by table. ``kept_select``: a relation of the (period_kind, period_start)
+    that readers have: whether they stand as the last release had them (``stands``), else nothing of them may change by
+    less than the base. Raises ReleaseError CELLS_PARTS or CELLS_SAME when the counts are not what is declared.
     """
     names = [column.name for column in cells.counts]
     sheet_table = _number(con, cells, sources, kept_select)

@@ -122,11 +122,11 @@ class _Period:
             self._split(split, self.sheet.exact.shape[1] + n)
         self._add_up({added.column for added in self.sheet.sums})
         sheet, rows, last = self.sheet, self.rows, self.sheet.last.rounded
-        told = _is_few(self.rounded[rows], last[rows], self.base).any(axis=1)
+        shows_few = _is_few(self.rounded[rows], last[rows], self.base).any(axis=1)
         for split in splits:
-            told |= _is_few(split.of(self.rounded, rows), split.of(last, rows), self.base).any(axis=1)
+            shows_few |= _is_few(split.of(self.rounded, rows), split.of(last, rows), self.base).any(axis=1)
         # Where no parts of a changed whole leave each other part as it was or a step away, the row stands.
-        stands = rows[sheet.slow[rows] & told]
+        stands = rows[sheet.slow[rows] & shows_few]
         self.rounded[stands] = last[stands]
 
     def _add_up(self, columns: Container[int | None]) -> None:
@@ -164,7 +164,7 @@ class _Period:
         columns = (*split.parts, rest)
         whole, counts, stuck = self.rounded[rows, split.parent], split.of(sheet.exact, rows), self._earlier(split.of)
         line = np.arange(len(rows))
-        # Of nobody, what the whole has all the same is the rest.
+        # Of parts that are all zero, what the whole has all the same is the rest.
         largest = np.where(counts.any(axis=1), counts.argmax(axis=1), len(split.parts))
         small, is_large = (counts > 0) & (counts < base), whole >= 2 * base
         is_dealt = small & is_large[:, None]
@@ -183,8 +183,8 @@ class _Period:
         for row in self.owed.order:
             if is_open[row] and is_large[row]:
                 self.owed.move(row, columns, values[row] - counts[row])
-                dealt = sorted(np.flatnonzero(free[row]).tolist(), key=counts[row].__getitem__, reverse=True)
-                self._deal(row, columns, values[row], dealt, largest[row], draws[row])
+                largest_first = sorted(np.flatnonzero(free[row]).tolist(), key=counts[row].__getitem__, reverse=True)
+                self._deal(row, columns, values[row], largest_first, largest[row], draws[row])
             elif is_open[row]:
                 values[row] = self._given_whole(row, columns, counts[row], whole[row], draws[row, 0])
         last = split.of(sheet.last.rounded, rows)
@@ -224,9 +224,9 @@ class _Period:
                 values[largest] -= base
                 owed.add(row, columns[part], base)
                 owed.add(row, columns[largest], -base)
-        dealt = values.copy()
+        before_fit = values.copy()
         fit(values, largest, base)
-        owed.move(row, columns, values - dealt)
+        owed.move(row, columns, values - before_fit)
 
     def _given_whole(self, row: int, columns: Sequence[int], counts: np.ndarray, whole: int, draw: float) -> np.ndarray:
         """All of a count of less than two steps to one part, drawn by what each is and is owed, so none is favoured."""

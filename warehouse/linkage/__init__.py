@@ -75,7 +75,7 @@ def _made_of(s: Settings, led: Ledger) -> str:
     files: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in led.rows(sa.select(lake_files)):
         files[row["verdict_id"]].append((row["kind"], row["sha256"]))
-    told = [
+    fingerprints = [
         (contract.dataset, contract.version, one.delivery_id, sorted(files[one.verdict_id]))
         for contract in load_contracts(s.contracts_dir).values()
         if contract.identity_columns or contract.dataset == profiles.FAMILIES
@@ -83,7 +83,7 @@ def _made_of(s: Settings, led: Ledger) -> str:
     ]
     code = _short_hash(Path(vault.__file__).read_bytes())
     key = vault.key_id(keys.pseudonym_key(s))
-    return _short_hash(json.dumps([told, inputs(s, led), code, key]).encode())
+    return _short_hash(json.dumps([fingerprints, inputs(s, led), code, key]).encode())
 
 
 def _note(s: Settings, made_of: str) -> str:
@@ -195,12 +195,12 @@ def inputs(s: Settings, led: Ledger) -> list[str]:
     for path in sorted(Path(__file__).parent.rglob("*")):
         if path.suffix in {".py", ".sql", ".yaml"}:
             code.update(path.read_bytes())
-    decided = led.rows(sa.select(linkage_decisions.c.decision_id).order_by(linkage_decisions.c.decision_id))
+    decisions = led.rows(sa.select(linkage_decisions.c.decision_id).order_by(linkage_decisions.c.decision_id))
     # A build from before an erasure proves nothing, whatever it held of the person.
-    erased = led.rows(
+    erased_keys = led.rows(
         sa.select(erasures.c.erasure_id).where(erasures.c.erased_at.is_not(None)).order_by(erasures.c.erasure_id)
     )
-    ids = [row["decision_id"] for row in decided] + [row["erasure_id"] for row in erased]
+    ids = [row["decision_id"] for row in decisions] + [row["erasure_id"] for row in erased_keys]
     return [model.load(model.newest(s))[0], code.hexdigest()[:20], *ids]
 
 

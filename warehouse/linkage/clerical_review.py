@@ -79,14 +79,14 @@ def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, An
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW identity_candidates AS {candidates_sql}")
         connection.execute(f"CREATE VIEW identity_links AS {links_sql}")
-        waiting = sql.query(connection, _FOLDER / "queue.sql").to_arrow_table().to_pylist()
+        rows = sql.query(connection, _FOLDER / "queue.sql").to_arrow_table().to_pylist()
         record_keys = [key for row in doubted for key in _sides(row)]
         datasets = dict(sql.query(connection, _FOLDER / "datasets_of_records.sql", record_keys=record_keys).fetchall())
-    known = {_sides(row) for row in waiting}
+    sides_queued = {_sides(row) for row in rows}
     doubted = [
         row | {"datasets": sorted({datasets[key] for key in _sides(row) if key in datasets})}
         for row in doubted
-        if _sides(row) not in known
+        if _sides(row) not in sides_queued
     ]
     return [
         {
@@ -95,7 +95,7 @@ def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, An
             "is_unsure": _sides(row) in unsure,
             **{key: row[key] for key in ("left_record_key", "right_record_key")},
         }
-        for row in [*waiting, *doubted]
+        for row in [*rows, *doubted]
     ]
 
 
@@ -103,8 +103,8 @@ def person(links_sql: str, person_key: str) -> list[dict[str, Any]]:
     """The records that are one person, by keys; raises ConfigError REVIEW_UNKNOWN where none is."""
     with duckdb.connect() as connection:
         connection.execute(f"CREATE VIEW identity_links AS {links_sql}")
-        found = sql.query(connection, _FOLDER / "records_of_person.sql", person_key=person_key)
-        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+        person_records = sql.query(connection, _FOLDER / "records_of_person.sql", person_key=person_key)
+        rows: list[dict[str, Any]] = person_records.to_arrow_table().to_pylist()
     if not rows:
         raise ConfigError(
             "REVIEW_UNKNOWN",
@@ -180,8 +180,8 @@ def show(s: Settings, led: Ledger, contracts: Contracts, pair: Mapping[str, Any]
 def _records(s: Settings, led: Ledger, contracts: Contracts, record_keys: list[str]) -> list[dict[str, Any]]:
     with vault.connect(s) as connection:
         _fetch(connection, s, led, contracts, record_keys)
-        shown = sql.query(connection, _FOLDER / "shown.sql").to_arrow_table().to_pylist()
-    rows = {row.pop("record_key"): row for row in shown}
+        records = sql.query(connection, _FOLDER / "shown.sql").to_arrow_table().to_pylist()
+    rows = {row.pop("record_key"): row for row in records}
     return [rows[key] for key in record_keys if key in rows]
 
 

@@ -87,8 +87,8 @@ def draft(s: Settings, led: Ledger, incident: Incident) -> str:
 
 
 def _demand_whole(incident: Incident) -> None:
-    known = set(incident.places) <= set(_PLACES) and incident.places
-    if not known or not incident.how.strip() or not incident.handling.strip() or incident.since > incident.until:
+    is_known = set(incident.places) <= set(_PLACES) and incident.places
+    if not is_known or not incident.how.strip() or not incident.handling.strip() or incident.since > incident.until:
         raise ConfigError(
             "BREACH_REFUSED",
             f"Sebut tempat ({', '.join(_PLACES)}), waktu awal dan akhir, cara kejadian, dan penanganannya.",
@@ -99,9 +99,9 @@ def _demand_whole(incident: Incident) -> None:
 
 
 def _affected(s: Settings, led: Ledger, incident: Incident) -> list[Affected]:
-    named = [get_contract(s.contracts_dir, name) for name in incident.datasets]
-    contracts = named or [one for one in load_contracts(s.contracts_dir).values() if one.is_about_persons]
-    counted = []
+    affected_contracts = [get_contract(s.contracts_dir, name) for name in incident.datasets]
+    contracts = affected_contracts or [one for one in load_contracts(s.contracts_dir).values() if one.is_about_persons]
+    counts = []
     with duck.connect(s) as connection:
         for contract in contracts:
             key = "nik_key" if contract.identity("nik") else "kk_key"
@@ -113,20 +113,20 @@ def _affected(s: Settings, led: Ledger, incident: Incident) -> list[Affected]:
             )
             uncounted = _never_admitted(led, contract) if "landing" in incident.places else 0
             if deliveries or uncounted:
-                counted.append(Affected(contract, persons, unnumbered, deliveries, uncounted))
-    return counted
+                counts.append(Affected(contract, persons, unnumbered, deliveries, uncounted))
+    return counts
 
 
 def _rows_sql(s: Settings, led: Ledger, contract: Contract, incident: Incident) -> str:
     """The rows that stood where the breach was: former deliveries are kept too, but in no build and no release."""
     if set(incident.places).isdisjoint(_KEEPING_ALL):
         return lake.relation_sql(s, led, contract)
-    named = led.rows(
+    lake_rows = led.rows(
         sa.select(tables.lake_files.c.path)
         .join(tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id)
         .where(tables.lake_files.c.kind == "lake", tables.deliveries.c.dataset == contract.dataset)
     )
-    paths = [path for row in named if (path := s.home / row["path"]).is_file()]
+    paths = [path for row in lake_rows if (path := s.home / row["path"]).is_file()]
     if not paths:
         return lake.relation_sql(s, led, contract)
     files = ", ".join(f"'{duck.sql_path(path)}'" for path in paths)
@@ -134,12 +134,12 @@ def _rows_sql(s: Settings, led: Ledger, contract: Contract, incident: Incident) 
 
 
 def _never_admitted(led: Ledger, contract: Contract) -> int:
-    kept = sa.select(sa.func.count().label("deliveries")).where(
+    select = sa.select(sa.func.count().label("deliveries")).where(
         tables.deliveries.c.dataset == contract.dataset,
         tables.deliveries.c.destroyed_at.is_(None),
         tables.deliveries.c.delivery_id.not_in(sa.select(tables.lake_files.c.delivery_id)),
     )
-    return int(led.rows(kept)[0]["deliveries"])
+    return int(led.rows(select)[0]["deliveries"])
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -219,8 +219,8 @@ def _words(
 def _kinds(one: Affected, incident: Incident, language: int) -> str:
     is_identifying = any(place in _IDENTIFYING for place in incident.places)
     kinds = {column.classification for column in one.contract.columns}
-    wanted = [kind for kind in _CATEGORY_NAMES if kind in kinds and (kind != "direct_identifier" or is_identifying)]
-    return ", ".join(_CATEGORY_NAMES[kind][language] for kind in wanted)
+    kinds_told = [kind for kind in _CATEGORY_NAMES if kind in kinds and (kind != "direct_identifier" or is_identifying)]
+    return ", ".join(_CATEGORY_NAMES[kind][language] for kind in kinds_told)
 
 
 def _opening_table(

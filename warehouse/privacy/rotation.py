@@ -64,14 +64,14 @@ def rotate(
         lake.set_right(s, led, load_contracts(s.contracts_dir))
         rotation_id = unfinished[0]["rotation_id"] if unfinished else ledger.new_id()
         if not unfinished:
-            decided = {"decided_by": by.strip(), "approver": approver.strip(), "reason": reason.strip()}
-            led.insert(tables.key_rotations, decided | {"rotation_id": rotation_id, "started_at": s.utc_now()})
+            decision = {"decided_by": by.strip(), "approver": approver.strip(), "reason": reason.strip()}
+            led.insert(tables.key_rotations, decision | {"rotation_id": rotation_id, "started_at": s.utc_now()})
         landing.demand_folder(s, led)
         files = _rekey_files(s, led, target, progress)
-        landed = _reencrypt_landing(s, led, target, progress)
+        new_landings = _reencrypt_landing(s, led, target, progress)
         if (marks := tombstones.load(s)).chains:
             tombstones.save(s, marks.longer(), keys.of_generation(s, keys.LANDING_PUBLIC, "next"))
-        _switch(s, led, rotation_id, files, landed)
+        _switch(s, led, rotation_id, files, new_landings)
         return _finish(s, led, rotation_id, progress)
 
 
@@ -80,12 +80,16 @@ def _unreleased(s: Settings, led: Ledger) -> str | None:
     if any(keys.usable(s, name, "next") for name in keys.FILES):
         return None
     columns = tables.key_rotations.c
-    ended = led.rows(sa.select(columns.rotation_id, columns.ended_at).order_by(columns.ended_at.desc()).limit(1))
-    built = sa.select(sa.func.max(tables.builds.c.started_at).label("at")).where(tables.builds.c.outcome == "built")
-    (last,) = led.rows(built)
-    if not ended or (last["at"] and last["at"] >= ended[0]["ended_at"]):
+    last_rotation = led.rows(
+        sa.select(columns.rotation_id, columns.ended_at).order_by(columns.ended_at.desc()).limit(1)
+    )
+    last_build = sa.select(sa.func.max(tables.builds.c.started_at).label("at")).where(
+        tables.builds.c.outcome == "built"
+    )
+    (last,) = led.rows(last_build)
+    if not last_rotation or (last["at"] and last["at"] >= last_rotation[0]["ended_at"]):
         return None
-    return str(ended[0]["rotation_id"])
+    return str(last_rotation[0]["rotation_id"])
 
 
 def _target(s: Settings) -> dict[str, str]:
@@ -122,38 +126,40 @@ def _target(s: Settings) -> dict[str, str]:
 def _rekey_files(s: Settings, led: Ledger, target: Mapping[str, str], progress: Progress) -> dict[str, StoredFile]:
     """Vault and lake files under the next keys, by the path of the old."""
     of_verdict: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    stored = sa.select(tables.lake_files, tables.deliveries.c.dataset).join(
+    select = sa.select(tables.lake_files, tables.deliveries.c.dataset).join(
         tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id
     )
     contracts = load_contracts(s.contracts_dir)
-    for row in led.rows(stored):
+    for row in led.rows(select):
         if (s.home / row["path"]).is_file():
             of_verdict[row["verdict_id"]][row["kind"]] = row
-    pairs = [found for found in of_verdict.values() if "vault" in found]
-    made: dict[str, StoredFile] = {}
+    pairs = [files_of for files_of in of_verdict.values() if "vault" in files_of]
+    new_files: dict[str, StoredFile] = {}
     with vault.connect(s) as connection:
         vault.define_pseudonym(connection, keys.of_generation(s, keys.PSEUDONYM, "next"))
         vault.add_key(connection, _NEXT_KEY, keys.of_generation(s, keys.VAULT, "next"))
-        for count, found in enumerate(pairs, start=1):
+        for count, files_of in enumerate(pairs, start=1):
             progress(f"vault {count}/{len(pairs)}")
-            made |= _rekey_pair(s, connection, contract_named(contracts, found["vault"]["dataset"]), found, target)
-    return made
+            new_files |= _rekey_pair(
+                s, connection, contract_named(contracts, files_of["vault"]["dataset"]), files_of, target
+            )
+    return new_files
 
 
 def _rekey_pair(
     s: Settings,
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
-    found: Mapping[str, Mapping[str, Any]],
+    files_of: Mapping[str, Mapping[str, Any]],
     target: Mapping[str, str],
 ) -> dict[str, StoredFile]:
     """Identities of one verdict under new pseudonyms, and the lake's rows of the same records."""
-    tag = vault.tag(*sorted(row["sha256"] for row in found.values()), target["pseudonym"], target["vault"])
-    old = {kind: s.home / row["path"] for kind, row in found.items()}
+    tag = vault.tag(*sorted(row["sha256"] for row in files_of.values()), target["pseudonym"], target["vault"])
+    old = {kind: s.home / row["path"] for kind, row in files_of.items()}
     new = {kind: path.with_name(f"{path.stem.split('~')[0]}~{tag}.parquet") for kind, path in old.items()}
     if all(path.exists() for path in new.values()):
-        return {found[kind]["path"]: vault.stored_file(s, new[kind], found[kind]["rows"]) for kind in found}
-    stored: dict[str, StoredFile] = {}
+        return {files_of[kind]["path"]: vault.stored_file(s, new[kind], files_of[kind]["rows"]) for kind in files_of}
+    new_files: dict[str, StoredFile] = {}
     identities = vault.relation_sql([old["vault"]])
     columns = {name for name, *_ in connection.execute(f"DESCRIBE {identities}").fetchall()}
     numbers = {kind: contract.identity(kind) for kind in PSEUDONYMS}
@@ -162,18 +168,18 @@ def _rekey_pair(
         for kind, column in numbers.items()
     )
     connection.execute(f"CREATE OR REPLACE TABLE identities AS SELECT * REPLACE ({keyed}) FROM ({identities})")
-    if "lake" in found:
+    if "lake" in files_of:
         schema = pq.read_schema(old["lake"])
         rows = connection.execute(
             "SELECT l.* REPLACE (i.nik_key AS nik_key, i.kk_key AS kk_key)"
             f" FROM read_parquet('{sql_path(old['lake'])}', file_row_number = true) AS l"
             " LEFT JOIN identities AS i USING (record_key) ORDER BY l.file_row_number"
         ).to_arrow_table()
-        stored[found["lake"]["path"]] = lake.put(s, new["lake"], rows.select(schema.names).cast(schema))
-    stored[found["vault"]["path"]] = vault.put(s, connection, "identities", new["vault"], _NEXT_KEY)
-    if {path: one.rows for path, one in stored.items()} != {row["path"]: row["rows"] for row in found.values()}:
-        raise _not_equal(found["vault"]["delivery_id"])
-    return stored
+        new_files[files_of["lake"]["path"]] = lake.put(s, new["lake"], rows.select(schema.names).cast(schema))
+    new_files[files_of["vault"]["path"]] = vault.put(s, connection, "identities", new["vault"], _NEXT_KEY)
+    if {path: one.rows for path, one in new_files.items()} != {row["path"]: row["rows"] for row in files_of.values()}:
+        raise _not_equal(files_of["vault"]["delivery_id"])
+    return new_files
 
 
 def _reencrypt_landing(
@@ -185,23 +191,23 @@ def _reencrypt_landing(
     """
     recipient = keys.of_generation(s, keys.LANDING_PUBLIC, "next")
     identity = keys.of_generation(s, keys.LANDING_SECRET, "next")
-    kept = deliveries.kept(led)
-    made: dict[str, dict[str, Any]] = {}
-    for count, delivery in enumerate(kept, start=1):
-        progress(f"landing {count}/{len(kept)}")
+    kept_deliveries = deliveries.kept(led)
+    new_landings: dict[str, dict[str, Any]] = {}
+    for count, delivery in enumerate(kept_deliveries, start=1):
+        progress(f"landing {count}/{len(kept_deliveries)}")
         tag = vault.tag(delivery.stored_sha256, target["landing"])
         new = s.home / delivery.stored_path
         new = new.with_name(f"{delivery.delivery_id}-{tag}.age")
         try:
             data = None if new.exists() else landing.read(s, delivery)
         except landing.LostCopy:
-            made[delivery.delivery_id] = {"destroyed_at": s.utc_now()}
+            new_landings[delivery.delivery_id] = {"destroyed_at": s.utc_now()}
             continue
         columns = landing.rewritten(s, delivery, data or b"", recipient, tag)
         if data is not None and pyrage.decrypt(new.read_bytes(), [identity]) != data:
             raise _not_equal(delivery.delivery_id)
-        made[delivery.delivery_id] = columns
-    return made
+        new_landings[delivery.delivery_id] = columns
+    return new_landings
 
 
 def _not_equal(delivery_id: str) -> WarehouseError:
@@ -222,7 +228,7 @@ def _switch(
     led: Ledger,
     rotation_id: str,
     files: Mapping[str, StoredFile],
-    landed: Mapping[str, Mapping[str, Any]],
+    new_landings: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """The one transaction by which new files and new keys come into use together."""
     now = s.utc_now()
@@ -231,12 +237,12 @@ def _switch(
     )}  # fmt: skip
     target = _target(s)
     with led.write() as connection:
-        for old, made in files.items():
+        for old, new in files.items():
             connection.execute(
                 tables.lake_files.update().where(tables.lake_files.c.path == old),
-                {"path": made.path, "sha256": made.sha256},
+                {"path": new.path, "sha256": new.sha256},
             )
-        for delivery_id, columns in landed.items():
+        for delivery_id, columns in new_landings.items():
             connection.execute(
                 tables.deliveries.update().where(tables.deliveries.c.delivery_id == delivery_id), columns
             )
@@ -256,14 +262,14 @@ def _switch(
 def _finish(s: Settings, led: Ledger, rotation_id: str, progress: Progress) -> dict[str, Any]:
     """Releases' pseudonymised files under the key in use, the old files gone, the next set made the current one."""
     progress("releases")
-    used = keys.vault_key(s)
+    key = keys.vault_key(s)
     with state.only_releaser(s):
         for row in state.kept(led):
             path = s.releases_dir / row["release_id"] / state.MICRO_FILE
-            if path.exists() and not pseudonymised.opens_with(path, row["release_id"], used, s):
-                pseudonymised.rewrite(s, row["release_id"], used, reason=f"keys {rotation_id}")
+            if path.exists() and not pseudonymised.opens_with(path, row["release_id"], key, s):
+                pseudonymised.rewrite(s, row["release_id"], key, reason=f"keys {rotation_id}")
     progress("sweep")
-    removed = landing.sweep(s, led).removed + lake.sweep(s, led, older_than=0).removed
+    n_removed = landing.sweep(s, led).removed + lake.sweep(s, led, older_than=0).removed
     tombstones.forget_others(s)
     is_in_place = keys.promote(s)
     with led.write() as connection:
@@ -271,4 +277,4 @@ def _finish(s: Settings, led: Ledger, rotation_id: str, progress: Progress) -> d
             tables.key_rotations.update().where(tables.key_rotations.c.rotation_id == rotation_id),
             {"ended_at": s.utc_now()},
         )
-    return {"rotation_id": rotation_id, "files_removed": removed, "keys_in_place": is_in_place}
+    return {"rotation_id": rotation_id, "files_removed": n_removed, "keys_in_place": is_in_place}

@@ -46,7 +46,7 @@ class Person:
     card: str | None = None
 
     @classmethod
-    def told(cls, text: str) -> "Person":
+    def from_text(cls, text: str) -> "Person":
         """From one line with a NIK, or lines of name, birth date (ISO) and family card, of which one may be empty.
 
         Raises ConfigError PERSON_UNCLEAR.
@@ -97,14 +97,14 @@ def _unclear() -> ConfigError:
 
 def vault_relations(s: Settings, led: Ledger) -> list[tuple[Contract, str]]:
     """Every file of the vault that is there, in force or not, by the contract of its rows about persons."""
-    named = led.rows(
+    lake_rows = led.rows(
         sa.select(tables.lake_files.c.path, tables.deliveries.c.dataset)
         .join(tables.deliveries, tables.deliveries.c.delivery_id == tables.lake_files.c.delivery_id)
         .where(tables.lake_files.c.kind == "vault")
         .order_by(tables.lake_files.c.path)
     )
     files: dict[str, list[Path]] = defaultdict(list)
-    for row in named:
+    for row in lake_rows:
         if (path := s.home / row["path"]).is_file():
             files[row["dataset"]].append(path)
     contracts = load_contracts(s.contracts_dir)
@@ -153,13 +153,13 @@ def recognise(s: Settings, led: Ledger, person: Person) -> Known:
 
     Raises ConfigError PERSON_NOT_ONE for a number that many people go by: it is an office's stand-in, nobody's.
     """
-    told = person.texts()
+    texts = person.texts()
     relations = vault_relations(s, led)
     with vault.connect(s) as connection:
         profiles.define_macros(connection)
         connection.execute(_HELD)
         for contract, relation in relations:
-            _hold(connection, contract, relation, "held", _told_sql(told), told)
+            _hold(connection, contract, relation, "held", _same_texts_sql(texts), texts)
         _refuse_stand_in(connection)
         connection.execute(_OWN_BY_NUMBER if person.nik else "CREATE TABLE own AS FROM held")
         connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
@@ -187,11 +187,11 @@ def recognise(s: Settings, led: Ledger, person: Person) -> Known:
         return _known(connection, person, others)
 
 
-def _told_sql(told: dict[tombstones.Kind, str]) -> str:
+def _same_texts_sql(texts: dict[tombstones.Kind, str]) -> str:
     """Rows that say just what was told; with a number of their own only where all that was told agrees."""
-    if "nik" in told:
+    if "nik" in texts:
         return "nik = $nik"
-    likenesses = [f"{kind} = ${kind}" for kind in told]
+    likenesses = [f"{kind} = ${kind}" for kind in texts]
     both = " AND ".join(likenesses) if len(likenesses) > 1 else "false"
     return f"(nik IS NULL AND ({' OR '.join(likenesses)})) OR ({both})"
 
@@ -240,16 +240,16 @@ def _known(connection: duckdb.DuckDBPyConnection, person: Person, others: Held) 
     texts = set(person.texts().items())
     texts |= {("nik", nik) for (nik,) in connection.execute("SELECT nik FROM numbers").fetchall()}
     for kind in ("described", "card"):
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT DISTINCT {kind} FROM members WHERE {kind} IS NOT NULL"
             " AND (nik IS NULL OR nik IN (SELECT nik FROM numbers))"
         ).fetchall()
-        texts |= {(kind, text) for (text,) in found}
-    found = connection.execute(
+        texts |= {(kind, text) for (text,) in rows}
+    rows = connection.execute(
         "SELECT DISTINCT numbered FROM members WHERE numbered IS NOT NULL AND nik NOT IN (SELECT nik FROM numbers)"
     ).fetchall()
-    texts |= {("numbered", text) for (text,) in found}
+    texts |= {("numbered", text) for (text,) in rows}
     day = person.birth_date.isoformat() if person.birth_date else None
     own = {kind: texts for kind, texts in others.items() if kind not in _OTHERS_TOO}
-    held = defaultdict(set, own | {"nik": {text for kind, text in texts if kind == "nik"}})
-    return Known(frozenset(texts), as_values(held, [(person.name, day)] if person.name else []))
+    texts_of = defaultdict(set, own | {"nik": {text for kind, text in texts if kind == "nik"}})
+    return Known(frozenset(texts), as_values(texts_of, [(person.name, day)] if person.name else []))

@@ -48,7 +48,7 @@ def errors(con: duckdb.DuckDBPyConnection, mart: Mart, built_table: str) -> list
     return [{"mart": mart.name} | dict(zip(names, row, strict=True)) for row in rows.fetchall()]
 
 
-def told(error: dict[str, Any], base: int) -> dict[str, Any]:
+def as_published(error: dict[str, Any], base: int) -> dict[str, Any]:
     """What a release prints of ``errors``: too coarse, and of too many rows, to lead back to one exact number."""
     of_few = error["rows_rounded"] < _FEWEST_ROWS
     mean, largest = (None if of_few or error[name] is None else error[name] for name in ("mean_error", "largest_error"))

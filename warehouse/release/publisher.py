@@ -256,7 +256,7 @@ def _fill(
         # Without the last release's cells nothing waits for a revision date.
         "last_cells": memory if last else None,
         "rounding": [
-            accuracy.told(row, base)
+            accuracy.as_published(row, base)
             for mart in catalogue.marts
             for row in accuracy.errors(con, mart, content.built(mart))
         ],

@@ -118,9 +118,9 @@ def _known(s: Settings) -> dict[str, Any]:
     return notes
 
 
-def _note(s: Settings, **told: Any) -> dict[str, Any]:
+def _note(s: Settings, **new_notes: Any) -> dict[str, Any]:
     """Add to what is known of the city."""
-    notes = _known(s) | told
+    notes = _known(s) | new_notes
     _city_file(s).write_text(json.dumps(notes))
     return notes
 
@@ -151,16 +151,16 @@ def _window(s: Settings) -> tuple[Period, Period]:
     return _newest_month(s), _newest_month(s).shift(-HISTORY_MONTHS)
 
 
-Told = Callable[[str, int, int], None]
+OnBatch = Callable[[str, int, int], None]
 
 
-def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[str, Any]:
+def load_history(s: Settings, dataset: str, on_batch: OnBatch | None = None) -> dict[str, Any]:
     """Ingest what history still lacks, each part of a period as of the day it was due; runs in a process of its own.
 
     What was due before the warehouse began is asked for together, on its first day. A vintage that grows while its
     period runs is whole at the agencies: it comes when the period has ended, or now. A history that was complete once
-    is asked only for periods of which nothing came: parts that are late are the nights' matter. ``told`` is given the
-    dataset, and the deliveries and rows that have come since it was told before.
+    is asked only for periods of which nothing came: parts that are late are the nights' matter. ``on_batch`` is given
+    the dataset, and the deliveries and rows that have come since the batch before.
     """
     from warehouse import night
     from warehouse.core.contract import get_contract
@@ -197,8 +197,8 @@ def load_history(s: Settings, dataset: str, told: Told | None = None) -> dict[st
         for key in total.keys() - {"dataset", "outcome"}:
             total[key] += outcome[key]
         total["outcome"] = outcome["outcome"]
-        if told:
-            told(dataset, outcome["accepted"] + outcome["held"], outcome["rows_admitted"])
+        if on_batch:
+            on_batch(dataset, outcome["accepted"] + outcome["held"], outcome["rows_admitted"])
     return total
 
 

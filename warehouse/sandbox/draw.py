@@ -26,7 +26,7 @@ _WEIGHING_MONTHS = {2: 1.11, 8: 1.11}
 
 
 def silent(text: str) -> None:
-    """Progress nobody watches."""
+    """Progress that is not shown."""
 
 
 @dataclass

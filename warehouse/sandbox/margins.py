@@ -57,7 +57,7 @@ _FEWEST = 2
 
 @dataclass(frozen=True)
 class Kelurahan:
-    """The 104 kelurahan as parallel columns, in the order of their codes. ``people``: all who live there, or nobody."""
+    """The 104 kelurahan as parallel columns, in the order of their codes. ``people``: all who live there, or 0."""
 
     codes: tuple[str, ...]
     names: tuple[str, ...]
@@ -89,7 +89,7 @@ def read_seed(name: str, seeds_dir: Path = SEEDS_DIR) -> list[dict[str, str]]:
 
 
 def kelurahan(scale: str | float) -> Kelurahan:
-    """People as many whole kelurahan as come nearest to a scale, and nobody elsewhere.
+    """People as many whole kelurahan as come nearest to a scale, and 0 elsewhere.
 
     ``scale``: ``"default"`` (``PEOPLED_FIRST``, about 240 thousand persons) or a share of the real city; raises
     ValueError outside (0, 1].

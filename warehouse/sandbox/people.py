@@ -345,15 +345,15 @@ def add_outsiders(persons: Persons, calendar: Calendar, seed: int, adults: int, 
     codes = pa.array(["360317", "367403", "317305"]).take(pc.index_in(home, homes))
     # The stems of people from elsewhere differ from all others, so their numbers cannot meet a resident's.
     other = _registration(rng, calendar, born, female, (codes, pc.replace_substring(home, "KAB. ", "")))
-    nobody = np.full(n, -1)
+    no_person = np.full(n, -1)
     return Persons(
-        family=np.concatenate([persons.family, nobody]),
+        family=np.concatenate([persons.family, no_person]),
         relation=np.concatenate([persons.relation, np.zeros(n, np.int8)]),
         is_female=np.concatenate([persons.is_female, female]),
         born=np.concatenate([persons.born, born]),
         died=np.concatenate([persons.died, np.full(n, NEVER)]),
-        mother=np.concatenate([persons.mother, nobody]),
-        father=np.concatenate([persons.father, nobody]),
+        mother=np.concatenate([persons.mother, no_person]),
+        father=np.concatenate([persons.father, no_person]),
         nik=_joined(persons.nik, other["nik"]),
         nik_issued=np.concatenate([persons.nik_issued, other["nik_issued"]]),
         name=_joined(persons.name, names.full_names(rng, female)),

@@ -1,4 +1,4 @@
-"""Places where a finding is nobody's: ``expectations/leak_scan.yaml``, reviewed as rules are. Not here: finding."""
+"""Places where a finding identifies no person: ``expectations/leak_scan.yaml``, reviewed as rules. Not here: search."""
 
 from datetime import date
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ from warehouse.scan.model import Finding
 
 
 class Accepted(BaseModel):
-    """Findings of one kind in some places, and who said why they tell of nobody."""
+    """Findings of one kind in some places, and who said why they identify no person."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

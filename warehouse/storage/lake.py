@@ -60,28 +60,28 @@ def files_in_force(s: Settings, led: Ledger, contract: Contract, kind: str) -> l
 
     Raises BuildError LAKE_FILE_LOST where one is missing.
     """
-    found = _in_force(led, contract, kind)
-    if lost := {row["delivery_id"] for row in found if not (s.home / row["path"]).is_file()}:
-        raise _lost({contract.dataset: lost})
-    return [s.home / row["path"] for row in found]
+    files = _in_force(led, contract, kind)
+    if absent := {row["delivery_id"] for row in files if not (s.home / row["path"]).is_file()}:
+        raise _lost({contract.dataset: absent})
+    return [s.home / row["path"] for row in files]
 
 
 def _in_force(led: Ledger, contract: Contract, kind: str) -> list[dict[str, Any]]:
     """Ledger rows of those files."""
     in_force = deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
-    named = {row["verdict_id"]: row for row in led.rows(sa.select(lake_files).where(lake_files.c.kind == kind))}
-    return [named[one.verdict_id] for one in in_force if one.verdict_id in named]
+    by_verdict = {row["verdict_id"]: row for row in led.rows(sa.select(lake_files).where(lake_files.c.kind == kind))}
+    return [by_verdict[one.verdict_id] for one in in_force if one.verdict_id in by_verdict]
 
 
 def demand_whole(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> None:
     """Raise BuildError LAKE_FILE_LOST for files in force that are missing or no more what was written."""
-    lost: dict[str, set[str]] = {}
+    absent: dict[str, set[str]] = {}
     for contract in contracts.values():
-        found = [row for kind in ("lake", "vault") for row in _in_force(led, contract, kind) if not _is_whole(s, row)]
-        if found:
-            lost[contract.dataset] = {row["delivery_id"] for row in found}
-    if lost:
-        raise _lost(lost)
+        files = [row for kind in ("lake", "vault") for row in _in_force(led, contract, kind) if not _is_whole(s, row)]
+        if files:
+            absent[contract.dataset] = {row["delivery_id"] for row in files}
+    if absent:
+        raise _lost(absent)
 
 
 def set_right(s: Settings, led: Ledger, contracts: Mapping[str, Contract]) -> None:
@@ -103,9 +103,9 @@ def _is_whole(s: Settings, row: Mapping[str, Any]) -> bool:
     return path.is_file() and hash_file(path)[0] == str(row["sha256"])
 
 
-def _lost(lost: Mapping[str, Collection[str]]) -> BuildError:
-    places = "; ".join(f"{dataset} ({', '.join(sorted(names)[:3])})" for dataset, names in sorted(lost.items()))
-    commands = ", ".join(f"`warehouse replay {dataset}`" for dataset in sorted(lost))
+def _lost(absent: Mapping[str, Collection[str]]) -> BuildError:
+    places = "; ".join(f"{dataset} ({', '.join(sorted(names)[:3])})" for dataset, names in sorted(absent.items()))
+    commands = ", ".join(f"`warehouse replay {dataset}`" for dataset in sorted(absent))
     return BuildError(
         "LAKE_FILE_LOST",
         f"Berkas lake atau vault yang berlaku hilang atau rusak: {places}.",
@@ -121,10 +121,10 @@ def sweep(s: Settings, led: Ledger, older_than: float = _SWEPT_AFTER_SECONDS) ->
     One of a verdict the ledger has in another file, or of a delivery whose landed copy is there, can be had again and
     goes; another may be the only copy of rows that the ledger has lost, and stays.
     """
-    named = {s.home / row["path"] for row in led.rows(sa.select(lake_files.c.path))}
+    ledger_paths = {s.home / row["path"] for row in led.rows(sa.select(lake_files.c.path))}
     before = time.time() - older_than
-    found = {path for folder in (s.lake_dir, s.vault_dir) for path in folder.glob("*/*") if ".parquet" in path.name}
-    orphans = {path for path in found - named if path.stat().st_mtime < before}
+    paths = {path for folder in (s.lake_dir, s.vault_dir) for path in folder.glob("*/*") if ".parquet" in path.name}
+    orphans = {path for path in paths - ledger_paths if path.stat().st_mtime < before}
     unknown = {path for path in orphans if not path.name.startswith(".") and not _can_be_had_again(s, led, path)}
     for path in orphans - unknown:
         path.unlink(missing_ok=True)
@@ -134,8 +134,8 @@ def sweep(s: Settings, led: Ledger, older_than: float = _SWEPT_AFTER_SECONDS) ->
 def _can_be_had_again(s: Settings, led: Ledger, path: Path) -> bool:
     delivery_id, _, verdict_id = path.stem.partition("~")[0].partition("-")
     kind = "lake" if path.is_relative_to(s.lake_dir) else "vault"
-    chosen = sa.select(lake_files.c.path).where(lake_files.c.verdict_id == verdict_id, lake_files.c.kind == kind)
-    if any((s.home / row["path"]).is_file() for row in led.rows(chosen)):
+    select = sa.select(lake_files.c.path).where(lake_files.c.verdict_id == verdict_id, lake_files.c.kind == kind)
+    if any((s.home / row["path"]).is_file() for row in led.rows(select)):
         return True
     delivery = deliveries.find(led, delivery_id)
     return delivery is not None and delivery.destroyed_at is None and (s.home / delivery.stored_path).is_file()

@@ -134,8 +134,8 @@ def pseudonymise(
     ).to_arrow_table()
     connection.unregister("admitted")
     rows = keyed.select([*(column.name for column in contract.lake_columns), *LINEAGE])
-    kept = [column.name for column in contract.vault_columns]
-    return rows, keyed.select([*kept, *_VAULT_LINEAGE]) if contract.identity_columns else None
+    columns = [column.name for column in contract.vault_columns]
+    return rows, keyed.select([*columns, *_VAULT_LINEAGE]) if contract.identity_columns else None
 
 
 def pseudonym_sql(kind: Identity, column: Column | None) -> str:

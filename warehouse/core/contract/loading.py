@@ -56,7 +56,7 @@ def _extras(items: Sequence[CustomProperty] | None) -> dict[str, Any]:
     return {item.property or "": item.value for item in items or ()}
 
 
-def _told(kind: type[T], items: Sequence[CustomProperty] | None) -> T:
+def _typed(kind: type[T], items: Sequence[CustomProperty] | None) -> T:
     """Our own properties of a contract or server; raises ValueError naming the property."""
     try:
         return kind(**_extras(items))
@@ -76,7 +76,7 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
             raise ValueError(f"it has no {absent[0]}")
         (schema,) = odcs.schema_ or []
         (server,) = odcs.servers or []
-        extras = _told(ContractExtras, odcs.customProperties)
+        extras = _typed(ContractExtras, odcs.customProperties)
         columns = tuple(_column(prop, extras) for prop in schema.properties or ())
         rules, measures = _rules(schema.quality or (), kinds, columns, extras.profile)
         rules = tuple(rule.model_copy(update={"place": documents.place(path, lines, rule.code)}) for rule in rules)
@@ -98,7 +98,7 @@ def load_contract(path: Path, kinds: Kinds) -> Contract:
 
 def _server(odcs_server: ODCSServer) -> Server:
     """Where and how to ask; raises ValueError for credentials or parameters that its protocol lacks or refuses."""
-    extras = _told(ServerExtras, odcs_server.customProperties)
+    extras = _typed(ServerExtras, odcs_server.customProperties)
     server = Server(
         environment=odcs_server.environment, location=odcs_server.location or odcs_server.host, extras=extras
     )

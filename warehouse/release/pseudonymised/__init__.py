@@ -1,7 +1,7 @@
 """``micro.duckdb``: pseudonymised facts on an allow-list of columns, and quality tables too fine for all analysts.
 
 Here: the allow-list's last word, coarse values, the file's key. Not here: which rows are too rare to be shown as they
-are (coarsening), who opens the file (micro).
+are (local recoding), who opens the file (micro).
 """
 
 import hashlib
@@ -103,14 +103,14 @@ def take_out(s: Settings, release_id: str, persons: Sequence[str], *, reason: st
 
 def _knows_persons_now(s: Settings, path: Path, release_id: str) -> bool:
     """Whether a file can be opened and all its persons go by pseudonyms of the key in use."""
-    used = f"{vault.key_id(keys.pseudonym_key(s))}:"
+    key_prefix = f"{vault.key_id(keys.pseudonym_key(s))}:"
     with duck.connect(s, sees_identifiers=True) as con:
         try:
             attach_micro(con, s, path, release_id)
         except duckdb.Error:
             return False
         return not any(
-            one_row(con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [used]))[0]
+            one_row(con.execute(f"SELECT count(*) FROM {table} WHERE NOT starts_with(person_key, $1)", [key_prefix]))[0]
             for table, _, has_persons in _tables(con)
             if has_persons
         )
@@ -129,17 +129,17 @@ def rewrite(s: Settings, release_id: str, vault_key: bytes, *, reason: str, with
         attach_micro(con, s, path, release_id)
         create_micro(con, draft, release_id, vault_key, "made")
         for table, comment, has_persons in _tables(con):
-            made = table.replace("micro.", "made.", 1)
-            chosen, values = (f" WHERE NOT {_IS_ONE_OF}", [list(without)]) if has_persons else ("", [])
-            con.execute(f"CREATE TABLE {made} AS SELECT * FROM {table}{chosen}", values)
-            con.execute(f"COMMENT ON TABLE {made} IS {literal(comment or '')}")
+            target = table.replace("micro.", "made.", 1)
+            condition, values = (f" WHERE NOT {_IS_ONE_OF}", [list(without)]) if has_persons else ("", [])
+            con.execute(f"CREATE TABLE {target} AS SELECT * FROM {table}{condition}", values)
+            con.execute(f"COMMENT ON TABLE {target} IS {literal(comment or '')}")
             described = con.execute(
                 "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'micro'"
                 " AND comment IS NOT NULL AND format('micro.main.\"{}\"', table_name) = ?",
                 [table],
             ).fetchall()
             for column, text in described:
-                con.execute(f'COMMENT ON COLUMN {made}."{column}" IS {literal(text)}')
+                con.execute(f'COMMENT ON COLUMN {target}."{column}" IS {literal(text)}')
     shutil.copystat(path, draft)
     os.chown(draft, -1, path.stat().st_gid)
     with draft.open("rb") as file:
@@ -185,7 +185,7 @@ def write_micro(
     restricted = {f'micro.main."{mart.name}"': mart for mart in catalogue.restricted}
     tables = facts | restricted
     relations = {table: (mart, f"{BUILD}.{mart.relation}") for table, mart in facts.items()}
-    coarse, counts = recoding.coarsen(con, relations, s.micro_class_size)
+    coarse, counts = recoding.recode(con, relations, s.micro_class_size)
     sources = {
         table: _source(mart, coarse.get(table, _as_it_is(f"{BUILD}.{mart.relation}"))) for table, mart in facts.items()
     }
@@ -200,8 +200,8 @@ def write_micro(
     con.execute("DETACH micro")
     attach_micro(con, s, path, release_id)
     demand_equal(con, ((sources[table], table) for table in tables))
-    held = {mart.name: one_row(con.execute(f"SELECT count(*) FROM {table}"))[0] for table, mart in tables.items()}
-    return held, {"k": s.micro_class_size, "tables": counts}
+    row_counts = {mart.name: one_row(con.execute(f"SELECT count(*) FROM {table}"))[0] for table, mart in tables.items()}
+    return row_counts, {"k": s.micro_class_size, "tables": counts}
 
 
 def _write_counts(con: duckdb.DuckDBPyConnection, counts: list[dict[str, Any]]) -> None:
@@ -217,20 +217,20 @@ def _as_it_is(relation: str) -> recoding.Coarse:
     return recoding.Coarse({}, f"{relation} AS f")
 
 
-def _source(mart: Mart, found: recoding.Coarse) -> str:
+def _source(mart: Mart, coarse: recoding.Coarse) -> str:
     """Rare descriptions coarse, dates by month and numbers at two decimals, whatever the fact holds."""
     masks = {"date": "CAST(date_trunc('month', {0}) AS DATE)", "double": "round({0}, 2)"}
     columns = {
-        c.name: found.columns.get(c.name) or masks.get(c.kind, "{0}").format(f'f."{c.name}"') for c in mart.columns
+        c.name: coarse.columns.get(c.name) or masks.get(c.kind, "{0}").format(f'f."{c.name}"') for c in mart.columns
     }
-    chosen = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
-    return f"(SELECT {chosen} FROM {found.source})"
+    select_list = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
+    return f"(SELECT {select_list} FROM {coarse.source})"
 
 
 def _refuse_columns(mart: Mart) -> None:
-    refused = [c.name for c in mart.columns if _REFUSED.match(c.name) or c.kind.startswith("timestamp")]
-    if refused:
-        names = ", ".join(refused)
+    refused_names = [c.name for c in mart.columns if _REFUSED.match(c.name) or c.kind.startswith("timestamp")]
+    if refused_names:
+        names = ", ".join(refused_names)
         raise ReleaseError(
             "RELEASE_MICRO_COLUMN",
             f"{mart.name}: kolom ini tidak boleh masuk berkas mikro: {names}",

@@ -1,11 +1,12 @@
-"""Rare descriptions in the pseudonymised file, made coarser until at least k persons share each.
+"""Local recoding of quasi-identifiers to k-anonymity: rare descriptions are made coarser until k persons share each.
 
-Here: the ladder of each kind of quasi-identifier, and how far down it a person is shown. Not here: which columns are
-quasi-identifiers (dbt's YAML, see mart), the allow-list of columns and the file itself (pseudonymised).
+Here: the generalisation levels of each kind of quasi-identifier, and the level at which a person is shown. Not here:
+which columns are quasi-identifiers (dbt's YAML, see mart), the allow-list of columns and the file itself
+(pseudonymised).
 
-A class is what rows of one table and time show alike; a profile is what all tables and times together show of a person
-or family. Both must fit k persons (families in tables by family), or stand on the last step, where every
-quasi-identifier is NULL. Everyone who is joined by family keys in the file stands on one step, in every table and
+An equivalence class is what rows of one table and time show alike; a profile is what all tables and times together show
+of a person or family. Both must fit k persons (families in tables by family), or stand on the last level, where every
+quasi-identifier is NULL. Everyone who is joined by family keys in the file stands on one level, in every table and
 period: a finer row elsewhere would give the coarse one away. Measures are never touched.
 """
 
@@ -19,9 +20,9 @@ from warehouse.build.catalogue import STEP_COLUMN, Mart, MartColumn, QuasiKind, 
 from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
 
-# What each step takes away beside those before it. Size and registration go first, being of least use; then place,
+# What each level takes away beside those before it. Size and registration go first, being of least use; then place,
 # since growth cannot be read without age and kecamatan still tell areas apart.
-STEPS = (
+LEVELS = (
     "as it is",
     "no household size, no month of registration",
     "kecamatan instead of kelurahan",
@@ -30,12 +31,12 @@ STEPS = (
     "wide bands of age",
     "no quasi-identifier",
 )
-LAST = len(STEPS) - 1
+LAST = len(LEVELS) - 1
 _COUNTED = {
     "table_name": ("varchar", "Tabel. Table."),
     "stage": ("varchar", "before: tanpa pengaburan; after: seperti dalam berkas. Uncoarsened, and as in this file."),
-    "step": ("bigint", "Langkah pengaburan. Step of coarsening."),
-    "shown": ("varchar", "Yang tampak pada langkah itu. What a row shows on that step."),
+    "step": ("bigint", "Langkah pengaburan. Generalisation level."),
+    "shown": ("varchar", "Yang tampak pada langkah itu. What a row shows on that level."),
     "row_count": ("bigint", "Baris. Rows."),
     "units": ("bigint", "Orang, atau keluarga dalam tabel keluarga. Persons, or families in tables by family."),
     "classes": ("bigint", "Kelas: nilai tampak yang sama pada waktu yang sama. Classes of equal values and time."),
@@ -45,8 +46,9 @@ _COUNTED = {
 COUNTS = Mart(
     "micro_coarsening",
     "",
-    "Satu baris per tabel, tahap dan langkah. One row per table, stage and step: how rare descriptions were before they"
-    " were made coarser, and how rare they are in this file. On the last step nothing is left to be made coarser.",
+    "Satu baris per tabel, tahap dan langkah. One row per table, stage and generalisation level: how rare descriptions"
+    " were before they were made coarser, and how rare they are in this file. On the last level"
+    " nothing is left to be made coarser.",
     tuple(
         MartColumn(name, kind, "key" if name in {"table_name", "stage", "step"} else "attribute", text)
         for name, (kind, text) in _COUNTED.items()
@@ -54,7 +56,7 @@ COUNTS = Mart(
 )
 _AREA = {0: "{0}", 1: "{0}", 2: "left({0}, 8)", 3: "left({0}, 8)", 4: "left({0}, 5)", 5: "left({0}, 5)"}
 
-# A birth cohort's width on steps 3 and 4, and on step 5. Bands follow the cohort, so that the month in which a person
+# A birth cohort's width on levels 3 and 4, and on level 5. Bands follow the cohort, so that the month in which a person
 # crosses from one band to the next says nothing.
 _COHORTS: dict[QuasiKind, tuple[int, int]] = {"age_months": (6, 24), "age_years": (5, 20)}
 _NOW: dict[QuasiKind, str] = {"age_months": "year({0}) * 12 + month({0})", "age_years": "year({0})"}
@@ -83,10 +85,10 @@ class _Fact:
     def unit(self) -> str:
         """The key of whom a row is about: the person where there is one."""
         names = {column.name for column in self.mart.columns}
-        found = next((name for name in ("person_key", "family_key") if name in names), None)
-        if found is None:
+        key = next((name for name in ("person_key", "family_key") if name in names), None)
+        if key is None:
             raise _no_key_or_time(self.mart)
-        return found
+        return key
 
     @property
     def times(self) -> list[str]:
@@ -108,7 +110,7 @@ class _Fact:
     @property
     def rows(self) -> str:
         """Rows with their unit and, for ages, since when theirs counts."""
-        born = "".join(
+        births = "".join(
             f" LEFT JOIN micro_born AS {c.name}_born ON {c.name}_born.id = u.id AND {c.name}_born.kind ="
             f" {literal(c.quasi_identifier)}"
             for c in self.ages
@@ -116,48 +118,50 @@ class _Fact:
         of_families = str(self.unit == "family_key").lower()
         return (
             f'{self.relation} AS f LEFT JOIN micro_units AS u ON u.key = f."{self.unit}"'
-            f" AND u.is_family = {of_families}{born}"
+            f" AND u.is_family = {of_families}{births}"
         )
 
-    def told(self, column: _Quasi) -> str:
+    def revealed_value(self, column: _Quasi) -> str:
         """The value that a column tells, whatever the row's time."""
         if column.quasi_identifier in _COHORTS:
             return f"{column.name}_born.born"
         return self.month(column.name) if column.kind == "date" else f'f."{column.name}"'
 
-    def shown(self, step: int) -> dict[str, str]:
-        """What a row shows of its quasi-identifiers on a step: column -> SQL."""
-        found = {}
+    def shown(self, level: int) -> dict[str, str]:
+        """What a row shows of its quasi-identifiers on a level: column -> SQL."""
+        columns = {}
         for column in self.quasi:
             kind, name = column.quasi_identifier, column.name
             if kind in _COHORTS:
-                found[name] = f'f."{name}"' if step < 3 else "NULL"
-                found[band_name(name)] = self._band(column, step)
+                columns[name] = f'f."{name}"' if level < 3 else "NULL"
+                columns[band_name(name)] = self._band(column, level)
             else:
-                found[name] = _at(kind, self.told(column), step)
-        return found
+                columns[name] = _at(kind, self.revealed_value(column), level)
+        return columns
 
-    def classed(self, step: int) -> list[str]:
-        """What makes two rows of one time alike on a step: as ``shown``, with a cohort's number for its band."""
-        cohorts = [_at(column.quasi_identifier, self.told(column), max(step, 3)) for column in self.ages]
-        return [*(f'f."{c.name}"' if step < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts] + [
-            _at(column.quasi_identifier, self.told(column), step) for column in self.quasi if column not in self.ages
+    def classed(self, level: int) -> list[str]:
+        """What makes two rows of one time alike on a level: as ``shown``, with a cohort's number for its band."""
+        cohorts = [_at(column.quasi_identifier, self.revealed_value(column), max(level, 3)) for column in self.ages]
+        return [*(f'f."{c.name}"' if level < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts] + [
+            _at(column.quasi_identifier, self.revealed_value(column), level)
+            for column in self.quasi
+            if column not in self.ages
         ]
 
-    def _band(self, column: _Quasi, step: int) -> str:
-        if step == LAST:
+    def _band(self, column: _Quasi, level: int) -> str:
+        if level == LAST:
             return "NULL"
-        width = _cohort(column.quasi_identifier, step)
-        born = f"CAST(floor({self.told(column)} / {width}) AS BIGINT) * {width}"
-        oldest = f"({self.now(column)} - {born})"
+        width = _cohort(column.quasi_identifier, level)
+        birth_year = f"CAST(floor({self.revealed_value(column)} / {width}) AS BIGINT) * {width}"
+        oldest = f"({self.now(column)} - {birth_year})"
         return (
             f'CASE WHEN f."{column.name}" IS NOT NULL THEN'
             f" greatest({oldest} - {width - 1}, 0) || '-' || greatest({oldest}, 0) END"
         )
 
 
-def _cohort(kind: QuasiKind, step: int) -> int:
-    return _COHORTS[kind][step == LAST - 1]
+def _cohort(kind: QuasiKind, level: int) -> int:
+    return _COHORTS[kind][level == LAST - 1]
 
 
 def _no_key_or_time(mart: Mart) -> ReleaseError:
@@ -170,15 +174,15 @@ def _no_key_or_time(mart: Mart) -> ReleaseError:
     )
 
 
-def _at(kind: QuasiKind, value: str, step: int) -> str:
-    """As much of a value as a step tells; of ages, of the month or year since which they count."""
-    if step == LAST:
+def _at(kind: QuasiKind, value: str, level: int) -> str:
+    """As much of a value as a level tells; of ages, of the month or year since which they count."""
+    if level == LAST:
         return "NULL"
     if kind == "area":
-        return _AREA[step].format(value)
+        return _AREA[level].format(value)
     if kind in _COHORTS:
-        return value if step < 3 else f"floor({value} / {_cohort(kind, step)})"
-    return value if kind == "sex" or step == 0 else "NULL"
+        return value if level < 3 else f"floor({value} / {_cohort(kind, level)})"
+    return value if kind == "sex" or level == 0 else "NULL"
 
 
 @dataclass(frozen=True)
@@ -189,28 +193,28 @@ class Coarse:
     source: str
 
 
-def coarsen(
+def recode(
     con: duckdb.DuckDBPyConnection, tables: Mapping[str, tuple[Mart, str]], k: int
 ) -> tuple[dict[str, Coarse], list[dict[str, Any]]]:
-    """Find how coarse each person and family must be shown.
+    """Generalisation level of each person and family, and how to read each table at it.
 
     tables: by a name, a table's contract and its relation. k: persons that must share a description. Returns how to
     read the tables that hold quasi-identifiers (``f`` is the relation there), and the counts before and after, as rows
     of ``COUNTS``. Leaves temporary tables ``micro_*`` in the connection, which that SQL reads. Raises
-    ReleaseError RELEASE_MICRO_CLASS when a table has nobody, or no time, to class by.
+    ReleaseError RELEASE_MICRO_CLASS when a table has no person and no family, or no time, to class by.
     """
     facts = {name: _Fact(*table) for name, table in tables.items()}
     described = {name: fact for name, fact in facts.items() if fact.quasi}
     if not described:
         return {}, []
-    coarse = {name: _by_step(fact) for name, fact in described.items()}
+    coarse = {name: _by_level(fact) for name, fact in described.items()}
     _find_units(con, facts.values())
     _find_births(con, described.values())
     views = {name: f"micro_classes_{place}" for place, name in enumerate(described)}
     for name, view in views.items():
         _find_classes(con, described[name], view)
     _find_profiles(con, described.values())
-    _find_steps(con, [*views.values(), "micro_profiles"], k)
+    _find_levels(con, [*views.values(), "micro_profiles"], k)
     counts = [
         row
         for name, view in views.items()
@@ -228,7 +232,7 @@ def _find_units(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
         keys += [f"SELECT {name} AS key, {name == 'family_key'} AS is_family FROM {fact.relation}" for name in names]
         if len(names) > 1:
             pairs.append(f"SELECT person_key, family_key FROM {fact.relation}")
-    nobody = "SELECT NULL AS person_key, NULL AS family_key WHERE false"
+    no_pairs = "SELECT NULL AS person_key, NULL AS family_key WHERE false"
     con.execute(
         "CREATE OR REPLACE TEMP TABLE micro_units AS SELECT *, id AS component FROM ("
         "SELECT key, is_family, row_number() OVER (ORDER BY is_family, key) AS id"
@@ -236,7 +240,7 @@ def _find_units(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
     )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE micro_pairs AS SELECT p.id AS person, f.id AS family"
-        f" FROM ({' UNION '.join(pairs) or nobody}) AS pair"
+        f" FROM ({' UNION '.join(pairs) or no_pairs}) AS pair"
         " JOIN micro_units AS p ON p.key = pair.person_key AND NOT p.is_family"
         " JOIN micro_units AS f ON f.key = pair.family_key AND f.is_family"
     )
@@ -256,127 +260,127 @@ def _find_units(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
 
 def _find_births(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
     """Since which month or year a person's age counts; the earliest, where rows differ by the day of the month."""
-    found = [
+    births = [
         f'SELECT u.id, {literal(age.quasi_identifier)} AS kind, {fact.now(age)} - f."{age.name}" AS born'
         f' FROM {fact.relation} AS f JOIN micro_units AS u ON u.key = f."{fact.unit}"'
         f" AND u.is_family = {fact.unit == 'family_key'}"
         for fact in facts
         for age in fact.ages
     ]
-    every = " UNION ALL ".join(found) or "SELECT 0 AS id, '' AS kind, 0 AS born WHERE false"
+    every = " UNION ALL ".join(births) or "SELECT 0 AS id, '' AS kind, 0 AS born WHERE false"
     con.execute(
         "CREATE OR REPLACE TEMP TABLE micro_born AS SELECT id, kind, CAST(min(born) AS BIGINT) AS born"
         f" FROM ({every}) WHERE born IS NOT NULL GROUP BY id, kind"
     )
 
 
-def _hashes(by_step: Iterable[str]) -> str:
+def _hashes(by_level: Iterable[str]) -> str:
     # Two classes with one 64-bit hash would count as one: at ten million classes once in a million files.
-    return ", ".join(f"hash({step}, {values}) AS h{step}" for step, values in enumerate(by_step))
+    return ", ".join(f"hash({level}, {values}) AS h{level}" for level, values in enumerate(by_level))
 
 
 def _find_classes(con: duckdb.DuckDBPyConnection, fact: _Fact, view: str) -> None:
-    """For each unit and class it is in, the class on every step."""
+    """For each unit and class it is in, the class on every level."""
     times = [fact.month(name) for name in fact.times]
-    by_step = (", ".join([*times, *fact.classed(step)]) for step in range(LAST + 1))
+    by_level = (", ".join([*times, *fact.classed(level)]) for level in range(LAST + 1))
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT u.id, u.component, {_hashes(by_step)}, count(*) AS row_count"
+        f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT u.id, u.component, {_hashes(by_level)}, count(*) AS row_count"
         f" FROM {fact.rows} WHERE u.id IS NOT NULL GROUP BY ALL"
     )
 
 
 def _find_profiles(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> None:
-    """For each unit, what all of the file shows of it on every step: persons have their families' part too."""
+    """For each unit, what all of the file shows of it on every level: persons have their families' part too."""
     tells = []
     for fact in facts:
         for column in fact.quasi:
-            kind, value = column.quasi_identifier, fact.told(column)
-            seen = ", ".join(f"hash({literal(kind)}, {_at(kind, value, step)}) AS v{step}" for step in range(LAST))
-            tells.append(f"SELECT u.id, {seen} FROM {fact.rows} WHERE u.id IS NOT NULL")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE micro_told AS {' UNION '.join(tells)}")
+            kind, value = column.quasi_identifier, fact.revealed_value(column)
+            hashes = ", ".join(f"hash({literal(kind)}, {_at(kind, value, level)}) AS v{level}" for level in range(LAST))
+            tells.append(f"SELECT u.id, {hashes} FROM {fact.rows} WHERE u.id IS NOT NULL")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE micro_revealed AS {' UNION '.join(tells)}")
     con.execute(
-        "INSERT INTO micro_told"
-        " SELECT person AS id, t.* EXCLUDE (id) FROM micro_pairs JOIN micro_told AS t ON t.id = family"
+        "INSERT INTO micro_revealed"
+        " SELECT person AS id, t.* EXCLUDE (id) FROM micro_pairs JOIN micro_revealed AS t ON t.id = family"
     )
-    # A set's hash out of its members' hashes, step by step: sets of two million people at once do not fit a small host.
-    for step in range(LAST):
+    # A set's hash out of its members' hashes, level by level: sets of two million people do not fit a small host.
+    for level in range(LAST):
         con.execute(
-            f"CREATE OR REPLACE TEMP TABLE micro_set_{step} AS SELECT id, bit_xor(v) AS v{step}"
-            f" FROM (SELECT DISTINCT id, v{step} AS v FROM micro_told) GROUP BY id"
+            f"CREATE OR REPLACE TEMP TABLE micro_set_{level} AS SELECT id, bit_xor(v) AS v{level}"
+            f" FROM (SELECT DISTINCT id, v{level} AS v FROM micro_revealed) GROUP BY id"
         )
-    sets = " ".join(f"JOIN micro_set_{step} USING (id)" for step in range(LAST))
-    by_step = [f"v{step}" for step in range(LAST)]
+    sets = " ".join(f"JOIN micro_set_{level} USING (id)" for level in range(LAST))
+    by_level = [f"v{level}" for level in range(LAST)]
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE micro_profiles AS SELECT id, component, {_hashes([*by_step, '0'])}"
+        f"CREATE OR REPLACE TEMP TABLE micro_profiles AS SELECT id, component, {_hashes([*by_level, '0'])}"
         f" FROM micro_units {sets}"
     )
-    for step in range(LAST):
-        con.execute(f"DROP TABLE micro_set_{step}")
-    con.execute("DROP TABLE micro_told")
+    for level in range(LAST):
+        con.execute(f"DROP TABLE micro_set_{level}")
+    con.execute("DROP TABLE micro_revealed")
 
 
-def _now_at(step: str) -> str:
-    return f"CASE {step} {' '.join(f'WHEN {number} THEN h{number}' for number in range(LAST + 1))} END"
+def _now_at(level: str) -> str:
+    return f"CASE {level} {' '.join(f'WHEN {number} THEN h{number}' for number in range(LAST + 1))} END"
 
 
-def _find_steps(con: duckdb.DuckDBPyConnection, views: Sequence[str], k: int) -> None:
-    """Move everyone in a class of fewer than k, with those joined to them, one step down, until there is no such class.
+def _find_levels(con: duckdb.DuckDBPyConnection, views: Sequence[str], k: int) -> None:
+    """Move everyone in a class of fewer than k, and those joined to them, a level down, until there is no such class.
 
     All at once: one kind of class after the other would send many further down than they need. Who moves leaves some
     classes and enters others; no other class can have become rare, so that only these are counted again.
     """
-    con.execute("CREATE OR REPLACE TEMP TABLE micro_steps AS SELECT DISTINCT component, 0 AS step FROM micro_units")
-    con.execute("CREATE OR REPLACE TEMP TABLE micro_moved AS FROM micro_steps")
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_levels AS SELECT DISTINCT component, 0 AS level FROM micro_units")
+    con.execute("CREATE OR REPLACE TEMP TABLE micro_moved AS FROM micro_levels")
     con.execute("CREATE OR REPLACE TEMP TABLE micro_members (class UBIGINT, id BIGINT, component BIGINT)")
     entered = " UNION ALL ".join(
-        f"SELECT DISTINCT hash({place}, {_now_at('m.step')}) AS class, id, component"
-        f" FROM {view} AS v JOIN micro_moved AS m USING (component) WHERE m.step < {LAST}"
+        f"SELECT DISTINCT hash({place}, {_now_at('m.level')}) AS class, id, component"
+        f" FROM {view} AS v JOIN micro_moved AS m USING (component) WHERE m.level < {LAST}"
         for place, view in enumerate(views)
     )
-    moved = "SELECT component FROM micro_moved"
+    components = "SELECT component FROM micro_moved"
     while one_row(con.execute("SELECT count(*) FROM micro_moved"))[0]:
         con.execute(f"CREATE OR REPLACE TEMP TABLE micro_entered AS {entered}")
         con.execute(
             "CREATE OR REPLACE TEMP TABLE micro_changed AS SELECT class FROM micro_entered UNION"
-            f" SELECT class FROM micro_members WHERE component IN ({moved})"
+            f" SELECT class FROM micro_members WHERE component IN ({components})"
         )
-        con.execute(f"DELETE FROM micro_members WHERE component IN ({moved})")
+        con.execute(f"DELETE FROM micro_members WHERE component IN ({components})")
         con.execute("INSERT INTO micro_members FROM micro_entered")
         con.execute(
             "CREATE OR REPLACE TEMP TABLE micro_rare AS SELECT class FROM micro_members SEMI JOIN micro_changed"
             f" USING (class) GROUP BY class HAVING count(*) < {k}"
         )
         con.execute(
-            "CREATE OR REPLACE TEMP TABLE micro_moved AS SELECT component, step + 1 AS step FROM micro_steps"
+            "CREATE OR REPLACE TEMP TABLE micro_moved AS SELECT component, level + 1 AS level FROM micro_levels"
             " WHERE component IN (SELECT component FROM micro_members SEMI JOIN micro_rare USING (class))"
         )
-        con.execute(f"UPDATE micro_steps SET step = step + 1 WHERE component IN ({moved})")
+        con.execute(f"UPDATE micro_levels SET level = level + 1 WHERE component IN ({components})")
     for table in ("members", "entered", "changed"):
         con.execute(f"DROP TABLE micro_{table}")
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str, view: str, stage: str, k: int) -> list[dict[str, Any]]:
-    step = "s.step" if stage == "after" else "0"
+    level = "s.level" if stage == "after" else "0"
     rows = con.execute(
-        f"WITH seen AS (SELECT {step} AS step, {_now_at(step)} AS class, v.id, v.row_count FROM {view} AS v"
-        "  JOIN micro_steps AS s USING (component)),"
-        " classes AS (SELECT step, class, count(DISTINCT id) AS units, sum(row_count) AS row_count"
-        "  FROM seen GROUP BY step, class)"
-        " SELECT step, CAST(sum(row_count) AS BIGINT), (SELECT count(DISTINCT id) FROM seen WHERE seen.step = c.step),"
-        " count(*), count(*) FILTER (units < $1),"
+        f"WITH seen AS (SELECT {level} AS level, {_now_at(level)} AS class, v.id, v.row_count FROM {view} AS v"
+        "  JOIN micro_levels AS s USING (component)),"
+        " classes AS (SELECT level, class, count(DISTINCT id) AS units, sum(row_count) AS row_count"
+        "  FROM seen GROUP BY level, class)"
+        " SELECT level, CAST(sum(row_count) AS BIGINT),"
+        " (SELECT count(DISTINCT id) FROM seen WHERE seen.level = c.level), count(*), count(*) FILTER (units < $1),"
         " CAST(coalesce(sum(row_count) FILTER (units < $1), 0) AS BIGINT)"
-        " FROM classes AS c GROUP BY step ORDER BY step",
+        " FROM classes AS c GROUP BY level ORDER BY level",
         [k],
     ).fetchall()
-    return [dict(zip(_COUNTED, (table, stage, row[0], STEPS[row[0]], *row[1:]), strict=True)) for row in rows]
+    return [dict(zip(_COUNTED, (table, stage, row[0], LEVELS[row[0]], *row[1:]), strict=True)) for row in rows]
 
 
-def _by_step(fact: _Fact) -> Coarse:
-    shown = [fact.shown(step) for step in range(LAST + 1)]
-    step = f"coalesce(s.step, {LAST})"
+def _by_level(fact: _Fact) -> Coarse:
+    columns_of_level = [fact.shown(level) for level in range(LAST + 1)]
+    level = f"coalesce(s.level, {LAST})"
     columns = {
-        name: f"CASE {step} {' '.join(f'WHEN {number} THEN {at[name]}' for number, at in enumerate(shown))} END"
-        for name in shown[0]
+        name: f"CASE {level} {' '.join(f'WHEN {at} THEN {sql[name]}' for at, sql in enumerate(columns_of_level))} END"
+        for name in columns_of_level[0]
     }
-    source = f"{fact.rows} LEFT JOIN micro_steps AS s ON s.component = u.component"
-    return Coarse(columns | {STEP_COLUMN: f"CAST({step} AS BIGINT)"}, source)
+    source = f"{fact.rows} LEFT JOIN micro_levels AS s ON s.component = u.component"
+    return Coarse(columns | {STEP_COLUMN: f"CAST({level} AS BIGINT)"}, source)
