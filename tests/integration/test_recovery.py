@@ -9,6 +9,7 @@ import shlex
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyrage
@@ -17,13 +18,13 @@ import sqlalchemy as sa
 from pyrage.x25519 import Identity
 from typer.testing import CliRunner
 
-from tests.support import whole_home
+from tests.support import earlier_ledger, whole_home
 from tests.support.release_helpers import usual_counts
 from tests.support.whole_home import EPPGBM, PARTS, copied
 from warehouse import cli, night, recovery
 from warehouse.core.errors import ConfigError, RecoveryError
 from warehouse.core.settings import PROJECT_DIR, Settings, get_settings
-from warehouse.ledger import Ledger, open_ledger, tables
+from warehouse.ledger import Ledger, copying, deliveries, open_ledger, tables
 from warehouse.recovery import backup, inventory, restoring, store
 from warehouse.release import state
 from warehouse.storage import keys
@@ -448,6 +449,90 @@ def test_the_moment_of_a_backup_is_the_ledgers(home: Settings, tmp_path: Path):
     assert backup.back_up(home, open_ledger(home), tmp_path / "b")["backup_id"].startswith(f"{home.now:%Y%m%d}")
     again = backup.back_up(home, open_ledger(home), tmp_path / "b")["backup_id"]
     assert again == store.ids(tmp_path / "b")[-1] > store.ids(tmp_path / "b")[0]
+
+
+# --- drills ----------------------------------------------------------------------------------------------------------
+
+
+def in_force(s: Settings) -> set[str]:
+    return {one.delivery_id for one in deliveries.in_force(Ledger(s.ledger), EPPGBM, "snapshot")}
+
+
+def test_a_ledger_older_than_its_files_takes_them_in_again_and_nothing_is_destroyed(
+    home: Settings, tmp_path: Path, empty: Settings
+):
+    back_up(home, tmp_path / "backups")
+    whole_home.deliver(home, tmp_path, "tajur")
+    whole_home.publish(home, usual_counts(small=90))
+    recovery.restore(empty, tmp_path / "backups")
+    for name in inventory.FOLDERS:
+        shutil.copytree(home.home / name, empty.home / name, dirs_exist_ok=True)
+    assert codes(empty) == []
+    assert "UNNAMED_FILE" in codes(empty, "note")
+    done = night.maintenance(s=empty)
+    # A delivery and a release.
+    assert done["taken_in"] == 2
+    night.judge_landed(night.IngestOutcome(EPPGBM), s=empty)
+    assert in_force(empty) == in_force(home)
+    # But the cells of releases before the newest, which nothing needs.
+    asked = {name for name in contents(home) if name.startswith(("landing", "releases", "register"))}
+    assert {name for name in asked - contents(empty).keys() if ".cells/" not in name} == set()
+    assert {row["release_id"] for row in state.kept(Ledger(empty.ledger))} == {
+        row["release_id"] for row in state.kept(Ledger(home.ledger))
+    }
+    # As the next night leaves it.
+    state.point_current(empty, Ledger(empty.ledger))
+    assert codes(empty) == []
+
+
+def test_landing_older_than_its_ledger_loses_no_row_and_is_mended_by_the_sender(home: Settings, tmp_path: Path):
+    before = {path for path in (home.home / "landing").rglob("*") if path.is_file()}
+    whole_home.deliver(home, tmp_path, "tajur")
+    counting = in_force(home)
+    for path in {path for path in (home.home / "landing").rglob("*") if path.is_file()} - before:
+        path.unlink()
+    assert codes(home) == ["LANDING_MISSING", "MANIFEST_MISSING"]
+    assert night.replay(EPPGBM, s=home).lost
+    night.maintenance(s=home)
+    assert in_force(home) == counting
+    whole_home.deliver(home, tmp_path, "tajur")
+    assert len(in_force(home)) == len(counting)
+    assert codes(home) == []
+
+
+@pytest.mark.parametrize("revision", [earlier_ledger.revisions()[-2], pytest.param("0001", marks=pytest.mark.long)])
+def test_a_backup_of_an_earlier_revision_is_brought_up_to_date(
+    home: Settings, tmp_path: Path, empty: Settings, revision: str
+):
+    old = tmp_path / "old.db"
+    had = earlier_ledger.make(old, revision, open_ledger(home))
+    back_up(home, tmp_path / "backups")
+    _with_ledger(home, tmp_path / "backups", old, revision)
+    assert recovery.restore(empty, tmp_path / "backups")["ledger_revision"] == revision
+    now, then = rows(empty), rows(home)
+    for name, columns in had.items():
+        assert [{column: row[column] for column in columns} for row in now[name]] == [
+            {column: row[column] for column in columns} for row in then[name]
+        ], name
+    assert codes(empty) == []
+
+
+def _with_ledger(s: Settings, to: Path, file: Path, revision: str) -> None:
+    """Let the newest backup hold another ledger, as another version of the program would have written it."""
+    told = store.manifest(to, store.ids(to)[-1], [keys.landing_identity(s)])
+    writer = store.Writer(to, [keys.landing_recipient(s)])
+    writer.finish(replace(told, ledger=writer.keep(file, store.LEDGER, None), ledger_revision=revision))
+
+
+def test_a_backup_of_a_newer_program_is_refused(home: Settings, tmp_path: Path, empty: Settings):
+    newer = tmp_path / "newer.db"
+    copying.write_copy(open_ledger(home), newer)
+    earlier_ledger.stamp(newer, "9999")
+    back_up(home, tmp_path / "backups")
+    _with_ledger(home, tmp_path / "backups", newer, "9999")
+    with pytest.raises(ConfigError, match="LEDGER_NEWER"):
+        recovery.restore(empty, tmp_path / "backups")
+    assert contents(empty) == {}
 
 
 # --- the guide's words -----------------------------------------------------------------------------------------------

@@ -172,18 +172,30 @@ def _files(s: Settings, led: Ledger, wanted: list[Named], progress: Progress) ->
         for count, one in enumerate(wanted, start=1):
             progress(f"files {count}/{len(wanted)}")
             if fault := _fault(s, one, landed, rows, connection):
-                is_read = one.verdict_id is None or one.verdict_id in in_force
+                is_read = _is_read(one, in_force, landed)
                 yield _finding(one, fault, about, is_read=is_read, current=current)
 
 
-def _in_force(s: Settings, led: Ledger) -> set[str]:
-    """Verdicts whose files a build reads."""
+def _in_force(s: Settings, led: Ledger) -> dict[str, str]:
+    """Delivery by verdict, of those whose files a build reads."""
     contracts = load_contracts(s.contracts_dir).values()
     return {
-        one.verdict_id
+        one.verdict_id: one.delivery_id
         for contract in contracts
         for one in deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
     }
+
+
+def _is_read(one: Named, in_force: Mapping[str, str], landed: Mapping[str, Delivery]) -> bool:
+    """Whether anything may still be made of a file: not of a delivery in whose place another has come."""
+    if one.verdict_id is not None:
+        return one.verdict_id in in_force
+    if one.delivery_id is None or one.delivery_id in in_force.values():
+        return True
+    told = landed[one.delivery_id]
+    place = (told.dataset, told.part, told.period)
+    later = (other for other in landed.values() if (other.dataset, other.part, other.period) == place)
+    return all(other.received_at <= told.received_at for other in later)
 
 
 def _connection(s: Settings) -> duckdb.DuckDBPyConnection:
