@@ -66,8 +66,8 @@ def judge(dataset: str, extracted: dict[str, Any] | None, **context: Any) -> Non
     from warehouse.intake.outcome import IngestOutcome
 
     # A fetch that ended by itself has told what it did; one that was ended has landed what it had until then.
-    told = IngestOutcome(**extracted) if extracted else IngestOutcome(dataset, failed=1, errors=["extract: failed"])
-    context["ti"].xcom_push(key="outcome", value=night.judge_landed(told).as_dict())
+    outcome = IngestOutcome(**extracted) if extracted else IngestOutcome(dataset, failed=1, errors=["extract: failed"])
+    context["ti"].xcom_push(key="outcome", value=night.judge_landed(outcome).as_dict())
     if not extracted:
         raise AirflowFailException("The fetch failed: see the log of extract. What had been landed is judged.")
 

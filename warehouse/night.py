@@ -77,10 +77,10 @@ def ingest_periods(
 
 @redacted
 def ingest_asked(
-    dataset: str, asked: Iterable[Asked], *, s: Settings | None = None, progress: Progress | None = None
+    dataset: str, questions: Iterable[Asked], *, s: Settings | None = None, progress: Progress | None = None
 ) -> IngestOutcome:
     """Extract and judge parts of periods, in the order given."""
-    return _ingest(open_warehouse(s, progress), dataset, asked)
+    return _ingest(open_warehouse(s, progress), dataset, questions)
 
 
 @redacted
@@ -92,10 +92,10 @@ def ingest_file(
     contract = w.contract(dataset)
     confirm_asked(w, contract, period, part)
     confirm_keys(w, contract)
-    started = time.monotonic()
+    start = time.monotonic()
     outcome = IngestOutcome(dataset, periods=[period.label])
     outcome.count_attempts([take_file(w, contract, period, part, path, media or media_of(path))])
-    return _judge_landed(w, outcome, started)
+    return _judge_landed(w, outcome, start)
 
 
 @redacted
@@ -121,16 +121,16 @@ def extract_open(
     Raises the error of a part that failed in a way that may pass when this is not the last try, or of the first part
     when nothing could be had at all. A part that has not been published yet is no failure.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     w = open_warehouse(s)
-    asked = open_parts(w, w.contract(dataset), logical_date, backfill=backfill)
-    outcome, errors = _extract(w, dataset, asked)
+    questions = open_parts(w, w.contract(dataset), logical_date, backfill=backfill)
+    outcome, errors = _extract(w, dataset, questions)
     passing = [error for error in errors if isinstance(error, FetchError) and error.may_retry]
     if passing and not is_last_try:
         raise passing[0]
     if errors and not (outcome.landed or outcome.unchanged or outcome.missing):
         raise errors[0]
-    outcome.seconds = round(time.monotonic() - started, 2)
+    outcome.seconds = round(time.monotonic() - start, 2)
     return outcome
 
 
@@ -150,14 +150,14 @@ def ingest_all(logical_date: date, pool: Executor, *, s: Settings | None = None)
     """
     s = s or get_settings()
     tasks = {pool.submit(ingest, dataset, logical_date, s=s): dataset for dataset in datasets(s=s)}
-    broken = []
+    failures = []
     for task in as_completed(tasks):
         try:
             yield _outcome_of(task, tasks[task])
         except BrokenExecutor:
-            broken.append(tasks[task])
+            failures.append(tasks[task])
     # A process that dies takes those of all the others along: they are done again, each in a process of its own.
-    for dataset in sorted(broken):
+    for dataset in sorted(failures):
         with ProcessPoolExecutor(1) as alone:
             try:
                 yield _outcome_of(alone.submit(ingest, dataset, logical_date, s=s), dataset)
@@ -172,24 +172,24 @@ def _outcome_of(task: Future[IngestOutcome], dataset: str) -> IngestOutcome:
         return IngestOutcome(dataset, "failed", errors=[f"{error.code}: {error.message_en}"])
 
 
-def _ingest(w: Warehouse, dataset: str, asked: Iterable[Asked]) -> IngestOutcome:
-    started = time.monotonic()
+def _ingest(w: Warehouse, dataset: str, questions: Iterable[Asked]) -> IngestOutcome:
+    start = time.monotonic()
     confirm_keys(w, w.contract(dataset))
-    outcome, _errors = _extract(w, dataset, list(asked))
-    return _judge_landed(w, outcome, started)
+    outcome, _errors = _extract(w, dataset, list(questions))
+    return _judge_landed(w, outcome, start)
 
 
-def _extract(w: Warehouse, dataset: str, asked: Sequence[Asked]) -> tuple[IngestOutcome, list[WarehouseError]]:
+def _extract(w: Warehouse, dataset: str, questions: Sequence[Asked]) -> tuple[IngestOutcome, list[WarehouseError]]:
     """What was had, and why each part failed that was not."""
-    outcome = IngestOutcome(dataset, periods=[period.label for period, _parts in asked])
-    attempts = extract(w, w.contract(dataset), asked)
+    outcome = IngestOutcome(dataset, periods=[period.label for period, _parts in questions])
+    attempts = extract(w, w.contract(dataset), questions)
     outcome.count_attempts(attempts)
     return outcome, [attempt.error for attempt in attempts if attempt.error and attempt.has_failed]
 
 
-def _judge_landed(w: Warehouse, outcome: IngestOutcome, started: float) -> IngestOutcome:
+def _judge_landed(w: Warehouse, outcome: IngestOutcome, start: float) -> IngestOutcome:
     outcome.count_verdicts(judge(w, deliveries.unjudged(w.ledger, outcome.dataset)).verdicts)
-    outcome.seconds = round(time.monotonic() - started, 2)
+    outcome.seconds = round(time.monotonic() - start, 2)
     return outcome
 
 
@@ -271,7 +271,7 @@ def marts(
 
 def _marts(w: Warehouse, logical_date: date, *, waits: bool = False) -> dict[str, Any]:
     s, led = w.settings, w.ledger
-    started = time.monotonic()
+    start = time.monotonic()
     keys.confirm(s, led, *keys.USES)
     # A second run of this step would link anew under the feet of the first, and tear its report.
     with build.only_writer(s, waits=waits) as lock, Stages(_doing_file(s), w.progress) as steps:
@@ -290,18 +290,18 @@ def _marts(w: Warehouse, logical_date: date, *, waits: bool = False) -> dict[str
                     night.outcome, night.detail = "held", error.code
         except Exception as error:
             failures.append(error)
-        shown: dict[str, Callable[[stages.Say], object]] = {
+        steps_shown: dict[str, Callable[[stages.Say], object]] = {
             "ops": lambda _say: release.refresh_ops(s, led),
             "report": lambda _say: report.render(s, led),
         }
-        for name, step in shown.items():
+        for name, step in steps_shown.items():
             try:
                 steps.run(name, step)
             except Exception as error:
                 failures.append(error)
         if failures:
             raise failures[0]
-    return {"outcome": night.outcome, "seconds": round(time.monotonic() - started, 2), **detail}
+    return {"outcome": night.outcome, "seconds": round(time.monotonic() - start, 2), **detail}
 
 
 def _link_build_release(
@@ -309,20 +309,20 @@ def _link_build_release(
 ) -> dict[str, Any]:
     """Link, build and release what the ledger holds when this begins; what arrives meanwhile is the next night's."""
     s, led = w.settings, w.ledger
-    with led.frozen() as seen:
-        if linkage.is_there(s) and build.is_up_to_date(s, seen, logical_date) and release.is_published(s, led):
+    with led.frozen() as snapshot:
+        if linkage.is_there(s) and build.is_up_to_date(s, snapshot, logical_date) and release.is_published(s, led):
             night.outcome = "unchanged"
             return {}
         try:
-            steps.run("link", lambda _say: linkage.refresh(s, seen))
-            built = steps.run("build", lambda say: build.run(s, seen, logical_date, progress=say, lock=lock))
+            steps.run("link", lambda _say: linkage.refresh(s, snapshot))
+            new_build = steps.run("build", lambda say: build.run(s, snapshot, logical_date, progress=say, lock=lock))
         except Exception:
             # A damaged file ends an engine in words of its own.
-            lake.demand_whole(s, seen, w.contracts)
+            lake.demand_whole(s, snapshot, w.contracts)
             raise
-    released = steps.run_steps("release", lambda say: release.publish(s, led, built, say))
-    night.outcome = released.outcome
-    return {"release_id": released.release_id}
+    release_outcome = steps.run_steps("release", lambda say: release.publish(s, led, new_build, say))
+    night.outcome = release_outcome.outcome
+    return {"release_id": release_outcome.release_id}
 
 
 def _doing_file(s: Settings) -> Path:
@@ -362,9 +362,9 @@ def resume_erasures(*, s: Settings | None = None, progress: Progress | None = No
 
 
 def _release_and_prove(w: Warehouse, numbers: scan.Values) -> dict[str, Any]:
-    made = _marts(w, w.clock.today())
-    searched = erasure.prove(w.settings, w.ledger, numbers)
-    return {"outcome": made["outcome"], "release_id": made.get("release_id"), "searched": searched}
+    marts_outcome = _marts(w, w.clock.today())
+    proof = erasure.prove(w.settings, w.ledger, numbers)
+    return {"outcome": marts_outcome["outcome"], "release_id": marts_outcome.get("release_id"), "searched": proof}
 
 
 @redacted
@@ -373,9 +373,9 @@ def rotate_keys(
 ) -> dict[str, Any]:
     """Change the keys under all data, then link, build and release under the new pseudonyms."""
     w = open_warehouse(s, progress)
-    done = rotation.rotate(w.settings, w.ledger, by, approver, reason, w.progress)
-    made = _marts(w, w.clock.today())
-    return done | {"outcome": made["outcome"], "release_id": made.get("release_id")}
+    rotation_outcome = rotation.rotate(w.settings, w.ledger, by, approver, reason, w.progress)
+    marts_outcome = _marts(w, w.clock.today())
+    return rotation_outcome | {"outcome": marts_outcome["outcome"], "release_id": marts_outcome.get("release_id")}
 
 
 # --- keeping
@@ -398,12 +398,12 @@ def maintenance(*, s: Settings | None = None) -> dict[str, int]:
     # Alone: a file made again for an erasure or under new keys has no name in the ledger for a moment.
     with keys.exclusive_lock(s):
         destroyed = landing.destroy_expired(s, led, w.contracts)
-        landed, stored = landing.sweep(s, led), lake.sweep(s, led)
+        landed, n_stored = landing.sweep(s, led), lake.sweep(s, led)
         drafts = sum(files.sweep_drafts(folder, older_than=_DAY_SECONDS) for folder in (s.home, s.vault_dir))
         return {
             "destroyed": destroyed,
-            "swept": landed.removed + stored.removed + drafts,
+            "swept": landed.removed + n_stored.removed + drafts,
             "taken_in": landed.taken_in + release.take_in(s, led),
-            "unknown": len(landed.unknown) + len(stored.unknown),
+            "unknown": len(landed.unknown) + len(n_stored.unknown),
             "releases_removed": release.retain(s, led) + release.retain_internal(s, led),
         }

@@ -7,7 +7,6 @@ It writes ``dev/`` of the home and dbt's description of sources in the work tree
 ledger are read only. What is printed of it is rounded: the scratch holds exact counts of people.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -24,7 +23,7 @@ import sqlalchemy as sa
 
 from warehouse import build
 from warehouse.build.catalogue import manifest_path
-from warehouse.core import duck, sql
+from warehouse.core import duck, files, sql
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import BuildError, ConfigError
 from warehouse.core.settings import Settings
@@ -192,12 +191,9 @@ def _before(s: Settings) -> Path:
 @contextmanager
 def only_engineer(s: Settings) -> Iterator[int]:
     """Hold the scratch, which the scan of the home passes over meanwhile; yields the lock's file descriptor."""
-    folder(s).mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder(s), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle = files.lock_for_life(files.private_folder(folder(s)), wait=False)
     except BlockingIOError:
-        os.close(handle)
         raise BuildError(
             "DEV_RUNNING",
             "`warehouse dev` lain sedang berjalan di folder ini.",

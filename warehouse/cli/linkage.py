@@ -105,8 +105,8 @@ def review_decide(
     from warehouse.ledger import open_ledger
 
     s = get_settings()
-    made = linkage.decide(s, open_ledger(s), pair_id, decision, reason, by)
-    show({key: made[key] for key in ("decision_id", "decision", "decided_at")}, as_json, pair_id)
+    decision_row = linkage.decide(s, open_ledger(s), pair_id, decision, reason, by)
+    show({key: decision_row[key] for key in ("decision_id", "decision", "decided_at")}, as_json, pair_id)
 
 
 @linkage_app.command("train")

@@ -33,11 +33,11 @@ def backup(
 
     s = get_settings()
     with Watch() as watch, watch.step("backup"):
-        made = recovery.back_up(
+        result = recovery.back_up(
             s, open_ledger(s), to.absolute(), recipient or (), keep=keep, keys_to=keys_to, progress=watch
         )
-    show(_briefly(made, as_json), as_json)
-    _stop_if_missing(made)
+    show(_briefly(result, as_json), as_json)
+    _stop_if_missing(result)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -58,13 +58,13 @@ def restore(
 
     s = get_settings().model_copy(update={"home": into.expanduser().absolute()})
     with Watch() as watch, watch.step("restore"):
-        made = recovery.restore(
+        result = recovery.restore(
             s, source.absolute(), backup_id=backup_id, identity_file=identity, keys_file=keys, progress=watch
         )
-    show(_briefly(made, as_json), as_json)
+    show(_briefly(result, as_json), as_json)
     if not as_json:
         out.print(f"WAREHOUSE_HOME={s.home}: warehouse check-config, warehouse build, warehouse check", soft_wrap=True)
-    _stop_if_missing(made)
+    _stop_if_missing(result)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -75,19 +75,19 @@ def check(as_json: Json = False) -> None:
 
     s = get_settings()
     with Watch() as watch, watch.step("check"):
-        found = recovery.check(s, open_ledger(s), watch)
-    show([asdict(one) for one in found], as_json, "Temuan / findings")
-    if recovery.is_damaged(found):
+        findings = recovery.check(s, open_ledger(s), watch)
+    show([asdict(one) for one in findings], as_json, "Temuan / findings")
+    if recovery.is_damaged(findings):
         raise typer.Exit(EXIT_NOT_WHOLE)
 
 
-def _briefly(made: dict[str, Any], as_json: bool) -> dict[str, Any]:
+def _briefly(result: dict[str, Any], as_json: bool) -> dict[str, Any]:
     """What was done in one row; a program gets the files that were missing, a person how many."""
-    return made if as_json else made | {"missing": len(made["missing"])}
+    return result if as_json else result | {"missing": len(result["missing"])}
 
 
-def _stop_if_missing(made: dict[str, Any]) -> None:
-    for path in made["missing"]:
+def _stop_if_missing(result: dict[str, Any]) -> None:
+    for path in result["missing"]:
         say(f"tidak ada / missing: {path}")
-    if made["missing"]:
+    if result["missing"]:
         raise typer.Exit(EXIT_NOT_WHOLE)

@@ -137,12 +137,12 @@ def exclusive_lock(path: Path, *, wait: bool = True) -> Iterator[int]:
     yield from _held(path, fcntl.LOCK_EX, wait)
 
 
-def lock_for_life(path: Path) -> int:
-    """Take a folder's or file's exclusive lock; returns its file descriptor.
+def lock_for_life(path: Path, *, wait: bool = True) -> int:
+    """Take a folder's or file's exclusive lock; returns its file descriptor. Errors as ``exclusive_lock``.
 
     The system lets go of it when it is closed or when the process ends, however it ends.
     """
-    return _lock(path, fcntl.LOCK_EX, wait=True)
+    return _lock(path, fcntl.LOCK_EX, wait)
 
 
 def _held(path: Path, kind: int, wait: bool) -> Iterator[int]:

@@ -102,7 +102,7 @@ def _code(error: BaseException) -> str | None:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", None) or ""
-        return next((code for known, code in _CODES_OF_SQLITE.items() if name.startswith(known)), None)
+        return next((code for start, code in _CODES_OF_SQLITE.items() if name.startswith(start)), None)
     if isinstance(cause, MemoryError | duckdb.OutOfMemoryException):
         return "MEMORY_SHORT"
     if isinstance(cause, OSError):

@@ -312,20 +312,20 @@ def step(values: np.ndarray, last: np.ndarray, may_move: np.ndarray, base: int) 
 
     ``may_move``: parts whose counts have changed by the base at least; the largest makes up for what the others leave.
     """
-    whole, found = values.sum(), np.where(may_move & ~_is_few(values, last, base), values, last)
+    whole, stepped = values.sum(), np.where(may_move & ~_is_few(values, last, base), values, last)
 
     def fits(largest: int) -> bool:
-        found[largest] = 0
-        found[largest] = whole - found.sum()
-        return bool(((found == 0) | (found >= base)).all()) and not _is_few(found, last, base).any()
+        stepped[largest] = 0
+        stepped[largest] = whole - stepped.sum()
+        return bool(((stepped == 0) | (stepped >= base)).all()) and not _is_few(stepped, last, base).any()
 
     if fits(int(last.argmax())):
-        return found
+        return stepped
     # What changed goes to the largest part; where it is too little for that, smaller parts go whole.
-    found, largest = last.copy(), int(last.argmax())
+    stepped, largest = last.copy(), int(last.argmax())
     for part in np.argsort(last, kind="stable"):
         if fits(largest):
-            return found
+            return stepped
         if part != largest:
-            found[part] = 0
-    return found if fits(largest) else values
+            stepped[part] = 0
+    return stepped if fits(largest) else values

@@ -59,11 +59,11 @@ def filter_erased(s: Settings, led: Ledger, contract: Contract, delivery: Delive
         return parsed
     # Whose erasure it was is asked of these few rows alone: a pass over all rows for each erasure would take hours.
     rows = parsed.table.filter(_is_at(parsed.table, places))
-    found: dict[str, set[Place]] = {}
+    places_of_kind: dict[str, set[Place]] = {}
     for erasure_id in marks.decisions or ():
         with searching(s, marks.only(erasure_id)) as connection:
-            found[erasure_id] = marked_places(connection, version, rows)
-    erased = [
+            places_of_kind[erasure_id] = marked_places(connection, version, rows)
+    erased_rows = [
         {
             "erasure_id": erasure_id,
             "delivery_id": delivery.delivery_id,
@@ -71,10 +71,10 @@ def filter_erased(s: Settings, led: Ledger, contract: Contract, delivery: Delive
             "source_row": number,
             "is_blanked": False,
         }
-        for erasure_id, places in found.items()
+        for erasure_id, places in places_of_kind.items()
         for part, number in sorted(places, key=str)
     ]
-    led.insert(tables.erased_rows, erased)
+    led.insert(tables.erased_rows, erased_rows)
     redact_rows(s, led, delivery.delivery_id, places)
     return parse(contract, landing.read(s, deliveries.one(led, delivery.delivery_id)), delivery.media)
 
@@ -90,8 +90,8 @@ def searching(s: Settings, marks: Tombstones) -> Iterator[duckdb.DuckDBPyConnect
 def marked_places(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: pa.Table) -> set[Place]:
     """Source part and row of the parsed rows that carry a mark."""
     connection.register("parsed", rows)
-    marked = tombstones.is_marked_sql(contract, typed=False)
-    places = connection.execute(f"SELECT source_part, source_row FROM parsed WHERE {marked}").fetchall()
+    condition = tombstones.is_marked_sql(contract, typed=False)
+    places = connection.execute(f"SELECT source_part, source_row FROM parsed WHERE {condition}").fetchall()
     connection.unregister("parsed")
     return set(places)
 
@@ -103,32 +103,30 @@ def redact_rows(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) 
     """Take rows out of all copies of a delivery: files beside the old ones first, then the ledger, then the old go."""
     delivery = deliveries.one(led, delivery_id)
     contract = load_contracts(s.contracts_dir)[delivery.dataset]
-    stored = {
-        old: made
-        for old in _files_of(s, led, delivery_id)
-        if (made := _without(s, old, delivery_id, places)) is not None
+    new_files = {
+        old: new for old in _files_of(s, led, delivery_id) if (new := _without(s, old, delivery_id, places)) is not None
     }
     landed = _blanked_landing(s, contract, delivery, places) if delivery.destroyed_at is None else {}
     with led.write() as connection:
-        for old, made in stored.items():
+        for old, new in new_files.items():
             connection.execute(
                 tables.lake_files.update().where(tables.lake_files.c.path == old),
-                {"path": made.path, "rows": made.rows, "sha256": made.sha256},
+                {"path": new.path, "rows": new.rows, "sha256": new.sha256},
             )
         if landed:
             connection.execute(tables.deliveries.update().where(tables.deliveries.c.delivery_id == delivery_id), landed)
         connection.execute(
             tables.erased_rows.update().where(tables.erased_rows.c.delivery_id == delivery_id), {"is_blanked": True}
         )
-    for old in stored:
+    for old in new_files:
         (s.home / old).unlink(missing_ok=True)
     if landed:
         landing.forget(s, delivery.stored_path)
 
 
 def _files_of(s: Settings, led: Ledger, delivery_id: str) -> list[str]:
-    chosen = sa.select(tables.lake_files.c.path).where(tables.lake_files.c.delivery_id == delivery_id)
-    return [row["path"] for row in led.rows(chosen) if (s.home / row["path"]).is_file()]
+    select = sa.select(tables.lake_files.c.path).where(tables.lake_files.c.delivery_id == delivery_id)
+    return [row["path"] for row in led.rows(select) if (s.home / row["path"]).is_file()]
 
 
 def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> vault.StoredFile | None:
@@ -138,14 +136,14 @@ def _without(s: Settings, path: str, delivery_id: str, places: set[Place]) -> va
     new = old.with_name(f"{old.stem.split('~')[0]}~{vault.tag(path, *sorted(record_keys.to_pylist()))}.parquet")
     if old.is_relative_to(s.lake_dir):
         table = pq.read_table(old)
-        left = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
-        return lake.put(s, new, left) if left.num_rows < table.num_rows else None
+        remainder = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
+        return lake.put(s, new, remainder) if remainder.num_rows < table.num_rows else None
     with vault.connect(s) as connection:
         table = connection.execute(vault.relation_sql([old])).to_arrow_table()
-        left = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
-        if left.num_rows == table.num_rows:
+        remainder = table.filter(pc.invert(pc.is_in(table["record_key"], record_keys)))
+        if remainder.num_rows == table.num_rows:
             return None
-        connection.register("identities", left)
+        connection.register("identities", remainder)
         return vault.put(s, connection, "identities", new)
 
 
@@ -153,12 +151,12 @@ def _blanked_landing(s: Settings, contract: Contract, delivery: Delivery, places
     """The landed copy's new columns in the ledger. A copy that cannot be blanked for certain is destroyed whole."""
     try:
         data = landing.read(s, delivery)
-        made = _blanked(contract, data, delivery.media, places)
+        blanked_bytes = _blanked(contract, data, delivery.media, places)
     except (CannotBlank, UnreadableDelivery):
         return {"destroyed_at": s.utc_now()}
     tag = vault.tag(delivery.stored_sha256, *sorted(map(str, places)))
-    stored = landing.rewritten(s, delivery, made, keys.landing_recipient(s), tag, keeps_name=False)
-    return stored | {"kept_sha256": hashlib.sha256(made).hexdigest()}
+    new_landing = landing.rewritten(s, delivery, blanked_bytes, keys.landing_recipient(s), tag, keeps_name=False)
+    return new_landing | {"kept_sha256": hashlib.sha256(blanked_bytes).hexdigest()}
 
 
 def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) -> bytes:
@@ -168,11 +166,11 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
     before = parse(contract, data, media)
     version = contract.of_version(before.version)
     shape = next(shape for shape in version.extras.shapes if shape.name == before.shape)
-    made = blank(version, shape, data, media, places)
+    blanked_bytes = blank(version, shape, data, media, places)
     is_person = _is_at(before.table, places)
     others = before.table.filter(pc.invert(is_person))
     try:
-        after = parse(contract, made, media).table
+        after = parse(contract, blanked_bytes, media).table
     except UnreadableDelivery:
         # Nobody else was in it.
         after = others
@@ -182,15 +180,15 @@ def _blanked(contract: Contract, data: bytes, media: str, places: set[Place]) ->
         raise CannotBlank("other rows would change")
     # A number that others stand beside too, such as a mother's, is not the person's own.
     numbers = _numbers(version, before.table.filter(is_person)) - _numbers(version, others)
-    left = b"\n".join(_unpacked(made))
-    if any(re.search(rf"(?<![0-9]){number}(?![0-9])".encode(), left) for number in numbers):
+    unpacked = b"\n".join(_unpacked(blanked_bytes))
+    if any(re.search(rf"(?<![0-9]){number}(?![0-9])".encode(), unpacked) for number in numbers):
         raise CannotBlank("the number stands elsewhere in the file too")
-    return made
+    return blanked_bytes
 
 
 def _is_at(rows: pa.Table, places: set[Place]) -> pa.Array:
-    named = zip(rows["source_part"].to_pylist(), rows["source_row"].to_pylist(), strict=True)
-    return pa.array([place in places for place in named], pa.bool_())
+    row_places = zip(rows["source_part"].to_pylist(), rows["source_row"].to_pylist(), strict=True)
+    return pa.array([place in places for place in row_places], pa.bool_())
 
 
 def _numbers(contract: Contract, rows: pa.Table) -> set[str]:

@@ -188,7 +188,7 @@ def _judge_apart(w: Warehouse, delivery: Delivery, overridden: frozenset[str], j
     """Judge what a process has died with in another than ours; held where that one dies too."""
     try:
         # Settings may hold keys: not for a command line or the environment.
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "warehouse.intake"],
             input=pickle.dumps((w.settings, delivery, overridden)),
             stdout=subprocess.PIPE,
@@ -196,16 +196,16 @@ def _judge_apart(w: Warehouse, delivery: Delivery, overridden: frozenset[str], j
             timeout=SECONDS,
             check=False,
         )
-        ending = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
+        ending = f"signal {-process.returncode}" if process.returncode < 0 else f"code {process.returncode}"
     except subprocess.TimeoutExpired:
-        done, ending = None, f"time limit {SECONDS:.0f} s"
-    if done is None or done.returncode not in {0, 1}:
+        process, ending = None, f"time limit {SECONDS:.0f} s"
+    if process is None or process.returncode not in {0, 1}:
         judged.verdicts.append(_record_unreadable(w, w.contract(delivery.dataset), delivery, _ended_twice(ending)))
-    elif done.returncode == 1:
+    elif process.returncode == 1:
         # It raised an error, as it will here.
         _judge_group(w, [delivery], overridden, judged)
     else:
-        result: Judged = pickle.loads(done.stdout)  # noqa: S301 - written by our own process
+        result: Judged = pickle.loads(process.stdout)  # noqa: S301 - written by our own process
         judged.verdicts += result.verdicts
         judged.lost |= result.lost
 

@@ -29,7 +29,7 @@ def write_copy(led: Ledger, file: Path) -> None:
             cast(sqlite3.Connection, connection.connection.driver_connection).backup(target)
     else:
         upgrade(_url(file))
-        with opened(file) as copy, led.frozen() as seen, seen.reading() as source, copy.write() as target:
+        with opened(file) as copy, led.frozen() as snapshot, snapshot.reading() as source, copy.write() as target:
             _copy_rows(source, target)
     _close(file)
 
@@ -49,17 +49,17 @@ def opened(file: Path) -> Iterator[Ledger]:
 def revision(file: Path) -> str:
     """The revision of a copy's schema. Raises ConfigError LEDGER_NEWER where this code does not know it."""
     with closing(sqlite3.connect(file)) as connection:
-        ((found,),) = connection.execute("select version_num from alembic_version").fetchall()
-    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    if found not in known:
+        ((number,),) = connection.execute("select version_num from alembic_version").fetchall()
+    revisions = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if number not in revisions:
         raise ConfigError(
             "LEDGER_NEWER",
-            f"Ledger berskema {found}, yang belum dikenal versi program ini.",
-            f"The ledger's schema is {found}, which this version of the program does not know.",
+            f"Ledger berskema {number}, yang belum dikenal versi program ini.",
+            f"The ledger's schema is {number}, which this version of the program does not know.",
             "Pakai versi program yang membuatnya atau yang lebih baru; tidak ada yang diubah.",
             "Use the version of the program that wrote it, or a newer one; nothing was changed.",
         )
-    return str(found)
+    return str(number)
 
 
 def is_empty(url: str) -> bool:
@@ -93,9 +93,9 @@ def _copy_rows(source: sa.Connection, target: sa.Connection) -> None:
             continue
         # JSON as the text it is kept as: a null within it is not a cell without value.
         plain: dict[str, Any] = {c.name: sa.Text() if isinstance(c.type, sa.JSON) else c.type for c in table.columns}
-        chosen = [sa.cast(c, sa.Text).label(c.name) if isinstance(c.type, sa.JSON) else c for c in table.columns]
+        columns = [sa.cast(c, sa.Text).label(c.name) if isinstance(c.type, sa.JSON) else c for c in table.columns]
         into = sa.insert(sa.table(table.name, *(sa.column(name, kind) for name, kind in plain.items())))
-        rows = source.execute(sa.select(*chosen), execution_options={"yield_per": _ROWS_AT_A_TIME})
+        rows = source.execute(sa.select(*columns), execution_options={"yield_per": _ROWS_AT_A_TIME})
         for part in rows.mappings().partitions():
             target.execute(into, [dict(row) for row in part])
 

@@ -255,28 +255,28 @@ def record_delivery(led: Ledger, delivery: Delivery) -> None:
 def record_file(led: Ledger, delivery: Delivery) -> None:
     """Name another landed file for a known delivery."""
     table = tables.deliveries
-    named = {name: getattr(delivery, name) for name in ("stored_path", "stored_sha256", "kept_sha256")}
+    columns = {name: getattr(delivery, name) for name in ("stored_path", "stored_sha256", "kept_sha256")}
     with led.write() as connection:
-        connection.execute(table.update().where(table.c.delivery_id == delivery.delivery_id), named)
+        connection.execute(table.update().where(table.c.delivery_id == delivery.delivery_id), columns)
 
 
 def landed_for(led: Ledger, dataset: str, part: str, period: Period) -> list[Delivery]:
     """All that ever came for one (dataset, part, period), in the order in which it came."""
     columns = tables.deliveries.c
-    found = _chosen(
+    candidates = _chosen(
         led,
         columns.dataset == dataset,
         columns.part == part,
         columns.period_kind == period.kind,
         columns.period_start == period.start,
     )
-    return sorted(found, key=lambda delivery: (delivery.received_at, delivery.delivery_id))
+    return sorted(candidates, key=lambda delivery: (delivery.received_at, delivery.delivery_id))
 
 
 def last_seen(led: Ledger, dataset: str, part: str, period: Period) -> str | None:
     """The delivery that the agency itself showed when it was last asked with success; None before that."""
     columns = tables.fetches.c
-    found = led.rows(
+    rows = led.rows(
         sa.select(columns.delivery_id)
         .where(
             columns.dataset == dataset,
@@ -289,7 +289,7 @@ def last_seen(led: Ledger, dataset: str, part: str, period: Period) -> str | Non
         .order_by(columns.ended_at.desc())
         .limit(1)
     )
-    return found[0]["delivery_id"] if found else None
+    return rows[0]["delivery_id"] if rows else None
 
 
 def one(led: Ledger, identifier: str) -> Delivery:
@@ -300,8 +300,8 @@ def one(led: Ledger, identifier: str) -> Delivery:
 
 def find(led: Ledger, identifier: str) -> Delivery | None:
     """A delivery by id; None when the ledger has none of that name."""
-    found = _chosen(led, tables.deliveries.c.delivery_id == identifier)
-    return found[0] if found else None
+    matches = _chosen(led, tables.deliveries.c.delivery_id == identifier)
+    return matches[0] if matches else None
 
 
 def kept(led: Ledger) -> list[Delivery]:
@@ -319,9 +319,9 @@ def kept_of(led: Ledger, dataset: str, period: Period | None = None) -> list[Del
 def unjudged(led: Ledger, dataset: str) -> list[Delivery]:
     """A dataset's deliveries that have no verdict yet, oldest first."""
     columns = tables.deliveries.c
-    judged = sa.select(tables.verdicts.c.verdict_id).where(tables.verdicts.c.delivery_id == columns.delivery_id)
-    found = _chosen(led, columns.dataset == dataset, ~judged.exists())
-    return sorted(found, key=lambda delivery: delivery.received_at)
+    verdict = sa.select(tables.verdicts.c.verdict_id).where(tables.verdicts.c.delivery_id == columns.delivery_id)
+    matches = _chosen(led, columns.dataset == dataset, ~verdict.exists())
+    return sorted(matches, key=lambda delivery: delivery.received_at)
 
 
 def is_judged(led: Ledger, identifier: str) -> bool:
@@ -331,12 +331,12 @@ def is_judged(led: Ledger, identifier: str) -> bool:
 
 def newest_verdicts(led: Ledger, dataset: str) -> dict[str, dict[str, Any]]:
     """``verdict``, ``rows_admitted`` and ``contract_sha256`` of a dataset's judged deliveries, by id."""
-    found = led.rows(
+    rows = led.rows(
         "select v.delivery_id, v.verdict, v.rows_admitted, v.contract_sha256 from latest_verdicts v"
         " join deliveries d on d.delivery_id = v.delivery_id where d.dataset = :dataset",
         dataset=dataset,
     )
-    return {row["delivery_id"]: row for row in found}
+    return {row["delivery_id"]: row for row in rows}
 
 
 def _chosen(led: Ledger, *conditions: sa.ColumnElement[bool]) -> list[Delivery]:
@@ -383,7 +383,7 @@ def record_verdict(
 
 
 def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime) -> None:
-    held = connection.execute(
+    held_rows = connection.execute(
         sa.text(
             "select delivery_id, verdict_id from held_deliveries where dataset = :dataset and part = :part"
             " and period_kind = :kind and period_start = :start and delivery_id <> :id and received_at <= :received"
@@ -397,12 +397,12 @@ def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime)
             "received": newer.received_at,
         },
     ).all()
-    for waiting in held:
+    for held_row in held_rows:
         decision = Decision(
             decision_id=new_id(),
             kind=DecisionKind.SUPERSEDED,
-            delivery_id=waiting.delivery_id,
-            verdict_id=waiting.verdict_id,
+            delivery_id=held_row.delivery_id,
+            verdict_id=held_row.verdict_id,
             reason=f"Kiriman yang lebih baru diterima / a newer delivery was accepted: {newer.delivery_id}",
             reason_code="NEWER_DELIVERY",
             decided_by="warehouse",
@@ -412,15 +412,15 @@ def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime)
         connection.execute(tables.decisions.insert(), asdict(decision))
 
 
-def _after_the_last(connection: sa.Connection, column: sa.Column[datetime], made: Verdict | Decision) -> datetime:
+def _after_the_last(connection: sa.Connection, column: sa.Column[datetime], record: Verdict | Decision) -> datetime:
     """When ``made`` is recorded: later than the delivery's rows of that table, whatever the clock says."""
-    of_delivery = sa.select(sa.func.max(column)).where(column.table.c.delivery_id == made.delivery_id)
-    return not_before(getattr(made, column.name), connection.scalar(of_delivery))
+    of_delivery = sa.select(sa.func.max(column)).where(column.table.c.delivery_id == record.delivery_id)
+    return not_before(getattr(record, column.name), connection.scalar(of_delivery))
 
 
 def profiles_before(led: Ledger, dataset: str, start: date) -> list[dict[str, Any]]:
     """``part``, ``period_start`` and ``profile`` of deliveries of earlier periods that count, oldest first."""
-    found = led.rows(
+    rows = led.rows(
         sa.select(tables.deliveries.c.part, tables.deliveries.c.period_start, tables.verdicts.c.profile)
         .join_from(tables.deliveries, tables.verdicts)
         .where(
@@ -430,7 +430,7 @@ def profiles_before(led: Ledger, dataset: str, start: date) -> list[dict[str, An
         )
         .order_by(tables.deliveries.c.period_start, tables.verdicts.c.judged_at)
     )
-    return [row for row in found if row["profile"]]
+    return [row for row in rows if row["profile"]]
 
 
 def in_force(led: Ledger, dataset: str, delivery_mode: str) -> list[InForce]:
@@ -466,8 +466,8 @@ def record_decision(led: Ledger, decision: Decision) -> None:
 
 def last_decision(led: Ledger, identifier: str) -> DecisionKind | None:
     """The newest decision on a delivery; None where nobody has decided."""
-    found = led.rows("select kind from latest_decisions where delivery_id = :id", id=identifier)
-    return DecisionKind(found[0]["kind"]) if found else None
+    rows = led.rows("select kind from latest_decisions where delivery_id = :id", id=identifier)
+    return DecisionKind(rows[0]["kind"]) if rows else None
 
 
 def newest_verdict(led: Ledger, identifier: str) -> str:
@@ -479,8 +479,8 @@ def newest_verdict(led: Ledger, identifier: str) -> str:
 def is_wanting(led: Ledger, identifier: str) -> bool:
     """Whether a delivery's rows are nowhere: it does not count, and no erased person is the reason."""
     counts = sa.select(tables.admissible_deliveries).where(tables.admissible_deliveries.c.delivery_id == identifier)
-    erased = sa.select(tables.erased_rows.c.row_id).where(tables.erased_rows.c.delivery_id == identifier)
-    return not led.rows(counts) and not led.rows(erased)
+    erased_rows = sa.select(tables.erased_rows.c.row_id).where(tables.erased_rows.c.delivery_id == identifier)
+    return not led.rows(counts) and not led.rows(erased_rows)
 
 
 def decided_since(led: Ledger, moment: datetime) -> list[str]:
@@ -491,5 +491,5 @@ def decided_since(led: Ledger, moment: datetime) -> list[str]:
 
 def admitted_by_hand(led: Ledger) -> frozenset[str]:
     """Ids of deliveries that a person has ever admitted."""
-    admitted = sa.select(tables.decisions.c.delivery_id).where(tables.decisions.c.kind == DecisionKind.ADMIT)
-    return frozenset(row["delivery_id"] for row in led.rows(admitted))
+    admissions = sa.select(tables.decisions.c.delivery_id).where(tables.decisions.c.kind == DecisionKind.ADMIT)
+    return frozenset(row["delivery_id"] for row in led.rows(admissions))

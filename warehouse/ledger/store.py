@@ -79,16 +79,16 @@ def _is_current(connection: sa.Connection, head: str | None, views: dict[str, st
     return at == [head] and hashes == views
 
 
-def _refuse_newer(connection: sa.Connection, known: set[str]) -> None:
+def _refuse_newer(connection: sa.Connection, ours: set[str]) -> None:
     if not sa.inspect(connection).has_table("alembic_version"):
         return
     at: set[str] = set(connection.exec_driver_sql("select version_num from alembic_version").scalars())
     connection.rollback()
-    if not at <= known:
+    if not at <= ours:
         raise ConfigError(
             "LEDGER_NEWER",
-            f"Buku besar ini ditulis oleh perangkat lunak yang lebih baru (revisi {', '.join(sorted(at - known))}).",
-            f"This ledger was written by newer software (revision {', '.join(sorted(at - known))}).",
+            f"Buku besar ini ditulis oleh perangkat lunak yang lebih baru (revisi {', '.join(sorted(at - ours))}).",
+            f"This ledger was written by newer software (revision {', '.join(sorted(at - ours))}).",
             "Pasang lagi versi yang baru itu; buku besar tidak pernah diturunkan.",
             "Install that newer version again; a ledger is never taken back.",
         )

@@ -82,17 +82,17 @@ def request(
         "decided_at": s.utc_now(),
     }
     with keys.exclusive_lock(s):
-        known = recognise(s, led, person)
-        marked = tombstones.with_person(tombstones.load(s), decision, sorted(known.texts))
-        tombstones.save(s, marked, keys.landing_recipient(s))
+        record = recognise(s, led, person)
+        stones = tombstones.with_person(tombstones.load(s), decision, sorted(record.texts))
+        tombstones.save(s, stones, keys.landing_recipient(s))
         _complete(s, led, progress)
-    return known.values
+    return record.values
 
 
 def is_pending(s: Settings, led: Ledger) -> bool:
     """Whether a tombstone's person has not been taken out of everything yet: after a kill, or a restored backup."""
-    done = {row["erasure_id"] for row in led.rows(sa.select(tables.erasures)) if row["erased_at"]}
-    return not set(tombstones.load(s).decisions or ()) <= done
+    completed_ids = {row["erasure_id"] for row in led.rows(sa.select(tables.erasures)) if row["erased_at"]}
+    return not set(tombstones.load(s).decisions or ()) <= completed_ids
 
 
 def complete(s: Settings, led: Ledger, progress: Progress = lambda _text: None) -> None:
@@ -105,15 +105,15 @@ def _complete(s: Settings, led: Ledger, progress: Progress) -> None:
     landing.demand_folder(s, led)
     lake.set_right(s, led, load_contracts(s.contracts_dir))
     _leave_only_named(s, led)
-    found = tombstones.load(s)
-    known = {row["erasure_id"]: row for row in led.rows(sa.select(tables.erasures))}
-    for erasure_id, decision in (found.decisions or {}).items():
-        if erasure_id not in known:
+    stones = tombstones.load(s)
+    erasure_rows = {row["erasure_id"]: row for row in led.rows(sa.select(tables.erasures))}
+    for erasure_id, decision in (stones.decisions or {}).items():
+        if erasure_id not in erasure_rows:
             led.insert(tables.erasures, {name: tables.typed(name, value) for name, value in decision.items()})
-        row = known.get(erasure_id, {})
+        row = erasure_rows.get(erasure_id, {})
         if not row.get("found_at"):
             progress("find")
-            _find(s, led, found.only(erasure_id), erasure_id)
+            _find(s, led, stones.only(erasure_id), erasure_id)
         if not row.get("erased_at"):
             _take_out(s, led, erasure_id, progress)
 
@@ -159,11 +159,11 @@ def _in_vault(s: Settings, led: Ledger, marks: Tombstones) -> tuple[set[Pointer]
             "CREATE TABLE found (record_key VARCHAR, delivery_id VARCHAR, part VARCHAR, row BIGINT, is_own BOOLEAN)"
         )
         for contract, relation in vault_relations(s, led):
-            marked = tombstones.is_marked_sql(contract, typed=True)
+            condition = tombstones.is_marked_sql(contract, typed=True)
             own = tombstones.is_described_sql(contract)
             connection.execute(
                 f"INSERT INTO found SELECT record_key, delivery_id, source_part, source_row, {own}"
-                f" FROM ({relation}) WHERE {marked}"
+                f" FROM ({relation}) WHERE {condition}"
             )
         connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
         person_keys = connection.execute(
@@ -218,14 +218,14 @@ def _numbers_marked(connection: duckdb.DuckDBPyConnection, pieces: Iterable[byte
 
 
 def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> None:
-    waiting: dict[str, set[Place]] = defaultdict(set)
-    pending = sa.select(tables.erased_rows).where(
+    places_of: dict[str, set[Place]] = defaultdict(set)
+    select = sa.select(tables.erased_rows).where(
         tables.erased_rows.c.erasure_id == erasure_id, tables.erased_rows.c.is_blanked.is_(False)
     )
-    for row in led.rows(pending):
-        waiting[row["delivery_id"]].add((row["source_part"], row["source_row"]))
-    for count, (delivery_id, places) in enumerate(waiting.items(), start=1):
-        progress(f"deliveries {count}/{len(waiting)}")
+    for row in led.rows(select):
+        places_of[row["delivery_id"]].add((row["source_part"], row["source_row"]))
+    for count, (delivery_id, places) in enumerate(places_of.items(), start=1):
+        progress(f"deliveries {count}/{len(places_of)}")
         redact_rows(s, led, delivery_id, places)
     (erasure,) = led.rows(sa.select(tables.erasures).where(tables.erasures.c.erasure_id == erasure_id))
     with state.only_releaser(s):
@@ -234,8 +234,8 @@ def _take_out(s: Settings, led: Ledger, erasure_id: str, progress: Progress) -> 
     # Copies that a kill has left between the ledger's word and their removal.
     _leave_only_named(s, led)
     # Later than any build that may hold the person, whatever the clock says.
-    (built,) = led.rows(sa.select(sa.func.max(tables.builds.c.started_at).label("at")))
-    erased_at = deliveries.not_before(s.utc_now(), built["at"])
+    (last_build,) = led.rows(sa.select(sa.func.max(tables.builds.c.started_at).label("at")))
+    erased_at = deliveries.not_before(s.utc_now(), last_build["at"])
     with led.write() as connection:
         connection.execute(
             tables.erasures.update().where(tables.erasures.c.erasure_id == erasure_id), {"erased_at": erased_at}
@@ -252,11 +252,11 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
     Raises WarehouseError ERASURE_NOT_PROVEN naming the places where one is still found; else the erasures are proven.
     """
     marks = tombstones.load(s)
-    searched: dict[str, int] = defaultdict(int)
+    rows_of: dict[str, int] = defaultdict(int)
     hits: list[str] = []
 
     def look(kind: str, place: str, count: int) -> None:
-        searched[kind] += 1
+        rows_of[kind] += 1
         if count:
             hits.append(f"{place} ({count})")
 
@@ -265,18 +265,18 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
         for path in _leave_only_named(s, led):
             look("unnamed", str(path.relative_to(s.home)), 1)
     pointers = led.rows(sa.select(tables.erased_rows))
-    gone = [vault.record_key(row["delivery_id"], row["source_part"], row["source_row"]) for row in pointers]
+    record_keys = [vault.record_key(row["delivery_id"], row["source_part"], row["source_row"]) for row in pointers]
     with searching(s, marks) as connection:
         for contract, row in _landed(s, led):
             look("landing", f"landing {row.delivery_id}", len(_places_in_landed(s, connection, contract, row)))
         for contract, relation in vault_relations(s, led):
-            marked = tombstones.is_marked_sql(contract, typed=True)
-            query = f"SELECT count(*) FROM ({relation}) WHERE {marked} OR list_contains($1, record_key)"
-            (count,) = one_row(connection.execute(query, [gone]))
+            condition = tombstones.is_marked_sql(contract, typed=True)
+            query = f"SELECT count(*) FROM ({relation}) WHERE {condition} OR list_contains($1, record_key)"
+            (count,) = one_row(connection.execute(query, [record_keys]))
             look("vault", f"vault {contract.dataset}", count)
         for path in sorted(s.lake_dir.rglob("*.parquet")):
             query = f"SELECT count(*) FROM read_parquet('{sql_path(path)}') WHERE list_contains($1, record_key)"
-            (count,) = one_row(connection.execute(query, [gone]))
+            (count,) = one_row(connection.execute(query, [record_keys]))
             look("lake", str(path.relative_to(s.home)), count)
         for path in _other_files(s):
             look("files", str(path.relative_to(s.home)), _numbers_marked(connection, _pieces(path)))
@@ -302,18 +302,18 @@ def prove(s: Settings, led: Ledger, values: Values = NOTHING) -> dict[str, int]:
             ),
             {"proven_at": s.utc_now(), "person_keys": None},
         )
-    return dict(searched)
+    return dict(rows_of)
 
 
 def _is_built_since(led: Ledger) -> bool:
     """Whether the build file was made after the last erasure: it holds facts by pseudonym."""
-    (erased,) = led.rows(sa.select(sa.func.max(tables.erasures.c.erased_at).label("erased_at")))
-    (built,) = led.rows(
+    (last_erasure,) = led.rows(sa.select(sa.func.max(tables.erasures.c.erased_at).label("erased_at")))
+    (last_build,) = led.rows(
         sa.select(sa.func.max(tables.builds.c.started_at).label("started_at")).where(tables.builds.c.outcome == "built")
     )
-    if erased["erased_at"] is None:
+    if last_erasure["erased_at"] is None:
         return True
-    return built["started_at"] is not None and built["started_at"] >= erased["erased_at"]
+    return last_build["started_at"] is not None and last_build["started_at"] >= last_erasure["erased_at"]
 
 
 def _other_files(s: Settings) -> Iterator[Path]:

@@ -66,8 +66,8 @@ def back_up(
             writer.sealed.clear()
             moment = _copy_ledger(s, led, writer, progress)
             disk.demand_space(to, _new_bytes(s, writer, moment.named))
-            entries, missing = _copy_files(s, writer, moment.named, progress)
-            if not missing or missing <= {one.path for one in named(s, led)}:
+            entries, absent = _copy_files(s, writer, moment.named, progress)
+            if not absent or absent <= {one.path for one in named(s, led)}:
                 break
         manifest = store.Manifest(
             backup_id=store.next_id(to, s.utc_now()),
@@ -80,10 +80,10 @@ def back_up(
             content_hash=moment.content_hash,
             ledger=moment.ledger,
             files=tuple(entries),
-            missing=tuple(sorted(missing)),
+            missing=tuple(sorted(absent)),
         )
         writer.finish(manifest)
-        removed = store.forget(to, keep) if keep else 0
+        n_removed = store.forget(to, keep) if keep else 0
     if keys_to:
         with disk.told(keys_to):
             _write_keys(s, keys_to, parsed)
@@ -92,7 +92,7 @@ def back_up(
         "files": len(entries),
         "new_files": writer.written,
         "new_bytes": writer.bytes,
-        "removed_backups": removed,
+        "removed_backups": n_removed,
         "missing": list(manifest.missing),
     }
 
@@ -103,11 +103,11 @@ def _copy_ledger(s: Settings, led: Ledger, writer: store.Writer, progress: Progr
         file = folder / store.LEDGER
         copying.write_copy(led, file)
         with copying.opened(file) as copy:
-            built = sa.select(tables.builds.c.content_hash).where(tables.builds.c.outcome == "built")
-            newest = copy.rows(built.order_by(tables.builds.c.started_at.desc()).limit(1))
+            builds = sa.select(tables.builds.c.content_hash).where(tables.builds.c.outcome == "built")
+            newest = copy.rows(builds.order_by(tables.builds.c.started_at.desc()).limit(1))
             checks = copy.rows(sa.select(tables.key_checks).order_by(tables.key_checks.c.version))
-            wanted = state.pin(copy) or state.newest(copy)
-            found = named(s, copy)
+            release_row = state.pin(copy) or state.newest(copy)
+            files = named(s, copy)
         entry = writer.keep(file, store.LEDGER, None)
         if entry is None:
             raise OSError("the copy of the ledger is gone")
@@ -115,20 +115,20 @@ def _copy_ledger(s: Settings, led: Ledger, writer: store.Writer, progress: Progr
             entry,
             copying.revision(file),
             {row["key_name"]: row["check_value"] for row in checks},
-            wanted["release_id"] if wanted else None,
+            release_row["release_id"] if release_row else None,
             newest[0]["content_hash"] if newest else None,
-            found,
+            files,
         )
 
 
 def _copy_files(
-    s: Settings, writer: store.Writer, wanted: Sequence[Named], progress: Progress
+    s: Settings, writer: store.Writer, files: Sequence[Named], progress: Progress
 ) -> tuple[list[store.Entry], set[str]]:
     """Entries of what is there and whole, and the paths of what is not."""
     entries: list[store.Entry] = []
-    missing: set[str] = set()
-    for count, one in enumerate(wanted, start=1):
-        progress(f"files {count}/{len(wanted)}")
+    absent: set[str] = set()
+    for count, one in enumerate(files, start=1):
+        progress(f"files {count}/{len(files)}")
         try:
             entry = writer.keep(s.home / one.path, one.path, one.sha256)
         except FileNotFoundError:
@@ -136,18 +136,18 @@ def _copy_files(
         if entry:
             entries.append(entry)
         else:
-            missing.add(one.path)
-    return entries, missing
+            absent.add(one.path)
+    return entries, absent
 
 
 # --- what it is encrypted to -----------------------------------------------------------------------------------------
 
 
-def _recipients(s: Settings, given: Sequence[str]) -> list[Recipient]:
-    if not given:
+def _recipients(s: Settings, texts: Sequence[str]) -> list[Recipient]:
+    if not texts:
         return [keys.landing_recipient(s)]
     try:
-        return [Recipient.from_str(text.strip()) for text in given]
+        return [Recipient.from_str(text.strip()) for text in texts]
     except (ValueError, pyrage.RecipientError):
         raise ConfigError(
             "BACKUP_RECIPIENT",
@@ -186,9 +186,9 @@ def _confirm_places(s: Settings, to: Path, keys_to: Path | None, recipients: Seq
         )
 
 
-def _new_bytes(s: Settings, writer: store.Writer, wanted: Iterable[Named]) -> int:
+def _new_bytes(s: Settings, writer: store.Writer, files: Iterable[Named]) -> int:
     """How much is new, as far as its hash is known before it is read."""
-    return sum(_size(s.home / one.path) for one in wanted if one.sha256 and not writer.has(one.sha256))
+    return sum(_size(s.home / one.path) for one in files if one.sha256 and not writer.has(one.sha256))
 
 
 def _size(path: Path) -> int:

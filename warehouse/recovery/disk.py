@@ -13,11 +13,11 @@ _SPARE_BYTES = 16 << 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def demand_space(folder: Path, needed: int) -> None:
+def demand_space(folder: Path, n_bytes_needed: int) -> None:
     """Raise RecoveryError RECOVERY_NO_SPACE at once where ``needed`` bytes cannot fit."""
     free = shutil.disk_usage(folder).free
-    if needed + _SPARE_BYTES > free:
-        raise _no_space(folder, f"{needed / 1e9:.1f} GB > {free / 1e9:.1f} GB")
+    if n_bytes_needed + _SPARE_BYTES > free:
+        raise _no_space(folder, f"{n_bytes_needed / 1e9:.1f} GB > {free / 1e9:.1f} GB")
 
 
 @contextmanager

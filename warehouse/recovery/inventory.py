@@ -69,8 +69,8 @@ def _register(s: Settings, led: Ledger) -> Iterator[Named]:
 def _releases(s: Settings, led: Ledger) -> Iterator[Named]:
     for release_id in (row["release_id"] for row in state.kept(led)):
         folder = s.releases_dir / release_id
-        told = state.manifest(s, release_id).get("files", [])
-        hashes: dict[str, str | None] = {row["path"]: row["sha256"] for row in told}
+        release_files = state.manifest(s, release_id).get("files", [])
+        hashes: dict[str, str | None] = {row["path"]: row["sha256"] for row in release_files}
         # The pseudonymised file leaves older releases, and is written anew for erasures and under new keys.
         hashes.pop(state.MICRO_FILE, None)
         there = {str(path.relative_to(folder)) for path in _files_in(folder)}
@@ -92,7 +92,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def unnamed(s: Settings, named_paths: set[str]) -> list[str]:
     """Files in the home's lasting folders that are none of ``named_paths``; hidden ones are drafts or locks."""
-    found = (path for name in FOLDERS for path in (s.home / name).rglob("*"))
-    names = (path.relative_to(s.home) for path in found if path.is_file() or path.is_symlink())
-    shown = (str(name) for name in names if not any(part.startswith(".") for part in name.parts))
-    return sorted(set(shown) - named_paths)
+    paths = (path for name in FOLDERS for path in (s.home / name).rglob("*"))
+    names = (path.relative_to(s.home) for path in paths if path.is_file() or path.is_symlink())
+    visible = (str(name) for name in names if not any(part.startswith(".") for part in name.parts))
+    return sorted(set(visible) - named_paths)

@@ -53,27 +53,27 @@ def restore(
     identities = _identities(identity_file) if identity_file else _landing_identities(s)
     one = store.manifest(source, backup_id, identities)
     marks = _newest_tombstones(source, one, identities)
-    wanted = {entry.path: (one, entry) for entry in one.files} | marks
-    kept = _keys_in(keys_file, identities) if keys_file else {}
+    entries = {entry.path: (one, entry) for entry in one.files} | marks
+    key_texts = _keys_in(keys_file, identities) if keys_file else {}
     with disk.told(s.home), _alone(s) as staging:
         _begin(s, staging, backup_id)
         # A run that was killed after the ledger had its place has nothing left to bring.
         if copying.is_empty(s.ledger):
-            disk.demand_space(staging, sum(entry.bytes for _, entry in wanted.values()) + one.ledger.bytes)
-            ledger = _stage(source, wanted, one, staging, identities, progress)
+            disk.demand_space(staging, sum(entry.bytes for _, entry in entries.values()) + one.ledger.bytes)
+            ledger = _stage(source, entries, one, staging, identities, progress)
             copying.revision(ledger)
             with copying.opened(ledger):
                 progress("put in place")
-            keys.install(s, kept)
-            _put_in_place(s, staging, list(wanted))
+            keys.install(s, key_texts)
+            _put_in_place(s, staging, list(entries))
             _put_ledger(s, ledger)
         _finish(s)
         shutil.rmtree(staging)
     return {
         "backup_id": one.backup_id,
         "made_at": one.made_at,
-        "files": len(wanted),
-        "bytes": sum(entry.bytes for _, entry in wanted.values()) + one.ledger.bytes,
+        "files": len(entries),
+        "bytes": sum(entry.bytes for _, entry in entries.values()) + one.ledger.bytes,
         "ledger_revision": one.ledger_revision,
         "release_id": state.current_id(s),
         "content_hash": one.content_hash,
@@ -84,9 +84,9 @@ def restore(
 # --- which backup, and what opens it ---------------------------------------------------------------------------------
 
 
-def _chosen(source: Path, wanted: str | None) -> str:
-    known = store.ids(source) if store.is_ours(source) else []
-    if not known:
+def _chosen(source: Path, backup_id: str | None) -> str:
+    backup_ids = store.ids(source) if store.is_ours(source) else []
+    if not backup_ids:
         raise ConfigError(
             "RESTORE_NOTHING",
             f"Di {source} tidak ada cadangan.",
@@ -94,15 +94,15 @@ def _chosen(source: Path, wanted: str | None) -> str:
             f"Sebut folder yang berisi {store.MARK} dan backups/.",
             f"Name the folder that holds {store.MARK} and backups/.",
         )
-    if wanted is not None and wanted not in known:
+    if backup_id is not None and backup_id not in backup_ids:
         raise ConfigError(
             "RESTORE_UNKNOWN",
-            f"Cadangan {wanted!r} tidak ada di sana.",
-            f"There is no backup {wanted!r}.",
-            f"Pilih salah satu: {', '.join(known[-5:])}.",
-            f"Choose one of: {', '.join(known[-5:])}.",
+            f"Cadangan {backup_id!r} tidak ada di sana.",
+            f"There is no backup {backup_id!r}.",
+            f"Pilih salah satu: {', '.join(backup_ids[-5:])}.",
+            f"Choose one of: {', '.join(backup_ids[-5:])}.",
         )
-    return wanted or known[-1]
+    return backup_id or backup_ids[-1]
 
 
 def _newest_tombstones(
@@ -121,10 +121,10 @@ def _newest_tombstones(
 def _identities(file: Path) -> list[Identity]:
     try:
         lines = [line.strip() for line in file.read_text(encoding="ascii").splitlines()]
-        found = [Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+        identities = [Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except (OSError, ValueError, UnicodeDecodeError, pyrage.IdentityError):
-        found = []
-    if not found:
+        identities = []
+    if not identities:
         raise ConfigError(
             "RESTORE_IDENTITY",
             f"Berkas {file} tidak memuat identitas age (AGE-SECRET-KEY-1...).",
@@ -132,20 +132,20 @@ def _identities(file: Path) -> list[Identity]:
             "Sebut berkas yang dibuat `age-keygen` untuk penerima cadangan itu.",
             "Name the file that `age-keygen` made for the backup's recipient.",
         )
-    return found
+    return identities
 
 
 def _landing_identities(s: Settings) -> list[Identity]:
     """The landing keys at hand, former ones too: what is encrypted where no recipient was named opens with them."""
     generations: tuple[keys.Generation, ...] = ("current", "next")
-    found = [key for generation in generations if (key := keys.usable(s, keys.LANDING_SECRET, generation))]
-    return [*found, *keys.former_landing_identities(s)]
+    identities = [key for generation in generations if (key := keys.usable(s, keys.LANDING_SECRET, generation))]
+    return [*identities, *keys.former_landing_identities(s)]
 
 
 def _keys_in(file: Path, identities: Sequence[Identity]) -> dict[str, str]:
     try:
-        kept: dict[str, str] = json.loads(pyrage.decrypt(file.read_bytes(), list(identities)))
-        return kept
+        key_texts: dict[str, str] = json.loads(pyrage.decrypt(file.read_bytes(), list(identities)))
+        return key_texts
     except (OSError, pyrage.DecryptError, ValueError):
         raise ConfigError(
             "RESTORE_IDENTITY",
@@ -178,11 +178,11 @@ def _alone(s: Settings) -> Iterator[Path]:
 
 def _begin(s: Settings, staging: Path, backup_id: str) -> None:
     """Claim an empty home for this backup, or take up what a killed run of the same had begun."""
-    begun = staging / "backup"
-    if not (begun.is_file() and begun.read_text(encoding="ascii") == backup_id):
+    target = staging / "backup"
+    if not (target.is_file() and target.read_text(encoding="ascii") == backup_id):
         _demand_empty(s)
         shutil.rmtree(staging, ignore_errors=True)
-        with files.whole_file(begun) as draft:
+        with files.whole_file(target) as draft:
             draft.write_text(backup_id, encoding="ascii")
 
 
@@ -206,7 +206,7 @@ def _demand_empty(s: Settings) -> None:
 
 def _stage(
     source: Path,
-    wanted: dict[str, tuple[Manifest, Entry]],
+    entries: dict[str, tuple[Manifest, Entry]],
     one: Manifest,
     staging: Path,
     identities: Sequence[Identity],
@@ -215,8 +215,8 @@ def _stage(
     """Bring every file of the backup into the home's staging folder, compared with its hash; gives the ledger's."""
     shutil.rmtree(staging / "files", ignore_errors=True)
     wrong = []
-    for count, (path, (holder, entry)) in enumerate(wanted.items(), start=1):
-        progress(f"files {count}/{len(wanted)}")
+    for count, (path, (holder, entry)) in enumerate(entries.items(), start=1):
+        progress(f"files {count}/{len(entries)}")
         target = staging / "files" / path
         files.private_folder(target.parent)
         if not store.take(source, holder, entry, target, identities):

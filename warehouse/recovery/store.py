@@ -67,10 +67,10 @@ class Manifest:
     @staticmethod
     def read(text: bytes) -> "Manifest":
         """Raises ValueError, TypeError or KeyError for what is none."""
-        told: dict[str, Any] = json.loads(text)
-        entries = tuple(Entry(**one) for one in told.pop("files"))
-        missing = tuple(told.pop("missing"))
-        return Manifest(ledger=Entry(**told.pop("ledger")), files=entries, missing=missing, **told)
+        document: dict[str, Any] = json.loads(text)
+        entries = tuple(Entry(**one) for one in document.pop("files"))
+        absent = tuple(document.pop("missing"))
+        return Manifest(ledger=Entry(**document.pop("ledger")), files=entries, missing=absent, **document)
 
 
 # --- the folder ------------------------------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ def ids(folder: Path) -> list[str]:
 def next_id(folder: Path, now: datetime) -> str:
     """Names a backup made now, behind all that are there, whatever the clock says."""
     last = ids(folder)[-1:] or [""]
-    wanted = f"{now:%Y%m%dT%H%M%SZ}"
+    first_id = f"{now:%Y%m%dT%H%M%SZ}"
     stem, _, turn = last[0].partition("-")
-    return wanted if wanted > last[0] else f"{stem}-{int(turn or 0) + 1:03d}"
+    return first_id if first_id > last[0] else f"{stem}-{int(turn or 0) + 1:03d}"
 
 
 def recipients_name(recipients: Iterable[Recipient]) -> str:
@@ -155,10 +155,10 @@ class Writer:
         """Keep the file at ``source``; with ``sha256``, None for one that is another's or damaged. Raises OSError."""
         size = source.stat().st_size
         if sha256 is None or not self.has(sha256):
-            found, size = hash_file(source)
-            if sha256 not in (None, found):
+            content_hash, size = hash_file(source)
+            if sha256 not in (None, content_hash):
                 return None
-            sha256 = found
+            sha256 = content_hash
         target = object_file(self._folder, self.name, sha256)
         if not target.is_file():
             self._write(source, target, sha256)
@@ -169,14 +169,14 @@ class Writer:
         files.private_folder(target.parent)
         draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
-            made = seal(source, draft, self._recipients)
-            if made.clear_sha256 != sha256:
+            sealed_file = seal(source, draft, self._recipients)
+            if sealed_file.clear_sha256 != sha256:
                 raise OSError(f"{source.name} changed while it was read")
             files.put_in_place((draft, target))
         finally:
             draft.unlink(missing_ok=True)
-        self._known[_below(self._folder, target)] = made.sealed_sha256
-        self.written, self.bytes = self.written + 1, self.bytes + made.bytes
+        self._known[_below(self._folder, target)] = sealed_file.sealed_sha256
+        self.written, self.bytes = self.written + 1, self.bytes + sealed_file.bytes
 
     def _note(self, target: Path) -> None:
         name = _below(self._folder, target)
@@ -187,12 +187,12 @@ class Writer:
         """Make the backup: its list first, then in one rename its manifest."""
         text = json.dumps(asdict(manifest), sort_keys=True).encode()
         target = self._folder / "backups" / f"{manifest.backup_id}.age"
-        sealed = pyrage.encrypt(text, self._recipients)
-        lines = self.sealed | {_below(self._folder, target): hashlib.sha256(sealed).hexdigest()}
+        manifest_bytes = pyrage.encrypt(text, self._recipients)
+        lines = self.sealed | {_below(self._folder, target): hashlib.sha256(manifest_bytes).hexdigest()}
         with files.whole_file(target.with_suffix(".sha256")) as draft:
             draft.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items())), encoding="ascii")
         with files.whole_file(target) as draft:
-            draft.write_bytes(sealed)
+            draft.write_bytes(manifest_bytes)
 
 
 def sums(folder: Path, backup_id: str) -> list[tuple[str, str]]:
@@ -209,19 +209,19 @@ def forget(folder: Path, keep: int) -> int:
 
     Objects are removed only while each backup that stays tells what it consists of.
     """
-    known = ids(folder)
-    gone = known[:-keep]
-    for backup_id in gone:
+    backup_ids = ids(folder)
+    expired = backup_ids[:-keep]
+    for backup_id in expired:
         # The manifest first: without it the backup is none, whatever of it is still there.
         for suffix in (".age", ".sha256"):
             (folder / "backups" / f"{backup_id}{suffix}").unlink(missing_ok=True)
-    stay = [sums(folder, backup_id) for backup_id in known[-keep:]]
-    if gone and all(stay):
-        used = {name for pairs in stay for name, _ in pairs}
+    stay = [sums(folder, backup_id) for backup_id in backup_ids[-keep:]]
+    if expired and all(stay):
+        names_used = {name for pairs in stay for name, _ in pairs}
         for path in folder.glob("objects/*/*/*.age"):
-            if _below(folder, path) not in used:
+            if _below(folder, path) not in names_used:
                 path.unlink()
-    return len(gone)
+    return len(expired)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -64,33 +64,35 @@ def publish(s: Settings, led: Ledger, build: BuildResult, progress: Progress = l
             if last and _says(s, last["release_id"], fingerprint):
                 state.point_current(s, led)
                 return ReleaseResult(last["release_id"], "unchanged", round(time.monotonic() - began, 2))
-            with scan.ahead(s) as looked:
+            with scan.ahead(s) as ahead:
                 progress("judge")
                 rules = _judge_marts(s, led, build, catalogue, older)
                 created_at = _created_at(s, last)
                 release_id = f"{created_at:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
                 draft = s.releases_dir / f".draft-{release_id}"
                 draft.mkdir(mode=0o700)
-                made = _fill(s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last, progress)
+                contents = _fill(
+                    s, led, con, catalogue, draft, release_id, created_at, _calendar(s, last), last, progress
+                )
             progress("compare")
             if older and last:
-                found = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
-                _write_json(draft / changes.CHANGES_FILE, found)
+                differences = changes.compare(s, last["release_id"], older, release_id, draft / content.MARTS_FILE)
+                _write_json(draft / changes.CHANGES_FILE, differences)
             progress("scan")
-            _hold_on_leak(s, led, con, release_id, looked)
+            _hold_on_leak(s, led, con, release_id, ahead)
         progress("verify")
         row = _ledger_row(led, build, last, release_id, created_at)
-        about = row | {"fingerprint": fingerprint, "policy": _policy(s), "mart_rules": rules} | made | inputs
+        about = row | {"fingerprint": fingerprint, "policy": _policy(s), "mart_rules": rules} | contents | inputs
         _finish(s, draft, release_id, about)
-        record.record(led, row, made, s.disclosure_threshold)
+        record.record(led, row, contents, s.disclosure_threshold)
         state.point_current(s, led)
         is_pinned = state.pin(led) is not None
     return ReleaseResult(
         release_id,
         "pinned" if is_pinned else "released",
         round(time.monotonic() - began, 2),
-        sum(mart["row_count"] for mart in made["marts"]),
-        sum(mart["rounded"] for mart in made["marts"]),
+        sum(mart["row_count"] for mart in contents["marts"]),
+        sum(mart["rounded"] for mart in contents["marts"]),
     )
 
 
@@ -137,7 +139,7 @@ def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
     )
     names = [column[0] for column in in_force.description]
     deliveries = [dict(zip(names, row, strict=True)) for row in in_force.fetchall()]
-    held = led.rows("select dataset, part, period_start, delivery_id, reason_code from held_deliveries")
+    held_rows = led.rows("select dataset, part, period_start, delivery_id, reason_code from held_deliveries")
     stale = con.execute(
         f"SELECT dataset, part FROM {content.BUILD}.marts.ops_freshness WHERE is_stale ORDER BY ALL"
         if _has_freshness(con)
@@ -149,7 +151,7 @@ def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
         # A change of keys is a release of its own: the pseudonymised file knows persons by other pseudonyms.
         "pseudonym_key_version": versions["pseudonym_key"],
         "held": sorted(
-            ({key: str(value) for key, value in row.items()} for row in held), key=lambda row: row["delivery_id"]
+            ({key: str(value) for key, value in row.items()} for row in held_rows), key=lambda row: row["delivery_id"]
         ),
         "stale": [list(row) for row in stale],
     }
@@ -209,11 +211,11 @@ def _judge_marts(
     with led.write() as connection:
         if outcomes:
             connection.execute(tables.mart_rule_results.insert(), [about | outcome for outcome in outcomes])
-    stopped = sorted(
+    stop_rules = sorted(
         outcome["rule_code"] for outcome in outcomes if outcome["severity"] == "stop" and outcome["outcome"] != "pass"
     )
-    if stopped:
-        codes = ", ".join(stopped)
+    if stop_rules:
+        codes = ", ".join(stop_rules)
         raise ReleaseError(
             "RELEASE_MART_RULE",
             f"Aturan mart tidak terpenuhi: {codes}",
@@ -281,16 +283,16 @@ def _is_same_base(s: Settings, last: dict[str, Any] | None, when: revisions.Cale
     return is_same
 
 
-def _hold_on_leak(
-    s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str, looked: scan.Ahead
-) -> None:
+def _hold_on_leak(s: Settings, led: Ledger, con: duckdb.DuckDBPyConnection, release_id: str, ahead: scan.Ahead) -> None:
     """Search the home, this draft in it, for identities; what is found is recorded, and holds the release."""
-    made = scan.scan_home(s, attached=[(con, "micro")])
-    made = replace(made, files_read=made.files_read + looked.files, bytes_read=made.bytes_read + looked.bytes)
-    scan.record(led, made, release_id, datetime.now(UTC))
-    if made.findings:
-        places = "; ".join(map(str, made.findings[:_PLACES_NAMED]))
-        more = len(made.findings) - _PLACES_NAMED
+    scanning = scan.scan_home(s, attached=[(con, "micro")])
+    scanning = replace(
+        scanning, files_read=scanning.files_read + ahead.files, bytes_read=scanning.bytes_read + ahead.bytes
+    )
+    scan.record(led, scanning, release_id, datetime.now(UTC))
+    if scanning.findings:
+        places = "; ".join(map(str, scanning.findings[:_PLACES_NAMED]))
+        more = len(scanning.findings) - _PLACES_NAMED
         places += f" … +{more}" if more > 0 else ""
         raise ReleaseError(
             "RELEASE_LEAK",
@@ -304,13 +306,13 @@ def _hold_on_leak(
 def _ledger_row(
     led: Ledger, build: BuildResult, last: dict[str, Any] | None, release_id: str, created_at: datetime
 ) -> dict[str, Any]:
-    (built,) = led.rows(sa.select(tables.builds).where(tables.builds.c.build_id == build.build_id))
+    (build_row,) = led.rows(sa.select(tables.builds).where(tables.builds.c.build_id == build.build_id))
     return {
         "release_id": release_id,
         "build_id": build.build_id,
         "previous_release_id": last["release_id"] if last else None,
         "created_at": created_at,
-        "code_version": built["code_version"],
+        "code_version": build_row["code_version"],
         "disclosure": "on",
         "scan_verdict": "clean",
     }
@@ -322,12 +324,12 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 def _finish(s: Settings, draft: Path, release_id: str, about: dict[str, Any]) -> None:
     """Write the manifest, make everything durable and read-only, and give the folder its name."""
-    made = sorted(path for path in draft.rglob("*") if path.is_file())
+    paths = sorted(path for path in draft.rglob("*") if path.is_file())
     hashes = [
-        {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in made
+        {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in paths
     ]
     _write_json(draft / state.MANIFEST_FILE, about | {"files": hashes})
-    for path in (*made, draft / state.MANIFEST_FILE, draft / "parquet"):
+    for path in (*paths, draft / state.MANIFEST_FILE, draft / "parquet"):
         files.sync(path)
     state.close_folder(s, draft)
     files.put_in_place((draft, s.releases_dir / release_id))

@@ -21,15 +21,15 @@ _ROW = (
 _TOLD = {*_ROW, "marts", "rounding", "policy"}
 
 
-def record(led: Ledger, row: dict[str, Any], made: dict[str, Any], base: int) -> None:
+def record(led: Ledger, row: dict[str, Any], content: dict[str, Any], base: int) -> None:
     """Record a release and what its marts hold, in one transaction; readers may have it from then on.
 
     ``made``: its ``marts`` and the ``rounding`` errors, as in its manifest; ``base``: what small counts are rounded to.
     """
-    marts = made["marts"]
+    marts = content["marts"]
     errors = {mart["name"]: {f"mean_error_{level}": None for level in LEVELS} for mart in marts}
-    for found in made["rounding"]:
-        errors[found["mart"]][f"mean_error_{found['area_level']}"] = found["mean_error"]
+    for rounding in content["rounding"]:
+        errors[rounding["mart"]][f"mean_error_{rounding['area_level']}"] = rounding["mean_error"]
     with led.write() as connection:
         connection.execute(tables.releases.insert(), row)
         if marts:
@@ -56,15 +56,15 @@ def take_in(s: Settings, led: Ledger) -> int:
 
     A kill came between their last file and their row, or the ledger is an older backup's. To be called by the releaser.
     """
-    known = {row["release_id"] for row in led.rows(sa.select(tables.releases.c.release_id))}
-    told = {path.name: state.manifest(s, path.name) for path in state.folders(s) if path.name not in known}
-    found = {name for name, about in told.items() if about.keys() >= _TOLD and state.is_whole(s, name)}
-    for release_id in sorted(found):
-        about = told[release_id]
+    ledger_ids = {row["release_id"] for row in led.rows(sa.select(tables.releases.c.release_id))}
+    manifests = {path.name: state.manifest(s, path.name) for path in state.folders(s) if path.name not in ledger_ids}
+    release_ids = {name for name, about in manifests.items() if about.keys() >= _TOLD and state.is_whole(s, name)}
+    for release_id in sorted(release_ids):
+        about = manifests[release_id]
         row = {name: tables.typed(name, about[name]) for name in _ROW}
         _demand_build(led, row["build_id"], row["created_at"], row["code_version"])
         record(led, row, about, about["policy"]["rounding_base"])
-    return len(found)
+    return len(release_ids)
 
 
 def _demand_build(led: Ledger, build_id: str, at: datetime, code_version: str) -> None:

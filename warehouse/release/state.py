@@ -39,15 +39,15 @@ def only_releaser(s: Settings) -> Iterator[None]:
 def kept(led: Ledger) -> list[dict[str, Any]]:
     """Ledger rows of the releases for readers that are kept, newest first."""
     table = tables.releases
-    chosen = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "on")
-    return led.rows(sa.select(table).where(chosen).order_by(table.c.created_at.desc()))
+    condition = sa.and_(table.c.removed_at.is_(None), table.c.disclosure == "on")
+    return led.rows(sa.select(table).where(condition).order_by(table.c.created_at.desc()))
 
 
 def manifest(s: Settings, release_id: str) -> dict[str, Any]:
     """What a release says of itself; empty where it is not kept here, or damaged."""
     try:
-        found: dict[str, Any] = json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
-        return found
+        document: dict[str, Any] = json.loads((s.releases_dir / release_id / MANIFEST_FILE).read_text(encoding="utf-8"))
+        return document
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -75,10 +75,10 @@ def current_id(s: Settings) -> str | None:
 def point_current(s: Settings, led: Ledger) -> None:
     """Make the pinned release current, else the newest. One rename: readers see the old or the new, never neither."""
     pinned, last = pin(led), newest(led)
-    wanted = pinned or last
-    if wanted is None or wanted["release_id"] == current_id(s):
+    release_id = pinned or last
+    if release_id is None or release_id["release_id"] == current_id(s):
         return
-    files.point(s.current, Path(s.releases_dir.name) / wanted["release_id"])
+    files.point(s.current, Path(s.releases_dir.name) / release_id["release_id"])
 
 
 def remove_folder(folder: Path) -> None:
@@ -99,14 +99,14 @@ def is_whole(s: Settings, release_id: str) -> bool:
     about = manifest(s, release_id)
     if about.get("release_id") != release_id:
         return False
-    for told in about["files"]:
-        path = folder / told["path"]
+    for entry in about["files"]:
+        path = folder / entry["path"]
         if not path.is_file():
-            if told["path"] == MICRO_FILE:
+            if entry["path"] == MICRO_FILE:
                 continue
             return False
         with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != told["sha256"]:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                 return False
     return True
 
@@ -117,15 +117,15 @@ def sweep(s: Settings, led: Ledger) -> int:
     A whole one that the ledger does not know stays, to be taken in; so does a register file whose release nobody was
     about to make: what it says was published.
     """
-    known = {row["release_id"]: row["removed_at"] for row in led.rows(sa.select(tables.releases))}
+    removals = {row["release_id"]: row["removed_at"] for row in led.rows(sa.select(tables.releases))}
     drafts = list(s.releases_dir.glob(".draft-*"))
     orphans = [
         path
         for path in folders(s)
-        if (known[path.name] is not None if path.name in known else not is_whole(s, path.name))
+        if (removals[path.name] is not None if path.name in removals else not is_whole(s, path.name))
     ]
     # A removed release's cells were published all the same: its register file stays.
-    unborn = ({"", *(path.name.removeprefix(".draft-") for path in (*drafts, *orphans))}) - set(known)
+    unborn = ({"", *(path.name.removeprefix(".draft-") for path in (*drafts, *orphans))}) - set(removals)
     registers = {path for path in s.register_dir.glob("*.*") if path.name.partition(".")[0] in unborn}
     # Only the next release needs the cells of the last.
     last = newest(led)
@@ -151,11 +151,11 @@ def retain(s: Settings, led: Ledger) -> int:
         pinned = pin(led)
         held_on_to = {row["release_id"] for row in rows[:KEPT]} | set(months.values()) | {current_id(s)}
         held_on_to |= {pinned["release_id"]} if pinned else set()
-        gone = [row["release_id"] for row in rows if row["release_id"] not in held_on_to]
-        if gone:
+        expired = [row["release_id"] for row in rows if row["release_id"] not in held_on_to]
+        if expired:
             with led.write() as connection:
                 connection.execute(
-                    tables.releases.update().where(tables.releases.c.release_id.in_(gone)),
+                    tables.releases.update().where(tables.releases.c.release_id.in_(expired)),
                     {"removed_at": s.utc_now()},
                 )
         sweep(s, led)
@@ -165,7 +165,7 @@ def retain(s: Settings, led: Ledger) -> int:
             if row["release_id"] not in in_use and micro.exists():
                 with open_folder(micro.parent):
                     micro.unlink()
-        return len(gone)
+        return len(expired)
 
 
 def close_folder(s: Settings, folder: Path) -> None:
@@ -238,8 +238,8 @@ def rollback(s: Settings, led: Ledger, release_id: str, reason: str, by: str) ->
     """Make a kept release current and pin it there, until ``unpin``. Raises ReleaseError RELEASE_UNKNOWN."""
     demand_reason(reason)
     with only_releaser(s):
-        known = {row["release_id"] for row in kept(led)}
-        if release_id not in known or not (s.releases_dir / release_id).is_dir():
+        kept_ids = {row["release_id"] for row in kept(led)}
+        if release_id not in kept_ids or not (s.releases_dir / release_id).is_dir():
             raise ReleaseError(
                 "RELEASE_UNKNOWN",
                 f"Rilis {release_id!r} tidak disimpan di sini.",

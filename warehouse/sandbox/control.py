@@ -1,6 +1,5 @@
 """Starts and stops the sandbox's agencies in a process of their own, and switches their faults."""
 
-import fcntl
 import json
 import os
 import select
@@ -12,6 +11,7 @@ from typing import IO, Any
 
 import httpx
 
+from warehouse.core import files
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
@@ -28,7 +28,7 @@ class Running:
     def __init__(
         self,
         process: subprocess.Popen[str],
-        lock: IO[str],
+        lock: int,
         url: str,
         endpoints: dict[str, dict[str, Any]],
         faults: Faults,
@@ -54,7 +54,7 @@ class Running:
 
     def stop(self) -> None:
         _end(self._process)
-        self._lock.close()
+        os.close(self._lock)
 
 
 def start(s: Settings) -> Running:
@@ -67,11 +67,9 @@ def start(s: Settings) -> Running:
         raise _failed(s, "no holdings")
     # A contract that is not valid is told here, not in the servers' log.
     load_contracts(s.contracts_dir)
-    lock = (folder / ".servers.lock").open("w")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = files.lock_for_life(folder / ".servers.lock", wait=False)
     except BlockingIOError:
-        lock.close()
         raise ConfigError(
             "SANDBOX_RUNNING",
             "Layanan sandbox untuk folder ini sudah berjalan.",
@@ -95,7 +93,7 @@ def start(s: Settings) -> Running:
         httpx.get(f"{said['url']}/health", timeout=10).raise_for_status()
     except (OSError, ValueError, httpx.HTTPError):
         _end(process)
-        lock.close()
+        os.close(lock)
         raise _failed(s, f"exit {process.returncode}") from None
     return Running(process, lock, said["url"], said["endpoints"], planted(s))
 

@@ -4,7 +4,6 @@ Here: the kinds, and the file in which they stand until they wear off or are rem
 request, so that a fault can be planted before they start or while they run. Not here: what each looks like on the wire.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from warehouse.core import files
 
 Kind = Literal[
     "down",
@@ -106,10 +107,8 @@ class Faults:
     def _changed(self) -> Iterator[dict[str, Fault]]:
         """The faults to be changed, written back whole when the block ends; one change at a time."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.with_name(f".{self._file.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.exclusive_lock(self._file.with_name(f".{self._file.name}.lock")):
             active = self._read()
             yield active
-            draft = self._file.with_name(f".{self._file.name}")
-            draft.write_text(json.dumps({name: fault.model_dump() for name, fault in active.items()}), encoding="utf-8")
-            draft.replace(self._file)
+            with files.whole_file(self._file, mode=None, durable=False) as draft:
+                draft.write_text(json.dumps({name: fault.model_dump() for name, fault in active.items()}), "utf-8")

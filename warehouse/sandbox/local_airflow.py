@@ -9,7 +9,6 @@ files, and never stand in an environment variable or on a command line.
 """
 
 import ctypes
-import fcntl
 import json
 import os
 import secrets
@@ -32,6 +31,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from warehouse.core import files
 from warehouse.core.errors import WarehouseError
 from warehouse.core.settings import Settings, get_settings
 
@@ -289,12 +289,9 @@ def _free_port(port: int = 0) -> int:
 
 def claim(s: Settings) -> int:
     """Held by us and inherited by all we start: a second scheduler on the same SQLite file would corrupt runs."""
-    lock = os.open(airflow_home(s) / "running.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    os.set_inheritable(lock, True)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = files.lock_for_life(airflow_home(s) / "running.lock", wait=False)
     except BlockingIOError:
-        os.close(lock)
         raise ServeError(
             "AIRFLOW_RUNNING",
             f"Airflow sudah berjalan untuk {s.home}.",
@@ -302,6 +299,7 @@ def claim(s: Settings) -> int:
             "Hentikan `make up` atau `make run` yang lain, atau pakai WAREHOUSE_HOME lain.",
             "Stop the other `make up` or `make run`, or use another WAREHOUSE_HOME.",
         ) from None
+    os.set_inheritable(lock, True)
     return lock
 
 
@@ -364,10 +362,10 @@ def _serve_report(running: Running) -> None:
 
 def report_site() -> Starlette:
     """The monitors' static site; follows ``current`` to each new report without a restart."""
-    files = StaticFiles(
+    site = StaticFiles(
         directory=get_settings().reports_dir / "current", html=True, check_dir=False, follow_symlink=True
     )
-    return Starlette(routes=[Mount("/", app=files)])
+    return Starlette(routes=[Mount("/", app=site)])
 
 
 def dag_ids(s: Settings) -> set[str]:

@@ -5,8 +5,6 @@ which ends when whoever started it closes its standard input or dies (``control`
 """
 
 import json
-import os
-import secrets
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from warehouse.core import files
 from warehouse.core.contract import Contract, load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
@@ -138,11 +137,8 @@ class _HttpServer:
 
 def _write_private(path: Path, text: str) -> None:
     """Replace ``path`` whole; readable by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
+    with files.whole_file(path, durable=False) as draft, files.new_file(draft) as file:
+        file.write(text.encode())
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from warehouse.core import files
 from warehouse.core.contract import Contract, get_contract
 from warehouse.core.periods import JAKARTA, Period
 from warehouse.core.settings import Settings
@@ -273,6 +274,5 @@ def _text(value: float) -> str:
 
 
 def _write(file: Path, value: Any) -> None:
-    draft = file.with_name(f".{file.name}")
-    draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    draft.replace(file)
+    with files.whole_file(file, mode=None, durable=False) as draft:
+        draft.write_text(json.dumps(value, indent=1), encoding="utf-8")

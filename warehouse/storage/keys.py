@@ -110,21 +110,21 @@ def texts(s: Settings) -> dict[str, str]:
     """Every key at hand as it is kept, by the name of its file below the key folder; raises ConfigError."""
     texts_now = {name: _text(s, name, "current") for name in FILES}
     mark = {SANDBOX_MARK: _MARK_TEXT} if s.keys_from == "files" and is_sandbox(s) else {}
-    following = {f"{NEXT}/{name}": _text(s, name, "next") for name in FILES if usable(s, name, "next")}
-    return mark | texts_now | following
+    next_texts = {f"{NEXT}/{name}": _text(s, name, "next") for name in FILES if usable(s, name, "next")}
+    return mark | texts_now | next_texts
 
 
-def install(s: Settings, kept: Mapping[str, str]) -> None:
+def install(s: Settings, texts: Mapping[str, str]) -> None:
     """Put keys that ``texts`` gave into the key folder; may be repeated. Raises ConfigError KEYS_THERE for others."""
-    same = {name for name, text in kept.items() if _is_text(s.keys / name, text)}
-    _refuse_to_overwrite(s.keys, kept.keys() - same)
-    if SANDBOX_MARK not in kept:
+    same = {name for name, text in texts.items() if _is_text(s.keys / name, text)}
+    _refuse_to_overwrite(s.keys, texts.keys() - same)
+    if SANDBOX_MARK not in texts:
         _refuse_home(s, s.keys)
-    for folder in {(s.keys / name).parent for name in kept}:
+    for folder in {(s.keys / name).parent for name in texts}:
         _private(folder)
     # The mark first, as where a sandbox makes its own.
-    for name in sorted(kept, key=lambda name: name != SANDBOX_MARK):
-        files.write_once(s.keys / name, kept[name].encode("ascii"))
+    for name in sorted(texts, key=lambda name: name != SANDBOX_MARK):
+        files.write_once(s.keys / name, texts[name].encode("ascii"))
 
 
 def describe(s: Settings) -> str:

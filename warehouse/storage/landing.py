@@ -104,7 +104,7 @@ def _land(
             stored_sha256 = _encrypt_file(path, draft, recipient, content_sha256)
             folder = files.private_folder(s.landing_dir / contract.agency / contract.name / period.label)
             # Never 16 digits of a hash in a name: they may look like a NIK to the leak scan.
-            stored = folder / f"{name}-{stored_sha256[:20]}.age"
+            target = folder / f"{name}-{stored_sha256[:20]}.age"
             delivery = Delivery(
                 delivery_id=name,
                 dataset=contract.dataset,
@@ -116,11 +116,11 @@ def _land(
                 bytes=size,
                 media=media,
                 origin=origin,
-                stored_path=str(stored.relative_to(s.home)),
+                stored_path=str(target.relative_to(s.home)),
                 stored_sha256=stored_sha256,
             )
             _encrypt_manifest(asdict(delivery) | {"original_name": path.name}, _draft_manifest(draft), recipient)
-            _put_in_place(draft, stored)
+            _put_in_place(draft, target)
         except OSError as error:
             raise WarehouseError(
                 "LANDING_NOT_WRITTEN",
@@ -136,34 +136,34 @@ def _land(
             deliveries.record_delivery(led, delivery)
         except IntegrityError:
             # Another process landed the same bytes in the meantime: its row stands, our files are nobody's.
-            _remove(stored)
+            _remove(target)
             return Landed(name, is_new=False)
     return Landed(name, is_new=True)
 
 
-def _is_news(s: Settings, led: Ledger, earlier: list[Delivery], known: Delivery, origin: Origin) -> bool:
-    """Whether bytes that were landed before, last as ``known``, say something that does not hold already.
+def _is_news(s: Settings, led: Ledger, earlier: list[Delivery], latest: Delivery, origin: Origin) -> bool:
+    """Whether bytes that were landed before, last as ``latest``, say something that does not hold already.
 
     What is sent last counts: bytes that come back after others are news, and so are those whose copy here is lost. An
     agency is asked every night and shows what it showed before: that is no answer to a file that came by hand
     meanwhile, nor to a person who put its file aside. A file by hand is sent by somebody who means it.
     """
-    if known is not earlier[-1]:
+    if latest is not earlier[-1]:
         if origin == "hand" or earlier[-1].origin == "agency":
             return True
-        seen = deliveries.last_seen(led, known.dataset, known.part, known.period)
-        return known.content_sha256 not in {one.content_sha256 for one in earlier if one.delivery_id == seen}
-    if known.destroyed_at is None and _is_damaged(s, known):
+        last_id = deliveries.last_seen(led, latest.dataset, latest.part, latest.period)
+        return latest.content_sha256 not in {one.content_sha256 for one in earlier if one.delivery_id == last_id}
+    if latest.destroyed_at is None and _is_damaged(s, latest):
         return True
     if origin == "hand":
-        decided = deliveries.last_decision(led, known.delivery_id)
-        return known.destroyed_at is not None or decided in deliveries.PUTS_ASIDE
-    return known.destroyed_at is not None and deliveries.is_wanting(led, known.delivery_id)
+        decision = deliveries.last_decision(led, latest.delivery_id)
+        return latest.destroyed_at is not None or decision in deliveries.PUTS_ASIDE
+    return latest.destroyed_at is not None and deliveries.is_wanting(led, latest.delivery_id)
 
 
 def _is_damaged(s: Settings, delivery: Delivery) -> bool:
-    stored = s.home / delivery.stored_path
-    return not stored.is_file() or hash_file(stored)[0] != delivery.stored_sha256
+    path = s.home / delivery.stored_path
+    return not path.is_file() or hash_file(path)[0] != delivery.stored_sha256
 
 
 def read(s: Settings, delivery: Delivery) -> bytes:
@@ -209,8 +209,8 @@ def read(s: Settings, delivery: Delivery) -> bytes:
 
 def demand_folder(s: Settings, led: Ledger) -> None:
     """Raise ConfigError LANDING_AWAY where not one landed file is to be found: one may be lost, all are elsewhere."""
-    kept = deliveries.kept(led)
-    if kept and not any((s.home / delivery.stored_path).is_file() for delivery in kept):
+    kept_deliveries = deliveries.kept(led)
+    if kept_deliveries and not any((s.home / delivery.stored_path).is_file() for delivery in kept_deliveries):
         raise ConfigError(
             "LANDING_AWAY",
             f"Tidak satu pun berkas kiriman ada di {s.landing_dir}.",
@@ -228,17 +228,17 @@ def rewritten(
     ``tag`` names what made it: the same one again finds the file whole and leaves it. The ledger decides which counts.
     """
     old = s.home / delivery.stored_path
-    stored = old.with_name(f"{delivery.delivery_id}-{tag}.age")
-    if not stored.exists():
+    target = old.with_name(f"{delivery.delivery_id}-{tag}.age")
+    if not target.exists():
         draft = files.private_folder(s.landing_dir / _INCOMING) / f"{delivery.delivery_id}.{secrets.token_hex(10)}"
         with files.new_file(draft) as file:
             file.write(pyrage.encrypt(data, [recipient]))
         manifest = json.loads(pyrage.decrypt(manifest_of(old).read_bytes(), [keys.landing_identity(s)]))
         manifest |= {"original_name": manifest["original_name"] if keeps_name else None}
-        manifest |= {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": hash_file(draft)[0]}
+        manifest |= {"stored_path": str(target.relative_to(s.home)), "stored_sha256": hash_file(draft)[0]}
         _encrypt_manifest(manifest, _draft_manifest(draft), recipient)
-        _put_in_place(draft, stored)
-    return {"stored_path": str(stored.relative_to(s.home)), "stored_sha256": hash_file(stored)[0]}
+        _put_in_place(draft, target)
+    return {"stored_path": str(target.relative_to(s.home)), "stored_sha256": hash_file(target)[0]}
 
 
 def forget(s: Settings, stored_path: str) -> None:
@@ -271,47 +271,47 @@ def sweep(s: Settings, led: Ledger) -> Swept:
     if not s.landing_dir.is_dir():
         return Swept(shredded)
     with files.exclusive_lock(s.landing_dir):
-        named = {s.home / delivery.stored_path for delivery in deliveries.kept(led)}
-        named |= {manifest_of(path) for path in named}
-        orphans = sorted(path for path in s.landing_dir.rglob("*.age") if path not in named)
+        ledger_paths = {s.home / delivery.stored_path for delivery in deliveries.kept(led)}
+        ledger_paths |= {manifest_of(path) for path in ledger_paths}
+        orphans = sorted(path for path in s.landing_dir.rglob("*.age") if path not in ledger_paths)
         drafts = [path for path in (s.landing_dir / _INCOMING).glob("*") if path.is_file() and path.suffix != ".age"]
         taken_in = [path for path in orphans if not _is_manifest(path) and _take_in(s, led, path)]
-        left = set(orphans) - {file for path in taken_in for file in (path, manifest_of(path))}
-        gone = {path for path in left if _is_nobodys(s, led, path)}
-        for path in (*drafts, *gone):
+        orphan_files = set(orphans) - {file for path in taken_in for file in (path, manifest_of(path))}
+        to_remove = {path for path in orphan_files if _is_nobodys(s, led, path)}
+        for path in (*drafts, *to_remove):
             path.unlink()
-    return Swept(shredded + len(drafts) + len(gone), len(taken_in), tuple(sorted(left - gone)))
+    return Swept(shredded + len(drafts) + len(to_remove), len(taken_in), tuple(sorted(orphan_files - to_remove)))
 
 
-def _take_in(s: Settings, led: Ledger, stored: Path) -> bool:
+def _take_in(s: Settings, led: Ledger, path: Path) -> bool:
     """Record a whole landed file from its manifest, where the ledger has no other of that delivery."""
-    known = deliveries.find(led, _delivery_of(stored))
-    if known is not None and _is_accounted_for(s, known):
+    delivery = deliveries.find(led, _delivery_of(path))
+    if delivery is not None and _is_accounted_for(s, delivery):
         return False
     try:
         identity = keys.landing_identity(s)
-        manifest = json.loads(pyrage.decrypt(manifest_of(stored).read_bytes(), [identity]))
-        data = pyrage.decrypt(stored.read_bytes(), [identity])
+        manifest = json.loads(pyrage.decrypt(manifest_of(path).read_bytes(), [identity]))
+        data = pyrage.decrypt(path.read_bytes(), [identity])
     except (ConfigError, FileNotFoundError, pyrage.DecryptError):
         return False
     manifest.pop("original_name")
-    found = Delivery(**{name: tables.typed(name, value) for name, value in manifest.items()})
-    if (found.stored_path, found.delivery_id) != (str(stored.relative_to(s.home)), _delivery_of(stored)):
+    from_manifest = Delivery(**{name: tables.typed(name, value) for name, value in manifest.items()})
+    if (from_manifest.stored_path, from_manifest.delivery_id) != (str(path.relative_to(s.home)), _delivery_of(path)):
         return False
     digest = hashlib.sha256(data).hexdigest()
-    found = replace(found, kept_sha256=None if digest == found.content_sha256 else digest)
-    if known is None:
-        deliveries.record_delivery(led, found)
+    from_manifest = replace(from_manifest, kept_sha256=None if digest == from_manifest.content_sha256 else digest)
+    if delivery is None:
+        deliveries.record_delivery(led, from_manifest)
     else:
-        deliveries.record_file(led, found)
+        deliveries.record_file(led, from_manifest)
     return True
 
 
 def _is_nobodys(s: Settings, led: Ledger, path: Path) -> bool:
     """Whether a file that no row names holds nothing that is not elsewhere: a copy, or a manifest without bytes."""
-    known = deliveries.find(led, _delivery_of(path))
-    if known is not None:
-        return _is_accounted_for(s, known)
+    delivery = deliveries.find(led, _delivery_of(path))
+    if delivery is not None:
+        return _is_accounted_for(s, delivery)
     return _is_manifest(path) and not path.with_name(path.name.removesuffix(_MANIFEST) + ".age").exists()
 
 
@@ -347,9 +347,9 @@ def spool(s: Settings) -> Iterator[Path]:
 def shred(path: Path) -> None:
     """Overwrite a clear file and remove it. Best effort: a copy-on-write or flash disk may keep old blocks."""
     with path.open("r+b") as file:
-        left = path.stat().st_size
-        while left > 0:
-            left -= file.write(bytes(min(left, _CHUNK)))
+        n_bytes = path.stat().st_size
+        while n_bytes > 0:
+            n_bytes -= file.write(bytes(min(n_bytes, _CHUNK)))
         file.flush()
         os.fsync(file.fileno())
     path.unlink()
@@ -365,8 +365,8 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha256: str) -> str:
     """Encrypt ``source`` to ``target``; gives the hash of the encrypted bytes."""
-    sealed = seal(source, target, [recipient])
-    if sealed.clear_sha256 != expected_sha256:
+    result = seal(source, target, [recipient])
+    if result.clear_sha256 != expected_sha256:
         raise WarehouseError(
             "LANDING_CHANGED",
             "Berkas berubah ketika sedang disimpan; tidak ada yang disimpan.",
@@ -374,7 +374,7 @@ def _encrypt_file(source: Path, target: Path, recipient: Recipient, expected_sha
             "Tunggu sampai berkas selesai ditulis, lalu ulangi.",
             "Wait until the file is completely written, then repeat.",
         )
-    return sealed.sealed_sha256
+    return result.sealed_sha256
 
 
 def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Recipient) -> None:
@@ -383,9 +383,9 @@ def _encrypt_manifest(manifest: Mapping[str, Any], target: Path, recipient: Reci
         file.write(pyrage.encrypt(text.encode(), [recipient]))
 
 
-def _put_in_place(draft: Path, stored: Path) -> None:
+def _put_in_place(draft: Path, target: Path) -> None:
     """The manifest first: a delivery's bytes never lie there without it."""
-    files.put_in_place((_draft_manifest(draft), manifest_of(stored)), (draft, stored))
+    files.put_in_place((_draft_manifest(draft), manifest_of(target)), (draft, target))
 
 
 def _draft_manifest(draft: Path) -> Path:
@@ -393,16 +393,16 @@ def _draft_manifest(draft: Path) -> Path:
     return draft.with_name(f"{draft.name}.manifest")
 
 
-def manifest_of(stored: Path) -> Path:
+def manifest_of(path: Path) -> Path:
     """The manifest that lies beside a delivery's file."""
-    return stored.with_suffix(_MANIFEST)
+    return path.with_suffix(_MANIFEST)
 
 
-def _remove(stored: Path) -> None:
-    stored.unlink(missing_ok=True)
-    manifest_of(stored).unlink(missing_ok=True)
-    if stored.parent.is_dir():
-        files.sync(stored.parent)
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    manifest_of(path).unlink(missing_ok=True)
+    if path.parent.is_dir():
+        files.sync(path.parent)
 
 
 def _shred_abandoned_spools(s: Settings) -> int:

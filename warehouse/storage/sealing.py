@@ -61,8 +61,8 @@ class _Hashing:
 
 def seal(source: Path, target: Path, recipients: Sequence[Recipient]) -> Sealed:
     """Encrypt ``source`` to the new file ``target``; raises OSError, such as of a disk that takes no more."""
-    with source.open("rb") as clear, files.new_file(target) as sealed:
-        reader, writer = _Hashing(clear), _Hashing(sealed)
+    with source.open("rb") as clear, files.new_file(target) as output:
+        reader, writer = _Hashing(clear), _Hashing(output)
         try:
             pyrage.encrypt_io(reader, writer, recipients)
         except pyrage.EncryptError as error:
@@ -73,8 +73,8 @@ def seal(source: Path, target: Path, recipients: Sequence[Recipient]) -> Sealed:
 
 def unseal(source: Path, target: Path, identities: Sequence[Identity]) -> Sealed:
     """Decrypt ``source`` to the new file ``target``; raises OSError, and pyrage.DecryptError for what does not open."""
-    with source.open("rb") as sealed, files.new_file(target) as clear:
-        reader, writer = _Hashing(sealed), _Hashing(clear)
+    with source.open("rb") as source_file, files.new_file(target) as clear:
+        reader, writer = _Hashing(source_file), _Hashing(clear)
         try:
             pyrage.decrypt_io(reader, writer, identities)
         except (pyrage.DecryptError, OSError) as error:
