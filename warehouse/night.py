@@ -8,7 +8,7 @@ last, and a step starts by asking the ledger what is still missing.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,129 +17,32 @@ from typing import Any
 from warehouse import build, linkage, release, report, scan
 from warehouse.core import files, stages
 from warehouse.core.contract import load_contracts
-from warehouse.core.errors import BuildError, FetchError, ReleaseError, WarehouseError
+from warehouse.core.errors import BuildError, ReleaseError, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings, get_settings
 from warehouse.core.stages import Stages
-from warehouse.intake import decisions, trial
+from warehouse.intake import decisions
 from warehouse.intake.decisions import Change
-from warehouse.intake.extract import Asked, confirm_asked, extract, open_parts, take_file
-from warehouse.intake.judge import Judged, confirm_keys, judge
+from warehouse.intake.ingest import extract_open as extract_open
+from warehouse.intake.ingest import ingest as ingest
+from warehouse.intake.ingest import ingest_asked as ingest_asked
+from warehouse.intake.ingest import ingest_file as ingest_file
+from warehouse.intake.ingest import ingest_periods as ingest_periods
+from warehouse.intake.ingest import judge_landed as judge_landed
+from warehouse.intake.ingest import try_file as try_file
+from warehouse.intake.judge import Judged
 from warehouse.intake.outcome import IngestOutcome as IngestOutcome
-from warehouse.intake.trial import Trial
 from warehouse.ledger import deliveries, nights, open_ledger
 from warehouse.ledger.deliveries import Decision, DecisionKind, Held
-from warehouse.ledger.warehouse import Progress, Warehouse, open_for_a_look, open_warehouse
+from warehouse.ledger.warehouse import Progress, Warehouse, open_warehouse
 from warehouse.privacy import erasure, rotation
 from warehouse.privacy.subject_lookup import Person
 from warehouse.storage import keys, lake, landing
-from warehouse.storage.media import media_of
 
 _DAY_SECONDS = 86_400.0
 
-# --- intake: a dataset's night
-
-
-@redacted
-def ingest(
-    dataset: str,
-    logical_date: date,
-    *,
-    backfill: bool = False,
-    s: Settings | None = None,
-    progress: Progress | None = None,
-) -> IngestOutcome:
-    """Everything one dataset does in one night: ask for its open periods, land, judge, store."""
-    w = open_warehouse(s, progress)
-    return _ingest(w, dataset, open_parts(w, w.contract(dataset), logical_date, backfill=backfill))
-
-
-@redacted
-def ingest_periods(
-    dataset: str,
-    periods: Sequence[Period],
-    parts: Sequence[str] | None = None,
-    *,
-    s: Settings | None = None,
-    progress: Progress | None = None,
-) -> IngestOutcome:
-    """Extract and judge the given periods, oldest first; ``parts``: only those of each period.
-
-    Raises ConfigError PART_UNKNOWN, before anything is asked.
-    """
-    w = open_warehouse(s, progress)
-    for period in periods:
-        for part in parts or ():
-            confirm_asked(w, w.contract(dataset), period, part)
-    return _ingest(w, dataset, [(period, parts) for period in periods])
-
-
-@redacted
-def ingest_asked(
-    dataset: str, questions: Iterable[Asked], *, s: Settings | None = None, progress: Progress | None = None
-) -> IngestOutcome:
-    """Extract and judge parts of periods, in the order given."""
-    return _ingest(open_warehouse(s, progress), dataset, questions)
-
-
-@redacted
-def ingest_file(
-    dataset: str, period: Period, part: str, path: Path, media: str | None = None, *, s: Settings | None = None
-) -> IngestOutcome:
-    """Take a file that came by hand down the same way: land, judge, store, with the same ledger rows."""
-    w = open_warehouse(s)
-    contract = w.contract(dataset)
-    confirm_asked(w, contract, period, part)
-    confirm_keys(w, contract)
-    start = time.monotonic()
-    outcome = IngestOutcome(dataset, periods=[period.label])
-    outcome.count_attempts([take_file(w, contract, period, part, path, media or media_of(path))])
-    return _judge_landed(w, outcome, start)
-
-
-@redacted
-def try_file(dataset: str, period: Period, part: str, path: Path, *, s: Settings | None = None) -> Trial:
-    """What the gate would say of a file; nothing is landed, stored or recorded."""
-    w = open_for_a_look(s)
-    contract = w.contract(dataset)
-    confirm_asked(w, contract, period, part)
-    return trial.try_file(w, contract, period, part, path, media_of(path))
-
-
-@redacted
-def extract_open(
-    dataset: str,
-    logical_date: date,
-    *,
-    backfill: bool = False,
-    is_last_try: bool = True,
-    s: Settings | None = None,
-) -> IngestOutcome:
-    """First half of ``ingest``, for a scheduler that can wait and try again: ask for the open periods and land.
-
-    Raises the error of a part that failed in a way that may pass when this is not the last try, or of the first part
-    when nothing could be had at all. A part that has not been published yet is no failure.
-    """
-    start = time.monotonic()
-    w = open_warehouse(s)
-    questions = open_parts(w, w.contract(dataset), logical_date, backfill=backfill)
-    outcome, errors = _extract(w, dataset, questions)
-    passing = [error for error in errors if isinstance(error, FetchError) and error.may_retry]
-    if passing and not is_last_try:
-        raise passing[0]
-    if errors and not (outcome.landed or outcome.unchanged or outcome.missing):
-        raise errors[0]
-    outcome.seconds = round(time.monotonic() - start, 2)
-    return outcome
-
-
-@redacted
-def judge_landed(
-    outcome: IngestOutcome, *, s: Settings | None = None, progress: Progress | None = None
-) -> IngestOutcome:
-    """Second half of ``ingest``: judge whatever of the dataset is landed and not yet judged."""
-    return _judge_landed(open_warehouse(s, progress), outcome, time.monotonic() - outcome.seconds)
+# --- intake: every dataset's night
 
 
 def ingest_all(logical_date: date, pool: Executor, *, s: Settings | None = None) -> Iterator[IngestOutcome]:
@@ -170,27 +73,6 @@ def _outcome_of(task: Future[IngestOutcome], dataset: str) -> IngestOutcome:
         return task.result()
     except WarehouseError as error:
         return IngestOutcome(dataset, "failed", errors=[f"{error.code}: {error.message_en}"])
-
-
-def _ingest(w: Warehouse, dataset: str, questions: Iterable[Asked]) -> IngestOutcome:
-    start = time.monotonic()
-    confirm_keys(w, w.contract(dataset))
-    outcome, _errors = _extract(w, dataset, list(questions))
-    return _judge_landed(w, outcome, start)
-
-
-def _extract(w: Warehouse, dataset: str, questions: Sequence[Asked]) -> tuple[IngestOutcome, list[WarehouseError]]:
-    """What was had, and why each part failed that was not."""
-    outcome = IngestOutcome(dataset, periods=[period.label for period, _parts in questions])
-    attempts = extract(w, w.contract(dataset), questions)
-    outcome.count_attempts(attempts)
-    return outcome, [attempt.error for attempt in attempts if attempt.error and attempt.has_failed]
-
-
-def _judge_landed(w: Warehouse, outcome: IngestOutcome, start: float) -> IngestOutcome:
-    outcome.count_verdicts(judge(w, deliveries.unjudged(w.ledger, outcome.dataset)).verdicts)
-    outcome.seconds = round(time.monotonic() - start, 2)
-    return outcome
 
 
 # --- intake: decisions
