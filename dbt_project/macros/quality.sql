@@ -2,15 +2,16 @@
 Measurement quality, one row per group, month and measure; the two quality marts differ in their group, and the gate's own
 findings stand by puskesmas only: a row that was put aside has no posyandu any more.
 
-    quality_measures(groups, statistic_from, with_gate=false)   groups: keys of cells_quality_posyandu, in the order they come
-                                                                out; statistic_from: fewest measurements behind a statistic
-                                                                that is no ratio of counts
+    quality_measures(groups, statistic_from, share_from=1, with_gate=false)
+        groups           keys of cells_quality_posyandu, in the order they come out
+        statistic_from   fewest measurements behind a statistic that is no ratio of counts
+        share_from       fewest behind one that is
 
 Shares are per cent, `n` is what they are shares of. is_outside is NULL below var('quality_minimum') measurements: fewer say
 nothing about how people measure. Above, the band of what is sampled is as much wider as 95% of samples of `n` would stray from
 its edge: by the standard error of a share, or of the standard deviation of a normal variable. Nothing here counts stunting.
 #}
-{% macro quality_measures(groups, statistic_from, with_gate=false) %}
+{% macro quality_measures(groups, statistic_from, share_from=1, with_gate=false) %}
 {%- set grouped = groups | join(', ') -%}
 {%- set gate = ['rows_put_aside', 'rows_repeated', 'rows_inconsistent', 'rows_implausible', 'rows_invalid', 'rows_incomplete',
     'rows_elsewhere'] -%}
@@ -62,7 +63,7 @@ observed as (
     {%- for measure, hits, base in shares %}
     select
         {{ grouped }}, period_start, '{{ measure }}' as measure, {{ base }} as n,
-        case when not ({{ says_all('(' ~ hits ~ ')', '(' ~ base ~ ')') }})
+        case when {{ base }} >= {{ share_from }} and not ({{ says_all('(' ~ hits ~ ')', '(' ~ base ~ ')') }})
             then cast(100.0 * ({{ hits }}) / ({{ base }}) as {{ type_double() }}) end as statistic
     from counted
     where {{ base }} > 0

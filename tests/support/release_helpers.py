@@ -200,8 +200,11 @@ def nodes() -> dict[str, dict]:
                 "weight_kg": "double",
             },
             schema="conformed",
-            meta={name: {"micro": True} for name in ("person_key", "measured_month", "haz")}
-            | {"age_months": {"micro": True, "quasi_identifier": "age_months"}},
+            meta={name: {"micro": True} for name in ("person_key", "measured_month")}
+            | {
+                "haz": {"micro": True, "class_width": 0.5},
+                "age_months": {"micro": True, "quasi_identifier": "age_months"},
+            },
         ),
         model("dim_measure", {}, schema="conformed"),
         model("dim_region", {}, schema="conformed"),

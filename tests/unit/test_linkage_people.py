@@ -14,7 +14,7 @@ from warehouse import linkage
 from warehouse.core.errors import BuildError, ConfigError
 from warehouse.ledger import access_log
 from warehouse.linkage import clerical_review, clusters, exact, model, profiles
-from warehouse.storage import vault
+from warehouse.storage import keys, vault
 
 MOTHER = {"nik": BUDI, "no_kk": CARD, "nama": "ANI RAHAYU", "tanggal_lahir": date(1990, 5, 3), "id_jenis_kelamin": "2"}
 MEMBER = {"nama": "SITI KENARI", "tanggal_lahir": date(2020, 2, 1), "id_jenis_kelamin": "P", "no_kk": CARD}
@@ -470,7 +470,7 @@ def test_a_false_link_by_nik_is_found_by_its_person_and_undone(world):
     world.deliver(CHILDREN, [CHILD | {"nik": SITI, "nama": "SITI KENARA"}])
     (key,) = set(keys_of(world.links(), *TWINS))
     assert linkage.queue(world.s, world.led) == [], "nothing but a person doubts it"
-    records = linkage.person(world.s, key)
+    records = linkage.person(world.s, world.led, key)
     assert {world.names[row["record_key"]] for row in records} == set(TWINS)
     assert {row["method"] for row in records} == {"nik"}
     keys = [row["record_key"] for row in records]
@@ -496,10 +496,25 @@ def test_two_records_that_nothing_brought_together_can_be_linked(world):
     world.deliver(CHILDREN, [CHILD | {"nik": BUDI, "nama": "BAMBANG", "tgl_lahir": date(2019, 7, 9)}])
     one, other = keys_of(world.links(), *TWINS)
     opened(world)
-    records = [linkage.person(world.s, key)[0]["record_key"] for key in (one, other)]
+    records = [linkage.person(world.s, world.led, key)[0]["record_key"] for key in (one, other)]
     pair_id = linkage.ask(world.s, world.led, *records, "nama diganti menurut penetapan", REVIEWER)
     linkage.decide(world.s, world.led, pair_id, "link", "penetapan pengadilan dilihat", REVIEWER)
     assert len(set(keys_of(world.links(), *TWINS))) == 1
+
+
+def test_a_record_that_nothing_names_is_found_by_its_key_outside_the_build(world):
+    """Half a description and no number: no link, and in micro.duckdb a pseudonym of the record's own key."""
+    world.deliver(CHILDREN, [CHILD | {"nik": None, "nama": None}])
+    assert world.links() == {}
+    (record,) = world.names
+    vault_key = keys.pseudonym_key(world.s)
+    with duckdb.connect() as connection:
+        vault.define_pseudonym(connection, vault_key)
+        (key,) = connection.execute(f"SELECT {vault.own_key_sql('$1')}", [record]).fetchone()
+    assert key.startswith(f"{vault.key_id(vault_key)}:")
+    assert record not in key
+    (found,) = linkage.person(world.s, world.led, key)
+    assert (found["record_key"], found["dataset"], found["method"]) == (record, "kemenkes/eppgbm", None)
 
 
 @pytest.mark.parametrize("wrong", ["missing", "same"])
@@ -509,7 +524,7 @@ def test_only_two_known_records_can_be_asked_about(twins, wrong):
     with pytest.raises(ConfigError, match="REVIEW_RECORDS"):
         linkage.ask(twins.s, twins.led, known, known if wrong == "same" else "f" * 64, "dua akta kelahiran", REVIEWER)
     with pytest.raises(ConfigError, match=r"REVIEW_UNKNOWN.*review ask"):
-        linkage.person(twins.s, known)
+        linkage.person(twins.s, twins.led, known)
 
 
 @pytest.mark.parametrize(("decision", "reason"), [("maybe", "akta kelahiran sama"), ("link", "ya")])

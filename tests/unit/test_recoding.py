@@ -137,22 +137,48 @@ def visible(table: str, row: dict[str, Any]) -> tuple:
     return tuple((name, value) for name, value in row.items() if name in QUASI[table] or name.endswith("_band"))
 
 
+def counted(shown: Shown) -> dict[tuple, int]:
+    """How many persons go by a family key in a month, as whoever holds the file counts them."""
+    persons = defaultdict(set)
+    for row in shown.after["members"]:
+        if row["family_key"]:
+            persons[row["family_key"], row["period_start"]].add(row["person_key"])
+    return {key: len(found) for key, found in persons.items()}
+
+
+def first_seen(shown: Shown) -> dict[str, Any]:
+    """The first month in which somebody has a card, as whoever holds the file sees it."""
+    found: dict[str, Any] = {}
+    for row in shown.after["cards"]:
+        found[row["person_key"]] = min(row["period_start"], found.get(row["person_key"], row["period_start"]))
+    return found
+
+
 def each_description_fits_k_or_says_nothing(shown: Shown) -> None:
+    sizes, since = counted(shown), first_seen(shown)
     for table, found in shown.after.items():
         classes = defaultdict(set)
         for row in found:
-            classes[row[TIMES[table]], row[STEP_COLUMN], visible(table, row)].add(unit(row))
+            by_rows = ()
+            if row[STEP_COLUMN] < LAST and table == "members":
+                by_rows = (("members", sizes.get((row["family_key"], row["period_start"]))),)
+            if row[STEP_COLUMN] < LAST and table == "cards":
+                by_rows = (("first_seen", since[row["person_key"]]),)
+            classes[row[TIMES[table]], row[STEP_COLUMN], visible(table, row) + by_rows].add(unit(row))
         for (_, step, values), units in classes.items():
             if step == LAST:
                 assert all(value is None for _, value in values)
+                assert table != "members" or all(row["family_key"] is None for row in found if row[STEP_COLUMN] == LAST)
             else:
                 assert len(units) >= K, (table, step, values)
 
 
 def joining_tables_and_periods_leaves_k_alike(shown: Shown) -> None:
-    sizes = defaultdict(set)
+    sizes, since = defaultdict(set), first_seen(shown)
     for row in shown.after["families"]:
         sizes[row["family_key"]] |= {row["kemendagri_code"], row["person_count"]}
+    for (family, _), number in counted(shown).items():
+        sizes[family].add(f"{number} members")
     told, steps = defaultdict(set), defaultdict(set)
     for table in ("children", "members", "cards"):
         for row in shown.after[table]:
@@ -163,6 +189,8 @@ def joining_tables_and_periods_leaves_k_alike(shown: Shown) -> None:
             } - {None, "None"}
             if row.get("family_key"):
                 told[row["person_key"]] |= sizes[row["family_key"]] - {None}
+            if row["person_key"] in since:
+                told[row["person_key"]].add(f"since {since[row['person_key']]}")
             steps[row["person_key"]].add(row[STEP_COLUMN])
     assert all(len(found) == 1 for found in steps.values()), "a person stands on one step everywhere"
     alike = defaultdict(set)
@@ -184,7 +212,9 @@ def measures_and_keys_are_what_they_were_and_coarse_values_are_true(shown: Shown
         assert len(shown.after[table]) == len(shown.before[table])
         for was, row in zip(shown.before[table], shown.after[table], strict=True):
             for name, (_, kind) in columns.items():
-                if kind is None:
+                if (table, name, row[STEP_COLUMN]) == ("members", "family_key", LAST):
+                    assert row[name] is None
+                elif kind is None:
                     assert row[name] == was[name]
                 elif kind == "area":
                     assert row[name] is None or was[name].startswith(row[name])
@@ -276,6 +306,21 @@ def test_a_rare_brother_is_not_told_by_his_family() -> None:
     told = {row["kemendagri_code"] for row in found["families"] if row["family_key"] == "f0"}
     told |= {row["kemendagri_code"] for row in found["members"] if row["family_key"] == "f0"}
     assert KELURAHAN[0] not in told
+
+
+def test_members_counted_and_months_first_seen_are_as_rare_as_stated_ones() -> None:
+    """Families of two listed persons each, one of three: their size follows from rows where no column states it."""
+    members = [(f"p{n}", f"f{n // 2}", MONTHS[0], KELURAHAN[0], "1", 30, "01") for n in range(8)]
+    assert {row[STEP_COLUMN] for row in show({"members": members}).after["members"]} == {0}
+    found = show({"members": [*members, ("third", "f0", *members[0][2:])]}).after["members"]
+    assert {row["family_key"] for row in found if row[STEP_COLUMN] == LAST} == {None}
+    assert [row["family_key"] for row in found if row["person_key"] in {"p0", "p1"}] == [None] * 2
+
+    cards = [(f"p{n}", month, "BPU", None) for n in range(3) for month in MONTHS]
+    assert {row[STEP_COLUMN] for row in show({"cards": cards}).after["cards"]} == {0}
+    late = [("late", month, "BPU", None) for month in MONTHS[1:]]
+    found = show({"cards": cards + late}).after["cards"]
+    assert {row[STEP_COLUMN] for row in found if row["person_key"] == "late"} == {LAST}
 
 
 def test_an_age_without_a_time_is_refused() -> None:

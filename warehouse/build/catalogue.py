@@ -9,7 +9,7 @@ What a model's YAML may say under ``config.meta``, all optional:
       - name: desil
         config: {meta: {role: key}}
       - name: haz
-        config: {meta: {micro: true}}                  the column may go to the pseudonymised file
+        config: {meta: {micro: true, class_width: 0.5}}     the column may go to the pseudonymised file, in classes
       - name: age_months
         config: {meta: {micro: true, quasi_identifier: age_months}}     there it is coarsened where few share it
 
@@ -64,8 +64,9 @@ BANDED: dict[str, str] = {
 STEP_COLUMN = "coarsening_step"
 _STEP_DESCRIPTION = (
     "Seberapa kasar baris ini: 0 tidak; 1 tanpa jumlah anggota dan bulan pendaftaran; 2 kecamatan; 3 rentang umur; 4"
-    " kota; 5 rentang umur lebar; 6 tanpa kuasi-identitas. How coarse the row is: 0 not at all; 1 without household"
-    " size and month of registration; 2 kecamatan; 3 bands of age; 4 kota; 5 wide bands; 6 no quasi-identifier."
+    " kota; 5 rentang umur lebar; 6 tanpa kuasi-identitas dan tanpa kunci keluarga pada baris orang. How coarse the row"
+    " is: 0 not at all; 1 without household size and month of registration; 2 kecamatan; 3 bands of age; 4 kota; 5 wide"
+    " bands; 6 no quasi-identifier, and no family key on rows about persons."
 )
 
 CELLS_SCHEMA = "cells"
@@ -115,6 +116,7 @@ class MartColumn:
     role: Role
     description: str
     quasi_identifier: QuasiKind | None = None
+    class_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -434,6 +436,7 @@ def _column(column: dict[str, Any]) -> MartColumn:
         role=_role(column, kind),
         description=(column.get("description") or "").strip(),
         quasi_identifier=_quasi_identifier(column["name"], meta),
+        class_width=meta.get("class_width"),
     )
 
 

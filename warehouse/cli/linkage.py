@@ -64,8 +64,10 @@ def review_open(
 def review_person(person_key: str, as_json: Json = False) -> None:
     """The records that are one person by the last linking: keys, methods and weights, nothing of anybody."""
     from warehouse import linkage
+    from warehouse.ledger import open_ledger
 
-    show(linkage.person(get_settings(), person_key), as_json, "records")
+    s = get_settings()
+    show(linkage.person(s, open_ledger(s), person_key), as_json, "records")
 
 
 @review_app.command("ask")

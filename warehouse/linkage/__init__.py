@@ -25,7 +25,7 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
-from warehouse.core import files
+from warehouse.core import duck, files
 from warehouse.core.contract import load_contracts
 from warehouse.core.duck import one_row, sql_path
 from warehouse.core.redaction import redacted
@@ -33,7 +33,7 @@ from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger, deliveries
 from warehouse.ledger.tables import erasures, lake_files, linkage_decisions
 from warehouse.linkage import clerical_review, clusters, exact, model, profiles
-from warehouse.storage import keys, vault
+from warehouse.storage import keys, lake, vault
 
 LINKS, CANDIDATES = "identity_links", "identity_candidates"
 COLUMNS = {
@@ -146,9 +146,18 @@ def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
     return clerical_review.queue(led, relation_sql(s), relation_sql(s, CANDIDATES))
 
 
-def person(s: Settings, person_key: str) -> list[dict[str, Any]]:
-    """The records that are one person by the last linking; raises ConfigError REVIEW_UNKNOWN."""
-    return clerical_review.person(relation_sql(s), person_key)
+def person(s: Settings, led: Ledger, person_key: str) -> list[dict[str, Any]]:
+    """The records that are one person by the last linking, or the one that is nobody's; raises REVIEW_UNKNOWN."""
+    known = [
+        f"SELECT record_key, '{contract.dataset}' AS dataset FROM ({lake.relation_sql(s, led, contract)})"
+        for contract in load_contracts(s.contracts_dir).values()
+        if contract.identity_columns
+    ]
+    with duck.connect(s, sees_identifiers=True) as connection:
+        vault.define_pseudonym(connection, keys.pseudonym_key(s))
+        connection.execute(f"CREATE VIEW identity_links AS {relation_sql(s)}")
+        connection.execute(f"CREATE VIEW records AS {' UNION ALL '.join(known)}")
+        return clerical_review.person(connection, person_key)
 
 
 def decided(led: Ledger) -> list[dict[str, Any]]:

@@ -99,21 +99,25 @@ def queue(led: Ledger, links_sql: str, candidates_sql: str) -> list[dict[str, An
     ]
 
 
-def person(links_sql: str, person_key: str) -> list[dict[str, Any]]:
-    """The records that are one person, by keys; raises ConfigError REVIEW_UNKNOWN where none is."""
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE VIEW identity_links AS {links_sql}")
-        person_records = sql.query(connection, _FOLDER / "records_of_person.sql", person_key=person_key)
-        rows: list[dict[str, Any]] = person_records.to_arrow_table().to_pylist()
+def person(connection: duckdb.DuckDBPyConnection, person_key: str) -> list[dict[str, Any]]:
+    """The records that are one person, by keys; raises ConfigError REVIEW_UNKNOWN where none is.
+
+    ``connection`` knows ``identity_links``, ``records`` (record_key, dataset) and the macro ``pseudonym``.
+    """
+    rows: list[dict[str, Any]] = []
+    for query in ("records_of_person.sql", "record_of_nobody.sql"):
+        if not rows:
+            person_records = sql.query(connection, _FOLDER / query, person_key=person_key)
+            rows = person_records.to_arrow_table().to_pylist()
     if not rows:
         raise ConfigError(
             "REVIEW_UNKNOWN",
             "Penautan terakhir tidak mengenal orang dengan kunci ini.",
             "The last linking knows nobody by this key.",
-            "Ambil person_key dari micro.duckdb rilis terakhir. Kunci tanpa titik dua ialah satu baris tanpa tautan:"
-            " pakailah langsung pada `warehouse review ask`.",
-            "Take person_key from micro.duckdb of the newest release. A key without a colon is one record that nothing"
-            " is tied to: use it in `warehouse review ask` as it is.",
+            "Ambil person_key dari micro.duckdb rilis terakhir. record_key dari berkas bangun dipakai langsung pada"
+            " `warehouse review ask`.",
+            "Take person_key from micro.duckdb of the newest release. A record_key of the build file is used in"
+            " `warehouse review ask` as it is.",
         )
     return rows
 

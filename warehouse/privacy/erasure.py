@@ -166,9 +166,10 @@ def _in_vault(s: Settings, led: Ledger, marks: Tombstones) -> tuple[set[Pointer]
                 f" FROM ({relation}) WHERE {condition}"
             )
         connection.execute(f"CREATE VIEW links AS {linkage.relation_sql(s)}")
+        vault.define_pseudonym(connection, keys.pseudonym_key(s))
         person_keys = connection.execute(
-            "SELECT DISTINCT person_key FROM links SEMI JOIN (FROM found WHERE is_own) USING (record_key)"
-            " WHERE person_key IS NOT NULL ORDER BY 1"
+            f"SELECT DISTINCT {vault.own_key_sql('coalesce(person_key, record_key)')} FROM found"
+            " LEFT JOIN links USING (record_key) WHERE is_own ORDER BY 1"
         ).fetchall()
         pointers = connection.execute("SELECT DISTINCT delivery_id, part, row FROM found").fetchall()
     return set(pointers), [key for (key,) in person_keys]

@@ -78,6 +78,15 @@ def define_pseudonym(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     )
 
 
+def own_key_sql(key: str) -> str:
+    """SQL for the key under which a person or family leaves the build, on a connection of ``define_pseudonym``.
+
+    What no link names goes by its record key there, an unkeyed hash of delivery and row that whoever lists deliveries
+    can count through: it becomes a pseudonym, which alone has a colon.
+    """
+    return f"CASE WHEN contains({key}, ':') THEN {key} ELSE pseudonym('record', {key}) END"
+
+
 def without_float_tail(text: str) -> str:
     """SQL for the digits of a code or number that passed through a column of numbers: 3671.0.
 

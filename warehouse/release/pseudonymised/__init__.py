@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.build.catalogue import Catalogue, Mart, band_name, literal
+from warehouse.build.catalogue import Catalogue, Mart, MartColumn, band_name, literal
 from warehouse.core import duck, files
 from warehouse.core.duck import one_row
 from warehouse.core.errors import ReleaseError
@@ -32,9 +32,14 @@ _IS_ONE_OF = "coalesce(list_contains($1, person_key), false)"
 # Never in a fact of this file, whatever a YAML says.
 _REFUSED = re.compile(
     r"birth|tgl_|dob|measured_on|measurement_date|measured_at|age_days|weight|berat|height|length|tinggi|posyandu"
+    # Of weight, size and age any three scores tell all three: haz and whz leave one free, waz and baz would fix it.
+    r"|size_cm|bmi|waz|baz|exported"
     r"|rt$|rw$|rt_|rw_|registered_on|registration_d|source_row|source_part|record_key|nik|kk_|name|nama|address|alamat"
     r"|phone|telp|latitude|longitude"
 )
+# Scores stand in classes so wide that on every day of an age some size in millimetres and weight in hundred grams fits.
+_NARROWEST_CLASS = 0.5
+_SCORES = re.compile(r"haz$|whz$|zscore|z_")
 # What describes a person has to say how it is coarsened.
 _DESCRIBES = re.compile(
     r"kemendagri|bps_code|kelurahan|kecamatan|area_|sex|gender|jk$|age_|umur|person_count|household|registered_month"
@@ -168,7 +173,8 @@ def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None, bool]
 
 def rules(s: Settings) -> list[Any]:
     """What decides, beside data and columns, what the file says: in a release's fingerprint."""
-    return [s.micro_class_size, hashlib.sha256(Path(recoding.__file__).read_bytes()).hexdigest()]
+    code = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, recoding.__file__)]
+    return [s.micro_class_size, *code]
 
 
 def write_micro(
@@ -185,6 +191,7 @@ def write_micro(
     restricted = {f'micro.main."{mart.name}"': mart for mart in catalogue.restricted}
     tables = facts | restricted
     relations = {table: (mart, f"{BUILD}.{mart.relation}") for table, mart in facts.items()}
+    vault.define_pseudonym(con, keys.pseudonym_key(s))
     coarse, counts = recoding.recode(con, relations, s.micro_class_size)
     sources = {
         table: _source(mart, coarse.get(table, _as_it_is(f"{BUILD}.{mart.relation}"))) for table, mart in facts.items()
@@ -218,25 +225,39 @@ def _as_it_is(relation: str) -> recoding.Coarse:
 
 
 def _source(mart: Mart, coarse: recoding.Coarse) -> str:
-    """Rare descriptions coarse, dates by month and numbers at two decimals, whatever the fact holds."""
-    masks = {"date": "CAST(date_trunc('month', {0}) AS DATE)", "double": "round({0}, 2)"}
-    columns = {
-        c.name: coarse.columns.get(c.name) or masks.get(c.kind, "{0}").format(f'f."{c.name}"') for c in mart.columns
-    }
-    select_list = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
+    """Rare descriptions coarse, dates by month, scores in classes, numbers at two decimals, whatever the fact holds."""
+    select_list = ", ".join(f'{_masked(c, coarse)} AS "{c.name}"' for c in mart.columns)
     return f"(SELECT {select_list} FROM {coarse.source})"
 
 
+def _masked(column: MartColumn, coarse: recoding.Coarse) -> str:
+    value = coarse.columns.get(column.name)
+    if column.name in ("person_key", "family_key"):
+        return vault.own_key_sql(value or f'f."{column.name}"')
+    if value:
+        return value
+    if column.class_width:
+        return recoding.in_class(f'f."{column.name}"', column.class_width)
+    masks = {"date": "CAST(date_trunc('month', {0}) AS DATE)", "double": "round({0}, 2)"}
+    return masks.get(column.kind, "{0}").format(f'f."{column.name}"')
+
+
 def _refuse_columns(mart: Mart) -> None:
-    refused_names = [c.name for c in mart.columns if _REFUSED.match(c.name) or c.kind.startswith("timestamp")]
+    refused_names = [
+        c.name
+        for c in mart.columns
+        if _REFUSED.match(c.name)
+        or c.kind.startswith("timestamp")
+        or (_SCORES.match(c.name) and not (c.class_width and c.class_width >= _NARROWEST_CLASS))
+    ]
     if refused_names:
         names = ", ".join(refused_names)
         raise ReleaseError(
             "RELEASE_MICRO_COLUMN",
             f"{mart.name}: kolom ini tidak boleh masuk berkas mikro: {names}",
             f"{mart.name}: these columns may not enter the pseudonymised file: {names}",
-            "Hapus `micro: true` dari kolom itu.",
-            "Remove `micro: true` from those columns.",
+            "Hapus `micro: true` dari kolom itu; haz dan whz boleh dengan `class_width: 0.5`.",
+            "Remove `micro: true` from those columns; haz and whz may come with `class_width: 0.5`.",
         )
     bands = {band_name(c.name) for c in mart.columns if c.quasi_identifier}
     bare = [c.name for c in mart.columns if _DESCRIBES.match(c.name) and not c.quasi_identifier and c.name not in bands]

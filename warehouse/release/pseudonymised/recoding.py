@@ -6,8 +6,13 @@ which columns are quasi-identifiers (dbt's YAML, see mart), the allow-list of co
 
 An equivalence class is what rows of one table and time show alike; a profile is what all tables and times together show
 of a person or family. Both must fit k persons (families in tables by family), or stand on the last level, where every
-quasi-identifier is NULL. Everyone who is joined by family keys in the file stands on one level, in every table and
-period: a finer row elsewhere would give the coarse one away. Measures are never touched.
+quasi-identifier is NULL and no family key stands on rows about persons. Everyone who is joined by family keys in the
+file stands on one level, in every table and period: a finer row elsewhere would give the coarse one away.
+
+What rows reveal by being there is revealed on every level but the last, and belongs to class and profile: how many
+persons go by one family key, and in tables with a month of registration since when somebody is in them.
+
+Measures are touched nowhere but where some of them reveal another: ``in_class``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +34,7 @@ LEVELS = (
     "bands of age",
     "kota instead of kecamatan",
     "wide bands of age",
-    "no quasi-identifier",
+    "no quasi-identifier, no family key of persons",
 )
 LAST = len(LEVELS) - 1
 _COUNTED = {
@@ -62,6 +67,16 @@ _COHORTS: dict[QuasiKind, tuple[int, int]] = {"age_months": (6, 24), "age_years"
 _NOW: dict[QuasiKind, str] = {"age_months": "year({0}) * 12 + month({0})", "age_years": "year({0})"}
 
 
+def in_class(value: str, width: float) -> str:
+    """SQL for the middle of the class of this width that a measure lies in.
+
+    A multiple of the width belongs to the class nearer to zero, as Permenkes 2/2020 puts a score on a cut-off (-2 is
+    not stunted, +1 is normal): shares below and above whole scores stay what they are.
+    """
+    widths = f"round({value} / {width}, 6)"
+    return f"CASE WHEN {value} > 0 THEN ceil({widths}) - 0.5 ELSE floor({widths}) + 0.5 END * {width}"
+
+
 class _Quasi(NamedTuple):
     """A column of a mart that is a quasi-identifier."""
 
@@ -89,6 +104,29 @@ class _Fact:
         if key is None:
             raise _no_key_or_time(self.mart)
         return key
+
+    @property
+    def joins_families(self) -> bool:
+        return {"person_key", "family_key"} <= {column.name for column in self.mart.columns}
+
+    @property
+    def revealed_by_rows(self) -> dict[str, tuple[str, str]]:
+        """What rows reveal by being there: name -> column of the key it is of, SELECT of key, times and ``value``."""
+        months = "".join(f", {self.month(name)} AS time_{place}" for place, name in enumerate(self.times))
+        revealed = {}
+        if self.joins_families:
+            revealed["members"] = (
+                "family_key",
+                f"SELECT f.family_key AS key{months}, count(DISTINCT f.person_key) AS value FROM {self.relation} AS f"
+                " GROUP BY ALL",
+            )
+        if self.times and any(column.quasi_identifier == "month" for column in self.quasi):
+            since = ", ".join(f"min({self.month(name)})" for name in self.times)
+            revealed["first_seen"] = (
+                self.unit,
+                f'SELECT f."{self.unit}" AS key, row({since}) AS value FROM {self.relation} AS f GROUP BY ALL',
+            )
+        return revealed
 
     @property
     def times(self) -> list[str]:
@@ -121,6 +159,16 @@ class _Fact:
             f" AND u.is_family = {of_families}{births}"
         )
 
+    @property
+    def rows_with_revealed(self) -> str:
+        """``rows``, each with what it reveals by being there."""
+        joined = self.rows
+        for name, (key, select) in self.revealed_by_rows.items():
+            times = enumerate(self.times) if name == "members" else ()
+            alike = "".join(f" AND {name}.time_{place} = {self.month(time)}" for place, time in times)
+            joined += f' LEFT JOIN ({select}) AS {name} ON {name}.key = f."{key}"{alike}'
+        return joined
+
     def revealed_value(self, column: _Quasi) -> str:
         """The value that a column tells, whatever the row's time."""
         if column.quasi_identifier in _COHORTS:
@@ -137,12 +185,16 @@ class _Fact:
                 columns[band_name(name)] = self._band(column, level)
             else:
                 columns[name] = _at(kind, self.revealed_value(column), level)
+        if self.joins_families:
+            columns["family_key"] = 'f."family_key"' if level < LAST else "NULL"
         return columns
 
     def classed(self, level: int) -> list[str]:
-        """What makes two rows of one time alike on a level: as ``shown``, with a cohort's number for its band."""
+        """What makes two rows of one time alike on a level: as ``shown``, with a cohort's number for its band, and what
+        they reveal by being there."""
+        revealed = [f"{name}.value" if level < LAST else "NULL" for name in self.revealed_by_rows]
         cohorts = [_at(column.quasi_identifier, self.revealed_value(column), max(level, 3)) for column in self.ages]
-        return [*(f'f."{c.name}"' if level < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts] + [
+        return [*(f'f."{c.name}"' if level < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts, *revealed] + [
             _at(column.quasi_identifier, self.revealed_value(column), level)
             for column in self.quasi
             if column not in self.ages
@@ -207,13 +259,13 @@ def recode(
     described = {name: fact for name, fact in facts.items() if fact.quasi}
     if not described:
         return {}, []
-    coarse = {name: _by_level(fact) for name, fact in described.items()}
+    coarse = {name: _by_level(fact) for name, fact in facts.items() if fact.quasi or fact.joins_families}
     _find_units(con, facts.values())
     _find_births(con, described.values())
     views = {name: f"micro_classes_{place}" for place, name in enumerate(described)}
     for name, view in views.items():
         _find_classes(con, described[name], view)
-    _find_profiles(con, described.values())
+    _find_profiles(con, facts.values())
     _find_levels(con, [*views.values(), "micro_profiles"], k)
     counts = [
         row
@@ -285,7 +337,7 @@ def _find_classes(con: duckdb.DuckDBPyConnection, fact: _Fact, view: str) -> Non
     by_level = (", ".join([*times, *fact.classed(level)]) for level in range(LAST + 1))
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT u.id, u.component, {_hashes(by_level)}, count(*) AS row_count"
-        f" FROM {fact.rows} WHERE u.id IS NOT NULL GROUP BY ALL"
+        f" FROM {fact.rows_with_revealed} WHERE u.id IS NOT NULL GROUP BY ALL"
     )
 
 
@@ -297,6 +349,13 @@ def _find_profiles(con: duckdb.DuckDBPyConnection, facts: Iterable[_Fact]) -> No
             kind, value = column.quasi_identifier, fact.revealed_value(column)
             hashes = ", ".join(f"hash({literal(kind)}, {_at(kind, value, level)}) AS v{level}" for level in range(LAST))
             tells.append(f"SELECT u.id, {hashes} FROM {fact.rows} WHERE u.id IS NOT NULL")
+        for name, (key, select) in fact.revealed_by_rows.items():
+            hashes = ", ".join(f"hash({literal(name)}, revealed.value) AS v{level}" for level in range(LAST))
+            is_family = str(key == "family_key").lower()
+            tells.append(
+                f"SELECT u.id, {hashes} FROM ({select}) AS revealed"
+                f" JOIN micro_units AS u ON u.key = revealed.key AND u.is_family = {is_family}"
+            )
     con.execute(f"CREATE OR REPLACE TEMP TABLE micro_revealed AS {' UNION '.join(tells)}")
     con.execute(
         "INSERT INTO micro_revealed"
@@ -383,4 +442,5 @@ def _by_level(fact: _Fact) -> Coarse:
         for name in columns_of_level[0]
     }
     source = f"{fact.rows} LEFT JOIN micro_levels AS s ON s.component = u.component"
-    return Coarse(columns | {STEP_COLUMN: f"CAST({level} AS BIGINT)"}, source)
+    shown_level = {STEP_COLUMN: f"CAST({level} AS BIGINT)"} if fact.quasi else {}
+    return Coarse(columns | shown_level, source)
