@@ -142,7 +142,7 @@ READ = {
     "a key twice": ("status: active", "status: active\nstatus: active", None, ("'status' stands twice", "line 8")),
     "a key of no column": ("[child_key, tanggal_pengukuran]}\n", "[child_kee, tanggal_pengukuran]}\n", None,
                            ("natural_key", "nearest is 'child_key'")),
-    "a version of two numbers": ("version: 1.1.0", "version: '1.0'", None, ("version '1.0'",)),
+    "a version of two numbers": ("version: 1.2.0", "version: '1.0'", None, ("version '1.0'",)),
     "no legal basis for children's data": (
         TEXT[TEXT.index("  - property: legal_basis") : TEXT.index("  - {property: retention_days")], "", None,
         ("legal_basis is missing",),
@@ -177,7 +177,7 @@ def test_a_mistake_in_the_file_is_told_with_its_line_and_the_nearest_word(tmp_pa
 
 def test_every_broken_file_is_told(tmp_path: Path) -> None:
     planted(tmp_path, ("status: active", "statis: active"))
-    s = planted(tmp_path, ("version: 1.1.0", "version: x"), file="other.odcs.yaml")
+    s = planted(tmp_path, ("version: 1.2.0", "version: x"), file="other.odcs.yaml")
     message = told(s)
     assert NAME in message
     assert "other.odcs.yaml" in message
