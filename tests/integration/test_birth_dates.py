@@ -33,13 +33,13 @@ def guesses(con: duckdb.DuckDBPyConnection, rows: str) -> Iterator[tuple[str, fl
     columns = con.execute(f"DESCRIBE {rows}").fetchall()
     moments = [name for name, kind, *_ in columns if kind in _MOMENTS and name != "born_on"]
     whole = [name for name, kind, *_ in columns if kind in _WHOLE]
-    days = ", ".join(
-        [f"date_diff('day', DATE '1970-01-01', CAST(\"{name}\" AT TIME ZONE 'Asia/Jakarta' AS DATE)) AS \"{name}\""
-         if kind == "TIMESTAMP WITH TIME ZONE" else f"date_diff('day', DATE '1970-01-01', CAST(\"{name}\" AS DATE)) AS \"{name}\""
-         for name, kind, *_ in columns if kind in _MOMENTS]
-        + [f'CAST("{name}" AS DOUBLE) AS "{name}"' for name in whole]
-    )  # fmt: skip
-    found = con.execute(f"SELECT {days} FROM ({rows}) WHERE born_on IS NOT NULL").fetchnumpy()
+    in_jakarta = {"TIMESTAMP WITH TIME ZONE": " AT TIME ZONE 'Asia/Jakarta'"}
+    day = "date_diff('day', DATE '1970-01-01', CAST({}{} AS DATE))"
+    days = [day.format(f'"{name}"', in_jakarta.get(kind, "")) for name, kind, *_ in columns if kind in _MOMENTS]
+    days += [f'CAST("{name}" AS DOUBLE)' for name in whole]
+    names = [name for name, kind, *_ in columns if kind in _MOMENTS] + whole
+    chosen = ", ".join(f'{value} AS "{name}"' for name, value in zip(names, days, strict=True))
+    found = con.execute(f"SELECT {chosen} FROM ({rows}) WHERE born_on IS NOT NULL").fetchnumpy()
     value = {name: np.ma.filled(np.ma.asarray(column, dtype=float), np.nan) for name, column in found.items()}
     terms: list[tuple[str, np.ndarray | float]] = [("", 0.0)]
     signed = [(f"{sign:+d} * {name}", sign * value[name]) for name, sign in product(whole, (1, -1))]

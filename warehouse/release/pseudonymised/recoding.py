@@ -194,7 +194,11 @@ class _Fact:
         they reveal by being there."""
         revealed = [f"{name}.value" if level < LAST else "NULL" for name in self.revealed_by_rows]
         cohorts = [_at(column.quasi_identifier, self.revealed_value(column), max(level, 3)) for column in self.ages]
-        return [*(f'f."{c.name}"' if level < 3 else f'f."{c.name}" IS NULL' for c in self.ages), *cohorts, *revealed] + [
+        return [
+            *(f'f."{c.name}"' if level < 3 else f'f."{c.name}" IS NULL' for c in self.ages),
+            *cohorts,
+            *revealed,
+        ] + [
             _at(column.quasi_identifier, self.revealed_value(column), level)
             for column in self.quasi
             if column not in self.ages
