@@ -1,7 +1,9 @@
 """Fetching over SFTP from a real server on loopback: host keys, resumption, and files that are still being written."""
 
 import errno
+import functools
 import os
+import socket
 import time
 from collections.abc import Iterator
 
@@ -123,6 +125,33 @@ def test_a_slow_server_runs_into_the_time_limit(s, running, monkeypatch):
     with pytest.raises(FetchError) as caught:
         fetch(s)
     assert caught.value.code in {"FETCH_TIMEOUT", "FETCH_UNREACHABLE"}
+
+
+def test_parts_share_a_connection_until_one_breaks_it(s, running, monkeypatch):
+    made, connect = [], socket.create_connection
+
+    def counted(*arguments, **how):
+        made.append(arguments)
+        return connect(*arguments, **how)
+
+    monkeypatch.setattr(socket, "create_connection", counted)
+    with agencies.open_lines() as lines:
+        together = functools.partial(_fetch_with, s, lines)
+        assert [together(part).attempts for part in ("cibodas", "benda", "cibodas")] == [1, 1, 1]
+        with pytest.raises(FetchError, match="FETCH_NOT_AVAILABLE"):
+            together("neglasari")
+        assert together("cibodas").attempts == 1
+        assert len(made) == 1
+        running.faults.set(Fault(agency="dinkes", kind="dropped", times=1))
+        assert together("cibodas").attempts == 2
+        assert len(made) == 2
+        (line,) = lines.values()
+    with pytest.raises(OSError, match="closed"):
+        line.session(a_job(s, EPPGBM, "2026-10"), (), lambda _connection: None).stat(".")
+
+
+def _fetch_with(s: Settings, lines: agencies.Lines, part: str) -> agencies.Fetched:
+    return agencies.fetch(s, EPPGBM, part, OCTOBER, a_job(s, EPPGBM, "2026-10", part).spool, lines=lines)
 
 
 def test_a_broken_transfer_goes_on_where_it_stopped(s, folder, running, monkeypatch):

@@ -33,7 +33,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes | Exception]:
     """What the agency answers by part; a part that is not named is not published yet."""
     given: dict[str, bytes | Exception] = {}
 
-    def fetch(_s: object, _contract: object, part: str, _period: object, spool: Path, *_rest: object) -> Fetched:
+    def fetch(
+        _s: object, _contract: object, part: str, _period: object, spool: Path, *_rest: object, **_how: object
+    ) -> Fetched:
         answer = given.get(part, FetchError("FETCH_NOT_AVAILABLE", "Belum ada.", "Not there yet."))
         if isinstance(answer, Exception):
             raise answer
@@ -100,7 +102,7 @@ def test_who_is_not_at_home_is_not_waited_for_part_by_part(
     parts = agencies.parts(w.settings, w.contract(DATASET))
     answers |= dict.fromkeys(parts, UNREACHABLE)
     asked, fetch = [], agencies.fetch
-    monkeypatch.setattr(agencies, "fetch", lambda *job: (asked.append(job[2]), fetch(*job))[1])
+    monkeypatch.setattr(agencies, "fetch", lambda *job, **how: (asked.append(job[2]), fetch(*job, **how))[1])
     attempts = extract(w, w.contract(DATASET), [(OCTOBER, parts)])
     assert asked == parts[:SILENT_IN_A_ROW]
     assert {one.outcome for one in attempts} == {FetchOutcome.FAILED}

@@ -9,7 +9,7 @@ Here: what is asked for and in which order, and when to stop asking. Not here: w
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,31 +57,35 @@ def open_parts(w: Warehouse, contract: Contract, logical_date: date, *, backfill
     return sorted(parts_of.items())
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """One dataset being asked for. ``silent``: how often in a row nobody has answered; ``until``: when to stop."""
+
+    w: Warehouse
+    contract: Contract
+    lines: agencies.Lines
+    until: float
+    silent: list[FetchError] = field(default_factory=list)
+
+
 def extract(w: Warehouse, contract: Contract, questions: Iterable[Asked]) -> list[Attempt]:
     """Ask the agency for parts of periods, in the order given, and land what it sends; one recorded attempt each."""
-    until = time.monotonic() + LONGEST_SECONDS
-    silent: list[FetchError] = []
-    return [one for period, parts in questions for one in _extract_period(w, contract, period, parts, silent, until)]
+    with agencies.open_lines() as lines:
+        asking = _Asking(w, contract, lines, time.monotonic() + LONGEST_SECONDS)
+        return [one for period, parts in questions for one in _extract_period(asking, period, parts)]
 
 
-def _extract_period(
-    w: Warehouse,
-    contract: Contract,
-    period: Period,
-    parts: Sequence[str] | None,
-    silent: list[FetchError],
-    until: float,
-) -> list[Attempt]:
-    """``silent``: how often in a row nobody has answered, in this period and those before."""
+def _extract_period(asking: _Asking, period: Period, parts: Sequence[str] | None) -> list[Attempt]:
+    w, contract, silent = asking.w, asking.contract, asking.silent
     keys.confirm(w.settings, w.ledger, "landing")
     attempts: list[Attempt] = []
     with landing.spool(w.settings) as spool:
         for part in parts or agencies.parts(w.settings, contract):
             first_attempt = _begin(w, contract, period, part, "agency")
-            if len(silent) == SILENT_IN_A_ROW or time.monotonic() >= until:
+            if len(silent) == SILENT_IN_A_ROW or time.monotonic() >= asking.until:
                 attempts.append(_end(w, first_attempt, error=silent[-1] if silent else _no_time(contract), attempts=0))
                 continue
-            attempt = _ask(w, contract, first_attempt, spool, until - time.monotonic())
+            attempt = _ask(asking, first_attempt, spool)
             if isinstance(attempt.error, FetchError) and attempt.error.code in _SILENT:
                 silent.append(attempt.error)
             else:
@@ -90,10 +94,11 @@ def _extract_period(
     return attempts
 
 
-def _ask(w: Warehouse, contract: Contract, attempt: Attempt, spool: Path, seconds: float) -> Attempt:
+def _ask(asking: _Asking, attempt: Attempt, spool: Path) -> Attempt:
     """What came of asking for one part; only what ends the process is raised."""
+    w, contract = asking.w, asking.contract
     try:
-        return _fetch(w, contract, attempt, spool, min(seconds, agencies.LONGEST_SECONDS))
+        return _fetch(asking, attempt, spool)
     except FetchError as error:
         outcome = _OUTCOMES.get(error.code, FetchOutcome.FAILED)
         return _end(w, attempt, outcome=outcome, error=error, attempts=error.attempts)
@@ -103,8 +108,12 @@ def _ask(w: Warehouse, contract: Contract, attempt: Attempt, spool: Path, second
         return _end(w, attempt, error=_unforeseen(contract, error))
 
 
-def _fetch(w: Warehouse, contract: Contract, attempt: Attempt, spool: Path, seconds: float) -> Attempt:
-    file = agencies.fetch(w.settings, contract, attempt.part, attempt.period, spool, w.progress, seconds)
+def _fetch(asking: _Asking, attempt: Attempt, spool: Path) -> Attempt:
+    w, contract = asking.w, asking.contract
+    seconds = min(asking.until - time.monotonic(), agencies.LONGEST_SECONDS)
+    file = agencies.fetch(
+        w.settings, contract, attempt.part, attempt.period, spool, w.progress, seconds, lines=asking.lines
+    )
     landed = _land(w, contract, attempt, file.path, file.media)
     landing.shred(file.path)
     return _end(

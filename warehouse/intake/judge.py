@@ -18,7 +18,7 @@ from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.redaction import described
 from warehouse.core.settings import Settings
 from warehouse.intake import begun, erased, gate
-from warehouse.intake.parse import Parsed, parse
+from warehouse.intake.parse import Parsed, one_process, parse
 from warehouse.intake.parse.apart import MEMORY_BYTES, SECONDS, limit_memory
 from warehouse.ledger import deliveries, new_id
 from warehouse.ledger.deliveries import Delivery, LakeFile, Verdict, VerdictKind
@@ -162,17 +162,18 @@ def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
     confirm_keys(w, contract)
     start = time.monotonic()
     parsed: dict[str, Parsed] = {}
-    for delivery in group:
-        try:
-            content = parse(contract, landing.read(w.settings, delivery), delivery.media)
-            parsed[delivery.delivery_id] = erased.filter_erased(w.settings, w.ledger, contract, delivery, content)
-        except landing.LostCopy as error:
-            if deliveries.is_judged(w.ledger, delivery.delivery_id):
-                outcome.lost[delivery.delivery_id] = error
-            else:
+    with one_process():
+        for delivery in group:
+            try:
+                content = parse(contract, landing.read(w.settings, delivery), delivery.media)
+                parsed[delivery.delivery_id] = erased.filter_erased(w.settings, w.ledger, contract, delivery, content)
+            except landing.LostCopy as error:
+                if deliveries.is_judged(w.ledger, delivery.delivery_id):
+                    outcome.lost[delivery.delivery_id] = error
+                else:
+                    outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
+            except UnreadableDelivery as error:
                 outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
-        except UnreadableDelivery as error:
-            outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
     judgements = assess(w, contract, group, parsed, overridden)
     if not judgements:
         return

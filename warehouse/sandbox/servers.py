@@ -144,6 +144,8 @@ def _write_private(path: Path, text: str) -> None:
 def main() -> None:
     """Settings come in as one JSON line, the addresses go out as one; the end of standard input ends the servers."""
     s = Settings.model_validate_json(sys.stdin.readline())
+    # Hundreds of small answers cross threads here: a thread that waits for its turn waits for the whole interval.
+    sys.setswitchinterval(0.0005)
     with serve(s) as agencies:
         print(json.dumps({"url": agencies.url, "endpoints": agencies.endpoints}), flush=True)
         sys.stdin.read()

@@ -9,6 +9,7 @@ Not here: keeping the bytes (landing), reading them (parse), judging them (gate)
 
 import csv
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 from warehouse.core.contract import Contract
@@ -16,9 +17,9 @@ from warehouse.core.errors import ConfigError, FetchError, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake.agencies import arcgis, bps_webapi, by_hand, ckan, sftp, splp
-from warehouse.intake.agencies.job import LONGEST_SECONDS, Fetched, Job, Progress
+from warehouse.intake.agencies.job import LONGEST_SECONDS, Fetched, Job, Lines, Progress, open_lines
 
-__all__ = ["LONGEST_SECONDS", "Fetched", "Progress", "fetch", "parts"]
+__all__ = ["LONGEST_SECONDS", "Fetched", "Lines", "Progress", "fetch", "open_lines", "parts"]
 
 _PROTOCOLS = {
     "bps_webapi": bps_webapi.fetch,
@@ -38,13 +39,18 @@ def fetch(
     spool: Path,
     progress: Progress | None = None,
     seconds: float = LONGEST_SECONDS,
+    lines: Lines | None = None,
 ) -> Fetched:
-    """Bring one delivery into ``spool``, within ``seconds`` of wall clock.
+    """Bring one delivery into ``spool``, within ``seconds`` of wall clock; ``lines``: what the part before left open.
 
     Raises FetchError, which tells the attempts made, also for what nobody foresaw; ConfigError when an address or
     credential is missing or wrong, and SPOOL_NOT_WRITTEN when our own disk takes no more.
     """
-    job = Job(s, contract, part, period, spool, progress, seconds)
+    with nullcontext(lines) if lines is not None else open_lines() as open_to_us:
+        return _fetch(Job(s, contract, part, period, spool, progress, seconds, lines=open_to_us))
+
+
+def _fetch(job: Job) -> Fetched:
     try:
         return _whole(job)
     except FetchError as error:
@@ -57,8 +63,8 @@ def fetch(
             "SPOOL_NOT_WRITTEN",
             f"Berkas sementara tidak dapat ditulis ({os.strerror(error.errno or 0)}).",
             f"The temporary file cannot be written ({os.strerror(error.errno or 0)}).",
-            f"Periksa ruang dan izin di {s.tmp_dir}, lalu ulangi.",
-            f"Check space and permissions of {s.tmp_dir}, then repeat.",
+            f"Periksa ruang dan izin di {job.s.tmp_dir}, lalu ulangi.",
+            f"Check space and permissions of {job.s.tmp_dir}, then repeat.",
         ) from error
     except Exception as error:
         unforeseen = job.unforeseen(error)

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import uniform
-from typing import Any
+from typing import Any, Protocol
 
 import stamina
 
@@ -126,6 +126,26 @@ _TEXTS = {
 }
 
 
+class Line(Protocol):
+    """A connection that can be left open for the next part."""
+
+    def close(self) -> None: ...
+
+
+Lines = dict[tuple[str, int], Line]
+
+
+@contextmanager
+def open_lines() -> Iterator[Lines]:
+    """Connections by host and port that the fetches inside leave open for each other; closed together at the end."""
+    lines: Lines = {}
+    try:
+        yield lines
+    finally:
+        for line in lines.values():
+            line.close()
+
+
 class TryAgain(FetchError):
     """A failure after which the agency named the moment to ask again."""
 
@@ -153,6 +173,7 @@ class Job:
     spool: Path
     progress: Progress | None = None
     seconds: float = LONGEST_SECONDS
+    lines: Lines = field(default_factory=dict)
     attempts: int = 1
     _said_at: float = field(default_factory=time.monotonic)
     _begun_at: float = field(default_factory=time.monotonic)

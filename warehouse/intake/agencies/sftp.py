@@ -16,8 +16,8 @@ Location: ``sftp://host:port``.
 
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import paramiko
 from paramiko.pkey import UnknownKeyType
 
-from warehouse.core.errors import ConfigError
+from warehouse.core.errors import ConfigError, FetchError
 from warehouse.intake.agencies.job import LARGEST_BYTES, LOCAL_DISK_ERRORS, Fetched, Job
 from warehouse.storage.media import looks_like_html, media_of
 
@@ -127,22 +127,29 @@ def _ask_ahead(source: Any, start: int, end: int) -> None:
     source._prefetch_thread([(at, min(step, end - at)) for at in range(start, end, step)], None)
 
 
-@contextmanager
-def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
-    """An SFTP session on a connection of its own; what goes wrong inside leaves as FetchError."""
-    job.confirm_time()
-    address = _address(job)
-    client = paramiko.SSHClient()
-    client.load_host_keys(str(job.secret_path("known_hosts")))
-    client.set_missing_host_key_policy(_RefuseUnknownHost())
-    private_key = _private_key(job)
-    watching = ExitStack()
-    try:
-        connection = watching.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS))
-        watching.enter_context(job.cutting_off())(connection)
-        client.connect(
+class _Line:
+    """A connection to an agency's server, and the SFTP session on it."""
+
+    def __init__(self) -> None:
+        self._client = paramiko.SSHClient()
+        self._connection: socket.socket | None = None
+        self._session: paramiko.SFTPClient | None = None
+
+    def session(
+        self, job: Job, address: tuple[str, int], watch: Callable[[socket.socket], None]
+    ) -> paramiko.SFTPClient:
+        """The session, opened where it is not; ``watch`` is given its connection first."""
+        if self._session and self._connection:
+            watch(self._connection)
+            return self._session
+        self._client.load_host_keys(str(job.secret_path("known_hosts")))
+        self._client.set_missing_host_key_policy(_RefuseUnknownHost())
+        private_key = _private_key(job)
+        self._connection = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
+        watch(self._connection)
+        self._client.connect(
             *address,
-            sock=connection,
+            sock=self._connection,
             username=job.parameter("username"),
             pkey=private_key,
             allow_agent=False,
@@ -151,10 +158,36 @@ def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
             banner_timeout=TIMEOUT_SECONDS,
             auth_timeout=TIMEOUT_SECONDS,
         )
-        with client.open_sftp() as session:
-            if channel := session.get_channel():
-                channel.settimeout(TIMEOUT_SECONDS)
-            yield session
+        self._session = self._client.open_sftp()
+        if channel := self._session.get_channel():
+            channel.settimeout(TIMEOUT_SECONDS)
+        return self._session
+
+    def close(self) -> None:
+        self._client.close()
+        if self._connection:
+            self._connection.close()
+
+
+@contextmanager
+def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
+    """An SFTP session: the one that the part before left open, else on a new connection.
+
+    What goes wrong inside leaves as FetchError, and closes the connection unless only the file was not there.
+    """
+    job.confirm_time()
+    address = _address(job)
+    line = job.lines.pop(address, None)
+    if not isinstance(line, _Line):
+        line = _Line()
+    is_sound = False
+    try:
+        with job.cutting_off() as watch:
+            yield line.session(job, address, watch)
+        is_sound = True
+    except FetchError as error:
+        is_sound = error.code == "FETCH_NOT_AVAILABLE"
+        raise
     except (paramiko.BadHostKeyException, _UnknownHost):
         raise job.error("FETCH_HOST_KEY") from None
     except (paramiko.AuthenticationException, PermissionError):
@@ -167,8 +200,10 @@ def open_session(job: Job) -> Iterator[paramiko.SFTPClient]:
         job.confirm_time()
         raise job.error("FETCH_UNREACHABLE") from None
     finally:
-        client.close()
-        watching.close()
+        if is_sound:
+            job.lines[address] = line
+        else:
+            line.close()
 
 
 def _private_key(job: Job) -> paramiko.PKey:

@@ -93,18 +93,24 @@ def _number_text(text: str, decimal: str, mark: str) -> str:
     return f"CASE {' '.join(f'WHEN {_matches(text, pattern)} THEN {then}' for pattern, then in cases[decimal])} END"
 
 
-def _decimal_mark(column: Column) -> str:
-    """SQL for the decimal mark of a delivery's column where all numbers that show one agree, and are as many as not."""
-    text = f"trim({quoted(RAW + column.name)})"
-
-    def count(pattern: str) -> str:
-        return f"count(*) FILTER ({_matches(text, pattern)}) OVER (PARTITION BY delivery_id)"
-
-    comma, point, unsure = (count(pattern) for pattern in (_SAYS_COMMA, _SAYS_POINT, _UNSURE))
-    return (
-        f"CASE WHEN {comma} > 0 AND {point} = 0 AND {comma} >= {unsure} THEN ','"
-        f" WHEN {point} > 0 AND {comma} = 0 AND {point} >= {unsure} THEN '.' END AS {quoted(MARK + column.name)}"
-    )
+def _decimal_marks(columns: Iterable[Column]) -> str:
+    """SQL for the decimal mark of each delivery's columns: where all numbers that show one agree, and are as many as
+    not."""
+    shown, counted, marks = [], [], []
+    for column in columns:
+        text = f"trim({quoted(RAW + column.name)})"
+        for name, pattern in (("comma", _SAYS_COMMA), ("point", _SAYS_POINT), ("unsure", _UNSURE)):
+            # A pattern in a window's or an aggregate's own filter is compiled anew for every row.
+            shown.append(f"{_matches(text, pattern)} AS {quoted(name + '__' + column.name)}")
+            counted.append(f"count_if({quoted(name + '__' + column.name)}) AS {quoted(name + '__' + column.name)}")
+        comma, point, unsure = (quoted(f"{name}__{column.name}") for name in ("comma", "point", "unsure"))
+        marks.append(
+            f"CASE WHEN {comma} > 0 AND {point} = 0 AND {comma} >= {unsure} THEN ','"
+            f" WHEN {point} > 0 AND {comma} = 0 AND {point} >= {unsure} THEN '.' END AS {quoted(MARK + column.name)}"
+        )
+    of_rows = f"SELECT delivery_id, {', '.join(shown)} FROM staged"
+    of_deliveries = f"SELECT delivery_id, {', '.join(counted)} FROM ({of_rows}) GROUP BY delivery_id"
+    return f"SELECT delivery_id, {', '.join(marks)} FROM ({of_deliveries})"
 
 
 def cast_sql(text: str, column: Column) -> str:
@@ -181,12 +187,15 @@ def _rows_query(contract: Contract, derived: list[Column]) -> str:
     columns = contract.file_columns
     typed_columns = ", ".join(f"{_typed(column)} AS {quoted(column.name)}" for column in columns)
     relation_columns = "staged.*, deliveries.* EXCLUDE (delivery_id)"
-    unsure = [column.name for column in columns if column.extras.decimal == "any"]
-    decimals = "".join(f", {_decimal_mark(column)}" for column in columns if column.name in unsure)
-    query = f"SELECT {relation_columns}{decimals} FROM staged JOIN deliveries USING (delivery_id)"
+    unsure = [column for column in columns if column.extras.decimal == "any"]
+    query = f"SELECT {relation_columns} FROM staged JOIN deliveries USING (delivery_id)"
+    if unsure:
+        query = f"SELECT * FROM ({query}) JOIN ({_decimal_marks(unsure)}) USING (delivery_id)"
     query = f"SELECT *, {typed_columns} FROM ({query})"
     marks = ", ".join(mark for column in columns for mark in _marks(column))
-    raw = ", ".join([quoted(RAW + column.name) for column in columns] + [quoted(MARK + name) for name in unsure])
+    raw = ", ".join(
+        [quoted(RAW + column.name) for column in columns] + [quoted(MARK + column.name) for column in unsure]
+    )
     query = f"SELECT * EXCLUDE ({raw}){', ' + marks if marks else ''} FROM ({query})"
     for level in _levels(derived):
         query = f"SELECT *, {', '.join(_derivation(column) for column in level)} FROM ({query})"

@@ -5,7 +5,8 @@ that cannot be split into fields are refused one by one. Not here: judgement. A 
 leaves, and the gate's matter.
 """
 
+from warehouse.intake.parse.apart import one_process
 from warehouse.intake.parse.model import Parsed, RefusedRow
 from warehouse.intake.parse.reader import parse
 
-__all__ = ["Parsed", "RefusedRow", "parse"]
+__all__ = ["Parsed", "RefusedRow", "one_process", "parse"]

@@ -6,15 +6,15 @@ and the night goes on. Here: the process, its limits, how it ended. Not here: wh
 
 import faulthandler
 import gc
+import multiprocessing
 import os
-import pickle
 import resource
-import select
-import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.redaction import described
@@ -24,70 +24,111 @@ T = TypeVar("T")
 # Half of this machine's memory: beyond, the system would choose which process ends. A whole registry takes minutes.
 MEMORY_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 SECONDS = 1800.0
-_PIECE = 1 << 20
+_LAST_WORDS_SECONDS = 10.0
+_FORK = multiprocessing.get_context("fork")
 
 
-def apart(work: Callable[[], T], memory: int | None = None, seconds: float | None = None) -> T:
-    """The result of ``work``, done in a fork with ``memory`` bytes beyond ours and ``seconds`` on the clock.
+class _Process:
+    """A fork that does one piece of work after the other, within ``memory`` bytes beyond ours, until it is ended."""
+
+    def __init__(self, memory: int) -> None:
+        self._ours, theirs = _FORK.Pipe()
+        self._process = _FORK.Process(target=_serve, args=(theirs, self._ours, memory), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def do(self, work: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
+        """What ``work`` came to; raises EOFError when the process ended instead, and TimeoutError."""
+        try:
+            self._ours.send((work, arguments))
+            if not self._ours.poll(seconds):
+                raise TimeoutError
+            return self._ours.recv()
+        except TimeoutError:
+            raise
+        except OSError:
+            raise EOFError from None
+
+    def ending(self) -> str:
+        """How it ended by itself."""
+        self._process.join(_LAST_WORDS_SECONDS)
+        code = self._process.exitcode or 0
+        return f"process ended by signal {-code}" if code < 0 else f"process ended with {code}"
+
+    def end(self) -> None:
+        self._ours.close()
+        self._process.kill()
+        self._process.join()
+
+
+_processes: ContextVar[list[_Process] | None] = ContextVar("processes", default=None)
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Inside, all work goes to one process as long as it lives: a fork costs more than most workbooks."""
+    processes: list[_Process] = []
+    token = _processes.set(processes)
+    try:
+        yield
+    finally:
+        _processes.reset(token)
+        for process in processes:
+            process.end()
+
+
+def apart(work: Callable[..., T], *arguments: Any, memory: int = MEMORY_BYTES, seconds: float = SECONDS) -> T:
+    """The result of ``work``, a function of a module, done in another process within ``seconds`` on the clock.
 
     Raises UnreadableDelivery: the one that ``work`` raised, or PARSE_UNFORESEEN where it raised or ended otherwise. The
     fork may use no engine with threads of its own: they are not there.
     """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _work(work, writing, memory or MEMORY_BYTES)
-    os.close(writing)
-    ends_at = time.monotonic() + (seconds or SECONDS)
-    answer = bytearray()
+    shared = _processes.get()
+    process = shared.pop() if shared else _Process(memory)
+    has_ended = True
     try:
-        while True:
-            if not select.select([reading], [], [], max(ends_at - time.monotonic(), 0))[0]:
-                raise unreadable("PARSE_UNFORESEEN", f"time limit {seconds or SECONDS:.0f} s")
-            piece = os.read(reading, _PIECE)
-            if not piece:
-                break
-            answer += piece
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        raise
+        answer = process.do(work, arguments, seconds)
+        # What nobody foresaw may have left its memory in disorder: the next file gets a new one.
+        has_ended = isinstance(answer, UnreadableDelivery) and answer.code == "PARSE_UNFORESEEN"
+    except TimeoutError:
+        raise unreadable("PARSE_UNFORESEEN", f"time limit {seconds:.0f} s") from None
+    except EOFError:
+        raise unreadable("PARSE_UNFORESEEN", process.ending()) from None
     finally:
-        os.close(reading)
-        _, status = os.waitpid(child, 0)
-    if not answer or status:
-        raise unreadable("PARSE_UNFORESEEN", _ending(status))
-    answer_value = pickle.loads(answer)  # noqa: S301 - written by our own fork
-    if isinstance(answer_value, UnreadableDelivery):
-        raise answer_value
-    result: T = answer_value
+        if shared is None or has_ended:
+            process.end()
+        else:
+            shared.append(process)
+    if isinstance(answer, UnreadableDelivery):
+        raise answer
+    result: T = answer
     return result
 
 
-def _work(work: Callable[[], Any], writing: int, memory: int) -> NoReturn:
-    """In the fork: never returns, collects nothing of ours, and says nothing to our streams."""
-    code = 1
-    try:
-        gc.disable()
-        faulthandler.disable()
-        silence = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(silence, stream)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        limit_memory(memory)
+def _serve(pipe: Connection, ours: Connection, memory: int) -> None:
+    """In the fork, until the pipe ends: collects nothing of ours, and says nothing to our streams."""
+    ours.close()
+    gc.freeze()
+    faulthandler.disable()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(silence, stream)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(memory)
+    while True:
+        try:
+            work, arguments = pipe.recv()
+        except EOFError:
+            os._exit(0)
         result: Any
         try:
-            result = work()
+            result = work(*arguments)
         except UnreadableDelivery as error:
             result = error
         except BaseException as error:
             # A panic of the workbook's reader is no Exception.
             result = unreadable("PARSE_UNFORESEEN", described(error))
-        with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(result, pipe, protocol=pickle.HIGHEST_PROTOCOL)
-        code = 0
-    finally:
-        os._exit(code)
+        pipe.send(result)
 
 
 def limit_memory(bytes_more: int) -> None:
@@ -103,9 +144,3 @@ def _address_space() -> int | None:
     except OSError:
         return None
     return pages * resource.getpagesize()
-
-
-def _ending(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"process ended by signal {os.WTERMSIG(status)}"
-    return f"process ended with {os.waitstatus_to_exitcode(status)}"

@@ -44,7 +44,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError
 
 def read(contract: Contract, shape: FileShape, data: bytes) -> Content:
     _check_archive(data)
-    sheets, hidden_sheets = apart(lambda: _sheets(contract, shape, data))
+    sheets, hidden_sheets = apart(_sheets, contract, shape, data)
     return _join(sheets, hidden_sheets)
 
 
