@@ -100,6 +100,12 @@ def walk(words: list[str]):
     return found, words
 
 
+def is_complete(command, rest: list[str]) -> bool:
+    """Whether the words were all commands, one of several perhaps (``admit|reject``): a group is left options at most."""
+    names = {*getattr(command, "commands", ())}
+    return not names or not rest or rest[0].startswith(("-", "[")) or names >= {*rest[0].split("|")}
+
+
 def options_of(command) -> set[str]:
     return {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
 
@@ -158,6 +164,7 @@ def test_the_analysts_guide_has_queries():
 def test_every_command_of_the_guides_can_be_typed(where: str, words: list[str]):
     command, rest = walk(words)
     assert command is not command_tree(), f"{where}: no command {words[0]}"
+    assert is_complete(command, rest), f"{where}: {words[0]} has no command {rest[0]}"
     # Parses, converts and demands what is required, and runs nothing.
     command.make_context(words[0], list(rest))
 
@@ -168,6 +175,7 @@ def test_every_command_of_the_guides_can_be_typed(where: str, words: list[str]):
 def test_every_command_named_in_passing_exists(where: str, words: list[str]):
     command, rest = walk(words)
     assert words[0] in {*command_tree().commands, *options_of(command_tree())}, f"{where}: no command {words[0]}"
+    assert is_complete(command, rest), f"{where}: {words[0]} has no command {rest[0]}"
     unknown = {word.split("=")[0].strip("[]") for word in rest if word.strip("[").startswith("--")} - options_of(
         command
     )
