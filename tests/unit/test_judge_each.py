@@ -3,6 +3,7 @@
 import os
 import pickle
 import subprocess
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -126,3 +127,22 @@ def test_who_judges_apart_can_be_called_and_says_what_came_of_it(landed):
     forked(_die_judging, w.settings, [one.delivery_id for one in waiting[:1]]).join()
     outcome = judge_room.judge(w, waiting[:1])
     assert {name: error.code for name, error in outcome.lost.items()} == {waiting[0].delivery_id: "LANDING_MISSING"}
+
+
+def test_the_others_of_its_group_are_judged_where_one_ends_the_process_again(landed, monkeypatch):
+    w, (one, *_) = landed
+    other = replace(one, delivery_id="other")
+    tried: list[list[str]] = []
+
+    def run(*_command: object, **how: bytes) -> subprocess.CompletedProcess:
+        _s, group, _overridden = pickle.loads(how["input"])
+        tried.append([delivery.delivery_id for delivery in group])
+        return subprocess.CompletedProcess([], 0 if tried[-1] == ["other"] else -9, pickle.dumps(Judged()))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    forked(_die_judging, w.settings, [one.delivery_id, "other"]).join()
+    outcome = judge_room.judge(w, [one, other])
+    assert sorted(tried, key=len) == [[one.delivery_id], ["other"], [one.delivery_id, "other"]]
+    assert [(found.delivery_id, found.reason_code) for found in outcome.verdicts] == [
+        (one.delivery_id, "JUDGE_ENDED_PROCESS")
+    ]

@@ -1,5 +1,5 @@
-"""Judges one delivery in a process of its own (``judge``): what it needs comes in by standard input, the outcome goes
-out. It ends with 1 where judging raised an error, and with another code only where something ended it."""
+"""Judges a group of deliveries in a process of its own (``judge``): what it needs comes in by standard input, what came
+of it goes out. It ends with 1 where judging raised an error, and with another code only where something ended it."""
 
 import os
 import pickle

@@ -57,7 +57,7 @@ def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str
     for group in _groups(in_order, suspects):
         with keys.shared_lock(w.settings), begun.marked(w.settings, [one.delivery_id for one in group]):
             if group[0].delivery_id in suspects:
-                _judge_apart(w, group[0], overridden, outcome)
+                _judge_apart(w, group, overridden, outcome)
             else:
                 _judge_group(w, group, overridden, outcome)
         w.progress(f"{group[0].dataset}: {len(outcome.verdicts) + len(outcome.lost)}/{len(in_order)}")
@@ -142,14 +142,14 @@ def _in_order(landed: Iterable[Delivery]) -> list[Delivery]:
 def _groups(in_order: list[Delivery], suspects: Collection[str] = ()) -> Iterator[list[Delivery]]:
     """Groups of one dataset and one period, so that a period's profile is there before the next one is judged.
 
-    Each of ``suspects`` is a group of its own.
+    None of ``suspects`` is in a group with others.
     """
     group: list[Delivery] = []
     for one in in_order:
         first = group[0] if group else one
         is_same = (one.dataset, one.period_start) == (first.dataset, first.period_start)
-        is_alone = bool(suspects) and not {one.delivery_id, first.delivery_id}.isdisjoint(suspects)
-        if group and (is_alone or not is_same or sum(other.bytes for other in group) + one.bytes > GROUP_BYTES):
+        is_same &= (one.delivery_id in suspects) == (first.delivery_id in suspects)
+        if group and (not is_same or sum(other.bytes for other in group) + one.bytes > GROUP_BYTES):
             yield group
             group = []
         group.append(one)
@@ -185,41 +185,45 @@ def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
             outcome.verdicts.append(_record_judgement(w, connection, version, by_id[key], judgement, seconds))
 
 
-def _judge_apart(w: Warehouse, delivery: Delivery, overridden: frozenset[str], judged: Judged) -> None:
-    """Judge what a process has died with in another than ours; held where that one dies too."""
+def _judge_apart(w: Warehouse, group: list[Delivery], overridden: frozenset[str], outcome: Judged) -> None:
+    """Judge what a process has died with in another than ours: together, then each alone; held where that dies too."""
     try:
         # Settings may hold keys: not for a command line or the environment.
         process = subprocess.run(
             [sys.executable, "-m", "warehouse.intake"],
-            input=pickle.dumps((w.settings, delivery, overridden)),
+            input=pickle.dumps((w.settings, group, overridden)),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=SECONDS,
             check=False,
         )
-        ending = f"signal {-process.returncode}" if process.returncode < 0 else f"code {process.returncode}"
+        code: int | None = process.returncode
     except subprocess.TimeoutExpired:
-        process, ending = None, f"time limit {SECONDS:.0f} s"
-    if process is None or process.returncode not in {0, 1}:
-        judged.verdicts.append(_record_unreadable(w, w.contract(delivery.dataset), delivery, _ended_twice(ending)))
-    elif process.returncode == 1:
-        # It raised an error, as it will here.
-        _judge_group(w, [delivery], overridden, judged)
-    else:
+        code = None
+    if code == 0:
         result: Judged = pickle.loads(process.stdout)  # noqa: S301 - written by our own process
-        judged.verdicts += result.verdicts
-        judged.lost |= result.lost
+        outcome.verdicts += result.verdicts
+        outcome.lost |= result.lost
+    elif code == 1:
+        # It raised an error, as it will here.
+        _judge_group(w, group, overridden, outcome)
+    elif len(group) > 1:
+        for delivery in group:
+            _judge_apart(w, [delivery], overridden, outcome)
+    else:
+        outcome.verdicts.append(_record_unreadable(w, w.contract(group[0].dataset), group[0], _ended_twice(code)))
 
 
-def judge_here(s: Settings, delivery: Delivery, overridden: frozenset[str]) -> Judged:
-    """Judge one delivery with no more memory than its reader may take; what its end means is told by whoever waits."""
+def judge_here(s: Settings, group: list[Delivery], overridden: frozenset[str]) -> Judged:
+    """Judge a group with no more memory than its reader may take; what its end means is told by whoever waits."""
     limit_memory(MEMORY_BYTES)
-    judged = Judged()
-    _judge_group(open_warehouse(s), [delivery], overridden, judged)
-    return judged
+    outcome = Judged()
+    _judge_group(open_warehouse(s), group, overridden, outcome)
+    return outcome
 
 
-def _ended_twice(ending: str) -> UnreadableDelivery:
+def _ended_twice(code: int | None) -> UnreadableDelivery:
+    ending = f"time limit {SECONDS:.0f} s" if code is None else f"signal {-code}" if code < 0 else f"code {code}"
     return UnreadableDelivery(
         "JUDGE_ENDED_PROCESS",
         f"Kiriman tidak dapat dinilai: dua kali proses yang menilainya berakhir ({ending}).",
