@@ -101,7 +101,7 @@ def walk(words: list[str]):
 
 
 def is_complete(command, rest: list[str]) -> bool:
-    """Whether the words were all commands, one of several perhaps (``admit|reject``): a group is left options at most."""
+    """Whether the words were all commands, or one of them (``admit|reject``); options may follow."""
     names = {*getattr(command, "commands", ())}
     return not names or not rest or rest[0].startswith(("-", "[")) or names >= {*rest[0].split("|")}
 

@@ -11,7 +11,7 @@ from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import decisions
 from warehouse.intake.judge import Judged
-from warehouse.ledger import deliveries, new_id
+from warehouse.ledger import deliveries, listings, new_id
 from warehouse.ledger.deliveries import DecisionKind, Delivery, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
 from warehouse.report import status
@@ -84,7 +84,7 @@ def test_what_was_before_counts_again_after_a_withdrawal_until_it_is_undone(w, c
     assert (made.decided_by, made.approver, made.kind) == ("Sari", "Budi", "withdraw")
     assert in_force(w) == [good]
     assert [row["delivery_id"] for row in status.page(w.settings, w.ledger)["withdrawn"]] == [wrong]
-    assert {row["delivery_id"]: row["decision"] for row in status.deliveries(w.ledger, EPPGBM, 9)} == {
+    assert {row["delivery_id"]: row["decision"] for row in listings.deliveries(w.ledger, EPPGBM, 9)} == {
         good: None,
         wrong: "withdraw",
     }

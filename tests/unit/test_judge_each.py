@@ -15,7 +15,7 @@ from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
 from warehouse.intake import begun, gate
 from warehouse.intake import judge as judge_room
-from warehouse.intake.judge import Judged, _each_by_itself
+from warehouse.intake.judge import Judged, each_by_itself
 from warehouse.ledger import deliveries
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
 from warehouse.storage import keys
@@ -28,7 +28,7 @@ SENT = {"good": ["3"], "poison": ["3", POISON], "other": ["4", "5"]}
 def judged(settings, one, sent) -> dict[str, gate.Judgement]:
     deliveries = {key: parsed(one, [{"age": age} for age in ages]) for key, ages in sent.items()}
     contexts = {key: context() for key in sent}
-    return _each_by_itself(deliveries, lambda some: gate.judge(settings, one, some, contexts, []))
+    return each_by_itself(deliveries, lambda some: gate.judge(settings, one, some, contexts, []))
 
 
 def test_a_poisonous_delivery_ends_its_own_judgement_and_no_other(settings):
@@ -56,7 +56,7 @@ def test_a_fault_of_the_machine_is_no_verdict(ours):
         raise ours
 
     with pytest.raises(type(ours)):
-        _each_by_itself({"one": parsed(CONTRACT, [{"age": "3"}])}, fails)
+        each_by_itself({"one": parsed(CONTRACT, [{"age": "3"}])}, fails)
 
 
 # --- what ended a process

@@ -48,10 +48,9 @@ def deliveries(
 ) -> None:
     """Deliveries with their newest verdict and decision, newest first; `withdraw` takes one out of force."""
     if context.invoked_subcommand is None:
-        from warehouse.ledger import open_ledger
-        from warehouse.report import status
+        from warehouse.ledger import listings, open_ledger
 
-        rows = status.deliveries(open_ledger(get_settings()), words.dataset(dataset) if dataset else None, limit)
+        rows = listings.deliveries(open_ledger(get_settings()), words.dataset(dataset) if dataset else None, limit)
         show(words.shortened(rows, as_json), as_json, "deliveries")
 
 
@@ -77,14 +76,13 @@ def quarantine(
     as_json: Json = False,
 ) -> None:
     """Quarantined rows: counts by rule, or the row numbers of one delivery. Never a value."""
-    from warehouse.ledger import open_ledger
-    from warehouse.report import status
+    from warehouse.ledger import listings, open_ledger
 
     led = open_ledger(get_settings())
     if delivery_id:
-        show(status.quarantined_rows(led, words.delivery(delivery_id)), as_json, "quarantine")
+        show(listings.quarantined_rows(led, words.delivery(delivery_id)), as_json, "quarantine")
     else:
-        show(words.shortened(status.quarantined_by_rule(led), as_json), as_json, "quarantine")
+        show(words.shortened(listings.quarantined_by_rule(led), as_json), as_json, "quarantine")
 
 
 @held_app.callback()

@@ -88,10 +88,9 @@ def whole(start: str, ids: Iterable[str], refuse: Callable[[str, Collection[str]
 
 def delivery(start: str) -> str:
     """A delivery's whole id from its beginning; raises ConfigError DELIVERY_UNKNOWN with the one it resembles."""
-    from warehouse.ledger import open_ledger
-    from warehouse.report import status
+    from warehouse.ledger import listings, open_ledger
 
-    return whole(start, status.delivery_ids(open_ledger(get_settings())), _no_delivery)
+    return whole(start, listings.delivery_ids(open_ledger(get_settings())), _no_delivery)
 
 
 def release(word: str) -> str:

@@ -111,10 +111,10 @@ def assess(
         if one.delivery_id in parsed
     }
     history = deliveries.profiles_before(w.ledger, contract.dataset, group[0].period_start)
-    return _each_by_itself(parsed, lambda some: gate.judge(w.settings, contract, some, context, history, overridden))
+    return each_by_itself(parsed, lambda some: gate.judge(w.settings, contract, some, context, history, overridden))
 
 
-def _each_by_itself(
+def each_by_itself(
     parsed: Mapping[str, Parsed], judge_some: Callable[[Mapping[str, Parsed]], dict[str, gate.Judgement]]
 ) -> dict[str, gate.Judgement]:
     """Judge together; where that fails, each alone, so that one delivery's values end no other's judgement.
@@ -128,7 +128,7 @@ def _each_by_itself(
     except Exception as error:
         if len(parsed) > 1:
             return {
-                key: one for name in parsed for key, one in _each_by_itself({name: parsed[name]}, judge_some).items()
+                key: one for name in parsed for key, one in each_by_itself({name: parsed[name]}, judge_some).items()
             }
         ((key, one),) = parsed.items()
         judge_some({key: replace(one, table=one.table.slice(0, 0), refused=[], rows_read=0)})

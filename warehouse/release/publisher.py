@@ -24,12 +24,13 @@ from warehouse.core.errors import ReleaseError
 from warehouse.core.periods import JAKARTA
 from warehouse.core.settings import Settings
 from warehouse.intake import gate
-from warehouse.ledger import Ledger, tables
+from warehouse.ledger import Ledger, deliveries, tables
 from warehouse.release import accuracy, changes, content, pseudonymised, record, register, revisions, state
 from warehouse.storage import keys
 
 Progress = Callable[[str], None]
 
+_OF_HELD = ("dataset", "part", "period_start", "delivery_id", "reason_code")
 # Places an error names; the ledger has them all.
 _PLACES_NAMED = 5
 
@@ -138,21 +139,20 @@ def _inputs(con: duckdb.DuckDBPyConnection, led: Ledger) -> dict[str, Any]:
         f" LEFT JOIN {content.BUILD}.ledger.verdicts AS v ON v.verdict_id = f.verdict_id ORDER BY ALL"
     )
     names = [column[0] for column in in_force.description]
-    deliveries = [dict(zip(names, row, strict=True)) for row in in_force.fetchall()]
-    held_rows = led.rows("select dataset, part, period_start, delivery_id, reason_code from held_deliveries")
+    rows = [dict(zip(names, row, strict=True)) for row in in_force.fetchall()]
     stale = con.execute(
         f"SELECT dataset, part FROM {content.BUILD}.marts.ops_freshness WHERE is_stale ORDER BY ALL"
         if _has_freshness(con)
         else "SELECT NULL, NULL WHERE false"
     ).fetchall()
-    (versions,) = led.rows("select max(version) as pseudonym_key from key_checks where key_name = 'pseudonym'")
     return {
-        "deliveries": deliveries,
+        "deliveries": rows,
         # A change of keys is a release of its own: the pseudonymised file knows persons by other pseudonyms.
-        "pseudonym_key_version": versions["pseudonym_key"],
-        "held": sorted(
-            ({key: str(value) for key, value in row.items()} for row in held_rows), key=lambda row: row["delivery_id"]
-        ),
+        "pseudonym_key_version": keys.version(led, "pseudonym"),
+        "held": [
+            {name: str(getattr(one, name)) for name in _OF_HELD}
+            for one in sorted(deliveries.held(led), key=lambda one: one.delivery_id)
+        ],
         "stale": [list(row) for row in stale],
     }
 

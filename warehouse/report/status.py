@@ -1,7 +1,6 @@
-"""What stands, what waits and what came, as rows for whoever looks: one page, lists of deliveries, settings checked.
+"""What stands, what waits and what is late: one page of several rooms' answers; and whether the settings are sound.
 
-Here: questions to the ledger, and pages that several rooms' answers make. Not here: printing (cli), the monitors' site
-(report).
+Not here: lists out of the ledger (listings), printing (cli), the monitors' site (report).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,82 +11,18 @@ from warehouse.core.contract import load_contracts, place_of, published
 from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies, gate, timeliness
-from warehouse.ledger import Ledger, nights, open_ledger
-from warehouse.ledger import deliveries as ledger_of
+from warehouse.ledger import Ledger, deliveries, listings, nights, open_ledger
 from warehouse.storage import keys
 
 Rows = list[dict[str, Any]]
 
-_DATASETS = """
-select
-    d.dataset,
-    count(distinct d.part) as parts,
-    max(d.period_start) as period_start,
-    max(d.received_at) as received_at,
-    sum(v.rows_admitted) as rows_admitted,
-    sum(v.rows_quarantined) as rows_quarantined
-from admissible_deliveries as d
-inner join verdicts as v on v.verdict_id = d.verdict_id
-group by d.dataset
-order by d.dataset
-"""
-
-_HELD = """
-select dataset, part, period_start, delivery_id, reason_code, message_id, message_en
-from held_deliveries
-order by received_at
-"""
-
-# Withdrawn, and nothing newer has taken its place.
-_WITHDRAWN = """
-select d.dataset, d.part, d.period_start, d.delivery_id, x.reason, x.decided_by, x.approver, x.decided_at
-from latest_decisions as x
-inner join deliveries as d on d.delivery_id = x.delivery_id
-where
-    x.kind = 'withdraw'
-    and not exists (
-        select 1 from admissible_deliveries as newer
-        where
-            newer.dataset = d.dataset and newer.part = d.part and newer.period_kind = d.period_kind
-            and newer.period_start = d.period_start and newer.received_at > d.received_at
-    )
-order by x.decided_at
-"""
-
-_DELIVERIES = """
-select
-    d.delivery_id, d.dataset, d.part, d.period_start, d.received_at, d.origin,
-    v.verdict, v.reason_code, v.rows_read, v.rows_admitted, v.rows_quarantined, v.rows_refused, x.kind as decision
-from deliveries as d
-left join latest_verdicts as v on v.delivery_id = d.delivery_id
-left join latest_decisions as x on x.delivery_id = d.delivery_id
-where :dataset is null or d.dataset = :dataset
-order by d.received_at desc
-limit :limit
-"""
-
-_QUARANTINED_ROWS = """
-select q.rule_code, q.column_name, q.source_part, q.source_row
-from quarantined_rows as q
-inner join latest_verdicts as v on v.verdict_id = q.verdict_id
-where q.delivery_id = :id
-order by q.rule_code, q.source_row
-"""
-
-_QUARANTINED_BY_RULE = """
-select d.dataset, d.part, d.period_start, q.delivery_id, q.rule_code, count(*) as quarantined
-from quarantined_rows as q
-inner join latest_verdicts as v on v.verdict_id = q.verdict_id
-inner join deliveries as d on d.delivery_id = q.delivery_id
-group by d.dataset, d.part, d.period_start, q.delivery_id, q.rule_code
-order by d.period_start desc, d.dataset, d.part
-"""
+_OF_HELD = ("dataset", "part", "period_start", "delivery_id", "reason_code", "message_id", "message_en")
 
 
 def page(s: Settings, led: Ledger) -> dict[str, Any]:
     """Last night, the release, what is held, withdrawn and awaited, and each dataset's newest delivery."""
     contracts = load_contracts(s.contracts_dir)
-    held_rows = led.rows(_HELD)
+    held_rows = [{name: getattr(one, name) for name in _OF_HELD} for one in deliveries.held(led)]
     for row in held_rows:
         if row["dataset"] in contracts:
             row["part"] = contracts[row["dataset"]].part_label(row["part"])
@@ -108,30 +43,10 @@ def page(s: Settings, led: Ledger) -> dict[str, Any]:
         "night": nights.last(s, led),
         "release": release.current_state(s, led),
         "held": held_rows,
-        "withdrawn": led.rows(_WITHDRAWN),
+        "withdrawn": listings.withdrawn(led),
         "awaited": awaited,
-        "datasets": led.rows(_DATASETS),
+        "datasets": listings.datasets(led),
     }
-
-
-def deliveries(led: Ledger, dataset: str | None, limit: int) -> Rows:
-    """Deliveries with their newest verdict and decision, newest first; of one dataset or of all."""
-    return led.rows(_DELIVERIES, dataset=dataset, limit=limit)
-
-
-def delivery_ids(led: Ledger) -> list[str]:
-    """Ids of every delivery."""
-    return [row["delivery_id"] for row in led.rows("select delivery_id from deliveries")]
-
-
-def quarantined_rows(led: Ledger, delivery_id: str) -> Rows:
-    """Rule, column and place of each quarantined row of a delivery; never a value."""
-    return led.rows(_QUARANTINED_ROWS, id=delivery_id)
-
-
-def quarantined_by_rule(led: Ledger) -> Rows:
-    """How many rows each rule holds back, delivery by delivery, the newest period first."""
-    return led.rows(_QUARANTINED_BY_RULE)
 
 
 def checks(s: Settings) -> Rows:
@@ -184,8 +99,8 @@ def _ledger(s: Settings) -> str:
     stale = []
     for name, contract in load_contracts(s.contracts_dir).items():
         now = {version.sha256 for version in contract.versions}
-        verdicts = ledger_of.newest_verdicts(led, name)
-        in_force = [verdicts[one.delivery_id] for one in ledger_of.in_force(led, name, contract.extras.delivery_mode)]
+        verdicts = deliveries.newest_verdicts(led, name)
+        in_force = [verdicts[one.delivery_id] for one in deliveries.in_force(led, name, contract.extras.delivery_mode)]
         # What was judged before hashes were kept may have been judged by the same: nothing is said of it.
         if count := sum(row["contract_sha256"] is not None and row["contract_sha256"] not in now for row in in_force):
             stale.append(f"{name} {count}")

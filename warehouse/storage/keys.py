@@ -98,6 +98,14 @@ def confirm(s: Settings, led: Ledger, *uses: Use) -> None:
                 _in_use(s, _file_of(use))
 
 
+def version(led: Ledger, use: Use) -> int | None:
+    """How often the key of a use (``pseudonym``, ``vault``, ``landing``) has been changed, from 1; None before any."""
+    checks = tables.key_checks
+    (row,) = led.rows(sa.select(sa.func.max(checks.c.version).label("version")).where(checks.c.key_name == use))
+    number: int | None = row["version"]
+    return number
+
+
 def check_value(key: Identity | Recipient | bytes) -> str:
     """Tells a key from any other without telling it; the two halves of the landing key have one and the same."""
     if isinstance(key, bytes):
