@@ -33,7 +33,7 @@ from warehouse.intake.ingest import judge_landed as judge_landed
 from warehouse.intake.ingest import try_file as try_file
 from warehouse.intake.judge import Judged
 from warehouse.intake.outcome import IngestOutcome as IngestOutcome
-from warehouse.ledger import deliveries, nights, open_ledger
+from warehouse.ledger import approvals, deliveries, nights, open_ledger
 from warehouse.ledger.deliveries import Decision, DecisionKind, Held
 from warehouse.ledger.warehouse import Progress, Warehouse, open_warehouse
 from warehouse.privacy import erasure, rotation
@@ -106,19 +106,29 @@ def decide(
 
 
 @redacted
-def withdraw(
-    delivery_id: str, reason: str, decided_by: str, approver: str, role: str, *, s: Settings | None = None
-) -> Decision:
-    """Take an accepted delivery out of force on the word of two persons; the marts follow with the next build."""
-    return decisions.withdraw(open_warehouse(s), delivery_id, reason, decided_by, approver, role)
+def withdraw(delivery_id: str, reason: str, decided_by: str, role: str, *, s: Settings | None = None) -> Decision:
+    """Take an accepted delivery out of force on the word of two persons; the marts follow with the next build.
+
+    Raises ConfigError APPROVAL_AWAITED until a second person has approved it.
+    """
+    w = open_warehouse(s)
+    scan.refuse_identities(reason)
+    decisions.known(w, delivery_id)
+    with approvals.approved(w.settings, w.ledger, "withdraw", delivery_id, decided_by, reason) as approver:
+        return decisions.withdraw(w, delivery_id, reason, decided_by, approver, role)
 
 
 @redacted
-def reinstate(
-    delivery_id: str, reason: str, decided_by: str, approver: str, role: str, *, s: Settings | None = None
-) -> Decision:
-    """Undo a withdrawal on the word of two persons; the marts follow with the next build."""
-    return decisions.reinstate(open_warehouse(s), delivery_id, reason, decided_by, approver, role)
+def reinstate(delivery_id: str, reason: str, decided_by: str, role: str, *, s: Settings | None = None) -> Decision:
+    """Undo a withdrawal on the word of two persons; the marts follow with the next build.
+
+    Raises ConfigError APPROVAL_AWAITED until a second person has approved it.
+    """
+    w = open_warehouse(s)
+    scan.refuse_identities(reason)
+    decisions.known(w, delivery_id)
+    with approvals.approved(w.settings, w.ledger, "reinstate", delivery_id, decided_by, reason) as approver:
+        return decisions.reinstate(w, delivery_id, reason, decided_by, approver, role)
 
 
 @redacted
@@ -223,18 +233,24 @@ def doing(s: Settings) -> str:
 def erase(
     person: Person,
     by: str,
-    approver: str,
     ground: str,
     reason: str,
     *,
     s: Settings | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Erase a person on a decided request, make a release without them, and prove it; see ``privacy.erasure``."""
+    """Erase a person on a decided request, make a release without them, and prove it; see ``privacy.erasure``.
+
+    Raises ConfigError APPROVAL_AWAITED until a second person has approved it: for this person, ground and reason.
+    """
     w = open_warehouse(s, progress)
-    return _release_and_prove(
-        w, erasure.request(w.settings, w.ledger, person, by, approver, ground, reason, w.progress)
-    )
+    keys.confirm(w.settings, w.ledger, *keys.USES)
+    keys.landing_identity(w.settings)
+    erasure.demand_ground(ground, reason)
+    about, why = erasure.told_apart(w.settings, person), f"{ground.strip()}: {reason.strip()}"
+    with approvals.approved(w.settings, w.ledger, "erase", about, by, why) as approver:
+        values = erasure.request(w.settings, w.ledger, person, by, approver, ground, reason, w.progress)
+    return _release_and_prove(w, values)
 
 
 @redacted
@@ -250,12 +266,17 @@ def _release_and_prove(w: Warehouse, numbers: scan.Values) -> dict[str, Any]:
 
 
 @redacted
-def rotate_keys(
-    by: str, approver: str, reason: str, *, s: Settings | None = None, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Change the keys under all data, then link, build and release under the new pseudonyms."""
+def rotate_keys(by: str, reason: str, *, s: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """Change the keys under all data, then link, build and release under the new pseudonyms.
+
+    Raises ConfigError APPROVAL_AWAITED until a second person has approved it.
+    """
     w = open_warehouse(s, progress)
-    rotation_outcome = rotation.rotate(w.settings, w.ledger, by, approver, reason, w.progress)
+    keys.confirm(w.settings, w.ledger, *keys.USES)
+    keys.landing_identity(w.settings)
+    scan.refuse_identities(reason)
+    with approvals.approved(w.settings, w.ledger, "rotate_keys", "", by, reason) as approver:
+        rotation_outcome = rotation.rotate(w.settings, w.ledger, by, approver, reason, w.progress)
     marts_outcome = _marts(w, w.clock.today())
     return rotation_outcome | {"outcome": marts_outcome["outcome"], "release_id": marts_outcome.get("release_id")}
 

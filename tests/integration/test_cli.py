@@ -189,7 +189,7 @@ def test_micro_counts_few_as_less_than_five_unless_the_opening_says_why(home: Se
         (("build", "--date", "22-11-2026"), "DATE_INVALID"),
         (("replay", "kemenkes/tidak-ada"), "DATASET_UNKNOWN"),
         (("held", "reject", "tidak-ada", *REASON), "DELIVERY_UNKNOWN"),
-        (("deliveries", "withdraw", "tidak-ada", *REASON, "--approver", "Budi"), "DELIVERY_UNKNOWN"),
+        (("deliveries", "withdraw", "tidak-ada", *REASON), "DELIVERY_UNKNOWN"),
         (("ingest", EPPGBM, "--period", "2026-10", "--try"), "TRY_WITHOUT_FILE"),
     ],
 )

@@ -19,7 +19,7 @@ from warehouse.storage import keys
 
 DATASET, OTHER = "bpjstk/participants", "dukcapil/population"
 FILE = "{home}/../list.pages"
-BOTH = ["--by", "Sari", "--approver", "Budi", "--reason", "permintaan tertulis"]
+DECIDED = ["--by", "Sari", "--reason", "permintaan tertulis"]
 # Every command that uses keys, and those it uses.
 COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "ingest": (["ingest", DATASET, "--period", "2026-10"], keys.FILES),
@@ -30,9 +30,9 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "train": (["linkage", "train"], (keys.PSEUDONYM, keys.VAULT)),
     "micro": (["micro", "--person", "Sari", "--purpose", "uji coba kunci", "SELECT 1"], (keys.VAULT,)),
     "scan": (["scan"], (keys.VAULT,)),
-    "erase": (["erase", *BOTH, "--ground", "UU 27/2022 pasal 8"], keys.FILES),
+    "erase": (["erase", *DECIDED, "--ground", "UU 27/2022 pasal 8"], keys.FILES),
     "erase again": (["erase-resume"], (keys.LANDING_PUBLIC, keys.PSEUDONYM, keys.VAULT)),
-    "rotate": (["keys", "rotate", *BOTH], keys.FILES),
+    "rotate": (["keys", "rotate", *DECIDED], keys.FILES),
     "check": (["check-config"], keys.FILES),
 }  # fmt: skip
 CASES = [(command, name) for command, (_, used) in COMMANDS.items() for name in used]

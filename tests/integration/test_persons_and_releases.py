@@ -4,6 +4,7 @@ import pytest
 
 from tests.support import samples
 from tests.support.sandbox_home import TONIGHT
+from tests.support.two_accounts import by_two
 from warehouse import night, release
 from warehouse.core import duck
 from warehouse.core.settings import Settings
@@ -60,8 +61,8 @@ def test_an_erased_person_is_in_no_release_that_is_kept(rekeyed):
         ).fetchall()
     led = Ledger(s.ledger)
     were = {row["release_id"]: persons(s, row["release_id"]) for row in release.listing(s, led)}
-    done = night.erase(
-        subject_lookup.Person(nik), "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan tertulis no. 12", s=s
+    done = by_two(
+        s, night.erase, subject_lookup.Person(nik), "Sari", "UU 27/2022 pasal 8", "permintaan tertulis no. 12", s=s
     )
     assert done["outcome"] == "released"
     assert content_hash(s) != before
@@ -80,5 +81,6 @@ def test_nobody_known_is_erased_and_proven_too(rekeyed):
     """A number that no agency has sent: the tombstone stands, and a build after it proves that nobody is there."""
     s, _, _ = rekeyed
     told = subject_lookup.Person(samples.nik(71, TONIGHT))
-    assert night.erase(told, "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan tertulis no. 13", s=s)["searched"]
+    asked = (told, "Sari", "UU 27/2022 pasal 8", "permintaan tertulis no. 13")
+    assert by_two(s, night.erase, *asked, s=s)["searched"]
     assert all(row["proven_at"] for row in Ledger(s.ledger).rows("select * from erasures"))

@@ -6,7 +6,7 @@ import pytest
 
 from warehouse import ledger
 from warehouse.core.errors import ConfigError
-from warehouse.ledger import access_log
+from warehouse.ledger import access_log, accounts
 
 WHY = "tinjauan pasangan ragu"
 
@@ -25,7 +25,7 @@ def test_an_opening_says_who_what_why_and_until_when(settings, led):
 
 
 def test_the_account_is_recorded_whatever_name_is_given(settings, led, monkeypatch):
-    monkeypatch.setattr(access_log, "signed_in_uid", lambda: 54321)
+    monkeypatch.setattr(accounts, "signed_in_uid", lambda: 54321)
     assert access_log.open_for(settings, led, "micro", "Sari", WHY, 1)["account"] == "uid 54321"
 
 
@@ -59,6 +59,6 @@ def test_an_opening_holds_for_its_person_subject_account_and_time_only(settings,
     for s, subject, person in [(settings, "micro", "Sari"), (settings, "identity", "Budi"), (late, "identity", "Sari")]:
         with pytest.raises(ConfigError, match="OPENING_NONE"):
             access_log.demand_open(s, led, subject, person)
-    monkeypatch.setattr(access_log, "signed_in_uid", lambda: 54321)
+    monkeypatch.setattr(accounts, "signed_in_uid", lambda: 54321)
     with pytest.raises(ConfigError, match="OPENING_NONE"):
         access_log.demand_open(settings, led, "identity", "Sari")

@@ -16,8 +16,6 @@ ASKED = [
     "erase",
     "--by",
     "Sari",
-    "--approver",
-    "Budi",
     "--ground",
     "UU 27/2022 pasal 8",
     "--reason",
@@ -41,7 +39,7 @@ def test_standard_input_or_a_file_tells_who(told, tmp_path):
     assert CliRunner().invoke(cli.app, ASKED, input=f"{NIK}\n").exit_code == 0
     (path := tmp_path / "nik").write_text(f"{NIK}\n")
     assert CliRunner().invoke(cli.app, [*ASKED, "--file", str(path)]).exit_code == 0
-    assert told == [(Person(NIK), "Sari", "Budi", "UU 27/2022 pasal 8", "permintaan no. 12")] * 2
+    assert told == [(Person(NIK), "Sari", "UU 27/2022 pasal 8", "permintaan no. 12")] * 2
 
 
 def test_who_has_no_number_is_told_by_lines(told):
@@ -63,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_refused_without_showing_it(told, tmp_path
 def test_no_argument_and_no_option_can_name_a_person(told):
     command = typer.main.get_command(cli.app).commands["erase"]
     assert {parameter.name for parameter in command.params} == {
-        "by", "approver", "ground", "reason", "file", "as_json"
+        "by", "ground", "reason", "file", "as_json"
     }  # fmt: skip
     assert CliRunner().invoke(cli.app, [*ASKED, NIK]).exit_code == 2
     assert told == []

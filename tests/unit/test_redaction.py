@@ -6,6 +6,7 @@ import traceback
 import duckdb
 import pytest
 
+from tests.support.two_accounts import by_two
 from warehouse import ledger, linkage, night
 from warehouse.core.errors import ConfigError
 from warehouse.core.redaction import UnexpectedError, redacted
@@ -58,9 +59,13 @@ def test_an_unexpected_error_says_its_kind_and_place():
 @pytest.mark.parametrize(
     ("room", "within", "step"),
     [
-        (erasure, "request", lambda s: night.erase(Person(NIK), "Sari", "Budi", "UU 27/2022", "permintaan", s=s)),
+        (
+            erasure,
+            "request",
+            lambda s: by_two(s, night.erase, Person(NIK), "Sari", "UU 27/2022", "permintaan no. 12", s=s),
+        ),
         (erasure, "is_pending", lambda s: night.resume_erasures(s=s)),
-        (rotation, "rotate", lambda s: night.rotate_keys("Sari", "Budi", "penggantian tahunan", s=s)),
+        (rotation, "rotate", lambda s: by_two(s, night.rotate_keys, "Sari", "penggantian tahunan", s=s)),
         (vault, "connect", lambda s: linkage.train(s, Ledger(s.ledger))),
         (clerical_review, "show", lambda s: linkage.show(s, Ledger(s.ledger), "0", "Sari")),
         (clerical_review, "decide", lambda s: linkage.decide(s, Ledger(s.ledger), "0", "link", "akta sama", "Sari")),

@@ -210,7 +210,7 @@ def sources_file(s: Settings) -> Path:
 
 # Who opened personal data, keys, erasures, and the ledger's own upkeep are no matter of any model.
 _NOT_EXPORTED = {
-    "openings", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows",
+    "openings", "approvals", "schema_views", "key_checks", "key_rotations", "erasures", "erased_rows",
     "linkage_decisions", "scans", "scan_findings", "looks",
 }  # fmt: skip
 

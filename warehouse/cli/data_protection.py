@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from warehouse.cli import options, words
-from warehouse.cli.options import EXIT_FOUND, Approver, By, Json, Reason
+from warehouse.cli.options import EXIT_FOUND, By, Json, Reason
 from warehouse.core.console import say, show
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import get_settings
@@ -43,7 +43,6 @@ def _person_given(file: Path | None) -> str:
 @app.command(rich_help_panel=PANEL)
 def erase(
     by: By,
-    approver: Approver,
     ground: Annotated[str, typer.Option(help="Article of law, for example 'UU 27/2022 pasal 8'.")],
     reason: Reason,
     file: Annotated[
@@ -55,11 +54,11 @@ def erase(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Erase a person everywhere on a decided request, release anew and prove it. Who it is is never an argument."""
+    """Erase a person everywhere on two people's decision, release anew and prove it. Who it is is never an argument."""
     from warehouse import night as steps
     from warehouse.privacy.subject_lookup import Person
 
-    show(steps.erase(Person.from_text(_person_given(file)), by, approver, ground, reason, progress=say), as_json)
+    show(steps.erase(Person.from_text(_person_given(file)), by, ground, reason, progress=say), as_json)
 
 
 @app.command("erase-resume", rich_help_panel=PANEL)
@@ -68,6 +67,22 @@ def erase_resume(as_json: Json = False) -> None:
     from warehouse import night as steps
 
     show(steps.resume_erasures(progress=say), as_json)
+
+
+@app.command(rich_help_panel=PANEL)
+def approve(
+    request: Annotated[str | None, typer.Argument(help="Beginning of its number; without it, what waits.")] = None,
+    by: Annotated[str, typer.Option("--by", help="Who approves; somebody else than who asked.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Approve what somebody else asked for and takes two people, from an account of your own; then they do it."""
+    from warehouse.ledger import approvals, open_ledger
+
+    s = get_settings()
+    led = open_ledger(s)
+    rows = [approvals.approve(s, led, request, by)] if request else approvals.waiting(s, led)
+    names = ("approval_id", "act", "about", "reason", "asked_by", "asked_account", "expires_at")
+    show([{name: row[name] for name in names} for row in rows], as_json, "approve")
 
 
 @app.command(rich_help_panel=PANEL)

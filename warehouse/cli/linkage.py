@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from warehouse.cli.options import Approver, By, Json, Reason
+from warehouse.cli.options import By, Json, Reason
 from warehouse.core.console import show
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import get_settings
@@ -48,15 +48,18 @@ def review_list(
 @review_app.command("open")
 def review_open(
     by: By,
-    approver: Approver,
     purpose: Annotated[str, typer.Option(help="For what; at least ten letters.")],
     hours: Annotated[int, typer.Option(help="How long the opening is valid.")] = 4,
 ) -> None:
-    """Open clear identities for review, on record in the access log; without it nothing is shown or decided."""
-    from warehouse.ledger import access_log, open_ledger
+    """Open clear identities for review, on record in the access log, once a second person approved: run it again."""
+    from warehouse import scan
+    from warehouse.ledger import access_log, approvals, open_ledger
 
     s = get_settings()
-    opening = access_log.open_for(s, open_ledger(s), "identity", by, purpose, hours, approver=approver)
+    led = open_ledger(s)
+    scan.refuse_identities(purpose)
+    with approvals.approved(s, led, "identity", f"{hours} h", by, purpose) as approver:
+        opening = access_log.open_for(s, led, "identity", by, purpose, hours, approver=approver)
     show({key: opening[key] for key in ("opening_id", "person", "expires_at")}, False, "opening")
 
 

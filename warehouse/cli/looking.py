@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from warehouse.cli import options, words
-from warehouse.cli.options import Approver, By, Json, Reason
+from warehouse.cli.options import By, Json, Reason
 from warehouse.core.console import show
 from warehouse.core.settings import get_settings
 
@@ -55,19 +55,19 @@ def deliveries(
 
 
 @deliveries_app.command()
-def withdraw(delivery_id: str, reason: Reason, by: By, approver: Approver, as_json: Json = False) -> None:
-    """Take an accepted delivery out of force; the one before it counts again from the next build on."""
+def withdraw(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
+    """Take an accepted delivery out of force; the one before it counts again from the next build on. Takes two."""
     from warehouse import night as steps
 
-    show(asdict(steps.withdraw(words.delivery(delivery_id), reason, by, approver, "engineer")), as_json)
+    show(asdict(steps.withdraw(words.delivery(delivery_id), reason, by, "engineer")), as_json)
 
 
 @deliveries_app.command()
-def reinstate(delivery_id: str, reason: Reason, by: By, approver: Approver, as_json: Json = False) -> None:
-    """Undo a withdrawal; the delivery counts again from the next build on."""
+def reinstate(delivery_id: str, reason: Reason, by: By, as_json: Json = False) -> None:
+    """Undo a withdrawal; the delivery counts again from the next build on. Takes two people."""
     from warehouse import night as steps
 
-    show(asdict(steps.reinstate(words.delivery(delivery_id), reason, by, approver, "engineer")), as_json)
+    show(asdict(steps.reinstate(words.delivery(delivery_id), reason, by, "engineer")), as_json)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -20,7 +20,6 @@ EXIT_FETCH, EXIT_HELD, EXIT_BUILD, EXIT_RELEASE, EXIT_FOUND, EXIT_NOT_WHOLE = 3,
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Reason = Annotated[str, typer.Option(help="Why; at least ten letters.")]
 By = Annotated[str, typer.Option("--by", help="Who decides.")]
-Approver = Annotated[str, typer.Option("--approver", help="Who approves; somebody else.")]
 
 
 def day(text: str | None) -> date:

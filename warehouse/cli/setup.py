@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from warehouse.cli import options, words
-from warehouse.cli.options import Approver, By, Json, Reason
+from warehouse.cli.options import By, Json, Reason
 from warehouse.core.console import out, say, show
 from warehouse.core.settings import get_settings
 
@@ -40,11 +40,11 @@ def keys_new(
 
 
 @keys_app.command("rotate")
-def keys_rotate(by: By, approver: Approver, reason: Reason, as_json: Json = False) -> None:
-    """Write everything anew under the next keys, switch to them, release; run again after a kill, it goes on."""
+def keys_rotate(by: By, reason: Reason, as_json: Json = False) -> None:
+    """Write everything anew under the next keys, switch, release; takes two people. After a kill, run it again."""
     from warehouse import night as steps
 
-    show(steps.rotate_keys(by, approver, reason, progress=say), as_json)
+    show(steps.rotate_keys(by, reason, progress=say), as_json)
 
 
 @contracts_app.command("publish")

@@ -39,7 +39,7 @@ def decide(
     DELIVERY_UNKNOWN, NOT_HELD, DELIVERY_SUPERSEDED, or CANNOT_ADMIT for a delivery that cannot be read.
     """
     _demand_reason(reason)
-    delivery = _known(w, delivery_id)
+    delivery = known(w, delivery_id)
     held_by_id = {one.delivery_id: one for one in deliveries.held(w.ledger)}
     is_admitted = kind == DecisionKind.ADMIT
     is_taken_back = is_admitted and deliveries.last_decision(w.ledger, delivery_id) in _CLOSED
@@ -66,7 +66,7 @@ def withdraw(w: Warehouse, delivery_id: str, reason: str, decided_by: str, appro
     """
     _demand_reason(reason)
     access_log.demand_two_people(decided_by, approver)
-    delivery = _known(w, delivery_id)
+    delivery = known(w, delivery_id)
     if deliveries.last_decision(w.ledger, delivery_id) == DecisionKind.WITHDRAW:
         raise ConfigError(
             "ALREADY_WITHDRAWN",
@@ -97,7 +97,7 @@ def reinstate(w: Warehouse, delivery_id: str, reason: str, decided_by: str, appr
     """
     _demand_reason(reason)
     access_log.demand_two_people(decided_by, approver)
-    delivery = _known(w, delivery_id)
+    delivery = known(w, delivery_id)
     if deliveries.last_decision(w.ledger, delivery_id) != DecisionKind.WITHDRAW:
         raise ConfigError(
             "NOT_WITHDRAWN",
@@ -123,7 +123,7 @@ def _demand_reason(reason: str) -> None:
     scan.refuse_identities(reason)
 
 
-def _known(w: Warehouse, delivery_id: str) -> Delivery:
+def known(w: Warehouse, delivery_id: str) -> Delivery:
     delivery = deliveries.find(w.ledger, delivery_id)
     if delivery is None:
         raise ConfigError(

@@ -4,28 +4,23 @@ Here: recording an opening and asking whether one is in force. Not here: what is
 of a breach (breach).
 
 An opening is on record before anything is decrypted, so that the log is never behind what was seen. Clear identities
-take two people, and the log has each record that was looked at.
+take two people (``approvals``), and the log has each record that was looked at.
 """
 
-import os
-import pwd
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import Settings
-from warehouse.ledger import tables
+from warehouse.ledger import accounts, tables
 from warehouse.ledger.store import Ledger, new_id
 
 Subject = Literal["micro", "identity"]
 MOST_HOURS = 72
 _PURPOSE_LENGTH = 10
-# What Linux says where no sign-in stands at the root of a process: a scheduler's, a container's.
-_NOBODY_SIGNED_IN = 2**32 - 1
 _TWO_PEOPLE: tuple[Subject, ...] = ("identity",)
 
 
@@ -71,7 +66,7 @@ def open_for(
         "subject": subject,
         "release_id": release_id,
         "person": person,
-        "account": account(),
+        "account": accounts.account(),
         "purpose": purpose,
         "approver": approver,
         "opened_at": now,
@@ -97,7 +92,7 @@ def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict
         .where(
             tables.openings.c.subject == subject,
             tables.openings.c.person == person.strip(),
-            tables.openings.c.account == account(),
+            tables.openings.c.account == accounts.account(),
             tables.openings.c.expires_at > s.utc_now(),
         )
         .order_by(tables.openings.c.opened_at.desc())
@@ -108,8 +103,8 @@ def demand_open(s: Settings, led: Ledger, subject: Subject, person: str) -> dict
             "OPENING_NONE",
             "Tidak ada pembukaan data pribadi yang masih berlaku atas nama ini.",
             "No opening of personal data is in force under this name.",
-            "Buka dahulu dengan nama, tujuan, waktu dan, untuk identitas, nama penyetuju.",
-            "Open them first with name, purpose, hours and, for identities, the approver's name.",
+            "Buka dahulu dengan nama, tujuan, waktu dan, untuk identitas, persetujuan orang kedua.",
+            "Open them first with name, purpose, hours and, for identities, a second person's approval.",
         )
     return rows[0]
 
@@ -142,24 +137,6 @@ def demand_two_people(person: str, approver: str | None) -> None:
             "OPENING_UNAPPROVED",
             "Tindakan ini memerlukan persetujuan orang kedua.",
             "This takes the approval of a second person.",
-            "Sebut penyetuju yang bukan pelaksana dengan --approver.",
-            "Name an approver other than whoever does it with --approver.",
+            "Orang kedua menyetujui dari akunnya sendiri: `warehouse approve`.",
+            "A second person approves from their own account: `warehouse approve`.",
         )
-
-
-def account() -> str:
-    """The account that signed in to this process: not a claim, unlike the name that is given, and kept through sudo."""
-    signed_in = signed_in_uid()
-    uid = os.getuid() if signed_in is None else signed_in
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def signed_in_uid() -> int | None:
-    try:
-        uid = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    return None if uid == _NOBODY_SIGNED_IN else uid

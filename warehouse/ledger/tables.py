@@ -274,6 +274,24 @@ looks = Table(
     comment="One row per record whose identity was shown in clear under an opening",
 )
 
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("approval_id", String(36), primary_key=True),
+    Column("act", String(20), nullable=False, comment="identity | withdraw | reinstate | erase | rotate_keys"),
+    Column("about", String(120), nullable=False, comment="what it is done to; identifies nobody"),
+    Column("asked_by", String(120), nullable=False),
+    Column("asked_account", String(120), nullable=False, comment="account it was asked for from"),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("approved_by", String(120)),
+    Column("approved_account", String(120), comment="another than asked_account"),
+    Column("approved_at", UtcDateTime),
+    Column("used_at", UtcDateTime, comment="when it was done; an approval is for once"),
+    comment="One row per request for an act that takes two persons",
+)
+
 key_checks = Table(
     "key_checks",
     metadata,

@@ -8,6 +8,8 @@ or night, which knows the person by the marks alone; a backup restored from befo
 way. Every later step is repeatable: what is blanked is no longer found.
 """
 
+import hmac
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -61,15 +63,7 @@ def request(
 
     Raises ConfigError ERASURE_REFUSED, PERSON_NOT_ONE, OPENING_UNAPPROVED or KEYS_*; nothing was changed then.
     """
-    if len(reason.strip()) < _SHORTEST_REASON or len(ground.strip()) < _SHORTEST_GROUND:
-        raise ConfigError(
-            "ERASURE_REFUSED",
-            "Penghapusan memerlukan dasar hukum, dan alasan sekurangnya sepuluh huruf.",
-            "An erasure takes a legal ground, and a reason of at least ten letters.",
-            "Lengkapi --ground dan --reason; jangan menulis data pribadi di dalamnya.",
-            "Complete --ground and --reason; put no personal data into them.",
-        )
-    scan.refuse_identities(f"{ground}\n{reason}")
+    demand_ground(ground, reason)
     access_log.demand_two_people(by, approver)
     keys.confirm(s, led, *keys.USES)
     keys.landing_identity(s)
@@ -87,6 +81,25 @@ def request(
         tombstones.save(s, stones, keys.landing_recipient(s))
         _complete(s, led, progress)
     return record.values
+
+
+def demand_ground(ground: str, reason: str) -> None:
+    """Raise ConfigError ERASURE_REFUSED without a legal ground and a reason, or where they hold somebody's number."""
+    if len(reason.strip()) < _SHORTEST_REASON or len(ground.strip()) < _SHORTEST_GROUND:
+        raise ConfigError(
+            "ERASURE_REFUSED",
+            "Penghapusan memerlukan dasar hukum, dan alasan sekurangnya sepuluh huruf.",
+            "An erasure takes a legal ground, and a reason of at least ten letters.",
+            "Lengkapi --ground dan --reason; jangan menulis data pribadi di dalamnya.",
+            "Complete --ground and --reason; put no personal data into them.",
+        )
+    scan.refuse_identities(f"{ground}\n{reason}")
+
+
+def told_apart(s: Settings, person: Person) -> str:
+    """Tells one request's person from another's and says nothing of who it is: an approval is for one person alone."""
+    told = json.dumps(sorted(person.texts().items())).encode()
+    return hmac.digest(keys.pseudonym_key(s), b"erasure:" + told, "sha256").hex()[:32]
 
 
 def is_pending(s: Settings, led: Ledger) -> bool:
