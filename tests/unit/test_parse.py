@@ -709,7 +709,7 @@ def test_shapes_read_only_what_they_say() -> None:
     """A contract without title rows does not search below the first row."""
     shape = FileShape(name="strict", media="csv", delimiters=(";",), encodings=("utf-8",))
     strict = EPPGBM.model_copy(update={"extras": EPPGBM.extras.model_copy(update={"shapes": (shape,)})})
-    assert refusal(strict, csv_bytes([["Laporan"], *eppgbm_table()], ";")).code == "PARSE_MISSING_COLUMNS"
+    assert refusal(strict, csv_bytes([["Laporan"], *eppgbm_table()], ";")).code == "PARSE_NO_HEADER"
 
 
 def book_bytes(write) -> bytes:

@@ -1,8 +1,10 @@
 """What kind of file some bytes are, told from the bytes: agencies declare the wrong format in one case in twelve."""
 
+import re
 from pathlib import Path
 
 _HEAD = 512
+_MARKUP = re.compile(rb"<[!?]?[a-z]")
 
 
 def media_of(path: Path) -> str:
@@ -19,6 +21,6 @@ def media_of(path: Path) -> str:
 
 
 def looks_like_html(head: bytes) -> bool:
-    """True for an error or login page that a server sends in place of the data, often with status 200."""
+    """True for markup: an error or login page, or an XML document, in place of the data, often with status 200."""
     start = head[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
+    return _MARKUP.match(start) is not None

@@ -49,7 +49,8 @@ def from_records(contract: Contract, rows: list[Found]) -> Content:
     shapes = dict.fromkeys(tuple(record.fields) for record in records)
     header = list(dict.fromkeys(name for shape in shapes for name in shape))
     if not header:
-        raise unreadable("PARSE_EMPTY")
+        n_others = sum(isinstance(row, RefusedRow) for row in rows)
+        raise unreadable("PARSE_NO_RECORDS", f"{n_others:,}") if n_others else unreadable("PARSE_EMPTY")
     header_match = headers.match(contract, header)
     return Content(
         cells={

@@ -69,7 +69,8 @@ def header_row(contract: Contract, rows: Sequence[Sequence[str]]) -> int:
 def match(contract: Contract, header: Sequence[str]) -> Match:
     """Place the contract's columns in a file.
 
-    Raises UnreadableDelivery PARSE_REFUSED_COLUMN, PARSE_DUPLICATE_COLUMN, PARSE_WRONG_DATASET, PARSE_MISSING_COLUMNS.
+    Raises UnreadableDelivery PARSE_REFUSED_COLUMN, PARSE_DUPLICATE_COLUMN, PARSE_WRONG_DATASET, PARSE_MISSING_COLUMNS,
+    or PARSE_NO_HEADER where not one is found.
     """
     words = vocabulary(contract)
     keys = [key(cell) for cell in header]
@@ -109,13 +110,13 @@ def _shown(cell: str) -> str:
 
 def _not_ours(contract: Contract, keys: set[str], needed_headers: list[str]) -> UnreadableDelivery:
     """The error for missing columns: another dataset's name, if the file has all that one needs and more of it."""
-    ours = len(keys & vocabulary(contract).known)
+    known = ours = len(keys & vocabulary(contract).known)
     best = None
     for other in (one for newest in load_contracts(get_settings().contracts_dir).values() for one in newest.versions):
         words = vocabulary(other)
         is_whole = all(keys & set(spellings) for column, spellings in words.columns if column.is_header_needed)
         if is_whole and len(keys & words.known) > ours and other.dataset != contract.dataset:
             ours, best = len(keys & words.known), other.dataset
-    return (
-        unreadable("PARSE_WRONG_DATASET", best) if best else unreadable("PARSE_MISSING_COLUMNS", names(needed_headers))
-    )
+    if best:
+        return unreadable("PARSE_WRONG_DATASET", best)
+    return unreadable("PARSE_MISSING_COLUMNS", names(needed_headers)) if known else unreadable("PARSE_NO_HEADER")

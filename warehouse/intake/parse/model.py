@@ -95,9 +95,15 @@ _TEXTS = {
         "Tanyakan kepada pengirim apakah memang tidak ada data.",
         "Ask the sender whether there are no data.",
     ),
+    "PARSE_NO_RECORDS": (
+        "Jawaban berisi {detail} butir, tetapi tidak satu pun berupa baris data.",
+        "The answer holds {detail} items, and not one of them is a record.",
+        "Periksa permintaan dan hak akses; bila susunannya berubah, kontrak data diperbarui lebih dahulu.",
+        "Check the request and the permission; if its layout has changed, the contract is updated first.",
+    ),
     "PARSE_HTML": (
-        "Isi berkas adalah halaman web (HTML), bukan data: biasanya halaman galat atau halaman masuk.",
-        "The file is a web page (HTML), not data: usually an error or login page.",
+        "Isi berkas adalah halaman web atau dokumen XML, bukan data: biasanya halaman galat atau halaman masuk.",
+        "The file is a web page or an XML document, not data: usually an error or login page.",
         "Ambil ulang data; bila berulang, hubungi pengelola layanan.",
         "Fetch the data again; if it persists, call the service's operator.",
     ),
@@ -189,6 +195,12 @@ _TEXTS = {
         "Required columns were not found: {detail}.",
         "Pakai judul kolom asli dari aplikasi; bila formatnya berubah, kontrak data diperbarui lebih dahulu.",
         "Use the application's own headers; if the format has changed, the contract is updated first.",
+    ),
+    "PARSE_NO_HEADER": (
+        "Tidak ada baris judul: tidak satu pun kolom kontrak ditemukan di tempat judul seharusnya berada.",
+        "There is no header row: not one column of the contract was found where the header should stand.",
+        "Pakai berkas seperti diekspor aplikasi, dengan judul kolomnya dan tanpa baris tambahan di atasnya.",
+        "Use the file as the application exports it, with its header and no further lines above.",
     ),
     "PARSE_UNKNOWN_LAYOUT": (
         "Berkas tidak sesuai dengan satu pun versi kontrak. Kolom yang tidak ditemukan: {detail}.",

@@ -39,9 +39,16 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HEAD = 512
 # The file was read and is not the agreed one: says more than "another kind of file".
 _MISSING = "PARSE_MISSING_COLUMNS"
-_UNDERSTOOD = ("PARSE_REFUSED_COLUMN", "PARSE_DUPLICATE_COLUMN", "PARSE_WRONG_DATASET", _MISSING, "PARSE_INCOMPLETE")
+_UNDERSTOOD = (
+    "PARSE_REFUSED_COLUMN",
+    "PARSE_DUPLICATE_COLUMN",
+    "PARSE_WRONG_DATASET",
+    _MISSING,
+    "PARSE_NO_HEADER",
+    "PARSE_INCOMPLETE",
+)
 # Says that a file is not of a version; anything else was found out after its header had been recognised.
-_NOT_OF_IT = ("PARSE_WRONG_FORMAT", "PARSE_DELIMITER", _MISSING)
+_NOT_OF_IT = ("PARSE_WRONG_FORMAT", "PARSE_DELIMITER", "PARSE_NO_HEADER", _MISSING)
 # What a spreadsheet shows where a formula failed; saved as text it would pass for a name.
 _ERROR_TEXT = r"^#(N/A|DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!|N/D|NILAI!)$"
 
