@@ -18,6 +18,9 @@ from warehouse.intake.agencies.job import Job
 
 MEDIA = "pages"
 
+# Made once: json.dumps makes one for every record.
+_JSON = json.JSONEncoder(sort_keys=True)
+
 
 class PageWriter:
     """Appends answers as ``page-00001.json``, ``page-00002.json``, …"""
@@ -97,4 +100,4 @@ def is_count(value: Any) -> TypeGuard[int]:
 def _identity(record: Any, key: Sequence[str]) -> bytes:
     fields = [dig(record, path) for path in key]
     identity = fields if fields and None not in fields else record
-    return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).digest()
+    return hashlib.blake2b(_JSON.encode(identity).encode(), digest_size=16).digest()

@@ -1,6 +1,7 @@
 /*
 input_status for each combination of datasets and months that some measure is made of: the oldest input speaks for all. A figure
-that looks back or ahead is final when each of those months is, too.
+that looks back or ahead is final when each of those months is, too. Before the first period that anything came for there is
+no figure to speak for.
 */
 with measures as (
     select distinct inputs, months_back, months_ahead from {{ ref('dim_measure') }}
@@ -11,6 +12,14 @@ members as (
     from measures
     inner join {{ source('ledger', 'contracts') }} as contract
         on {{ dbt.concat(["' '", "measures.inputs", "' '"]) }} like {{ dbt.concat(["'% '", "contract.dataset", "' %'"]) }}
+),
+
+since as (
+    select members.inputs, status.period_kind, min(status.period_start) as period_start
+    from members
+    inner join {{ ref('input_status') }} as status on status.dataset = members.dataset
+    where status.parts_received > 0
+    group by members.inputs, status.period_kind
 ),
 
 periods as (
@@ -34,7 +43,8 @@ around as (
         min(cast(month.is_final as int)) = 1
         and count(*) = count(distinct members.dataset) * (members.months_back + members.months_ahead + 1) as is_final
     from members
-    cross join periods
+    inner join since on since.inputs = members.inputs
+    inner join periods on periods.period_kind = since.period_kind and periods.period_start >= since.period_start
     inner join {{ ref('input_status') }} as month
         on month.dataset = members.dataset
         and month.period_kind = 'month'
@@ -61,6 +71,10 @@ own as (
         min(cast(status.is_final as int)) = 1 as is_final
     from members
     inner join {{ ref('input_status') }} as status on status.dataset = members.dataset
+    inner join since
+        on since.inputs = members.inputs
+        and since.period_kind = status.period_kind
+        and status.period_start >= since.period_start
     group by
         members.inputs, members.months_back, members.months_ahead, status.period_kind, status.period_start,
         status.kemendagri_code
