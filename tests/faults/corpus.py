@@ -25,7 +25,7 @@ from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.periods import Period
 from warehouse.core.settings import PROJECT_DIR, Settings
 from warehouse.intake import gate
-from warehouse.intake.judge import _each_by_itself
+from warehouse.intake.judge import each_by_itself
 from warehouse.intake.parse import Parsed, parse
 
 FILE = PROJECT_DIR / "docs" / "defective-deliveries.md"
@@ -413,7 +413,7 @@ def judged(home: Path) -> list[UnreadableDelivery | gate.Judgement]:
         def judge(them: dict[str, Parsed], contract: Any = contract) -> dict[str, gate.Judgement]:
             return gate.judge(s, contract, them, {key: contexts[key] for key in them}, [], frozenset())
 
-        found |= _each_by_itself(some, judge)
+        found |= each_by_itself(some, judge)
     return [found[key] for key in sorted(found)]
 
 
