@@ -18,8 +18,9 @@ from warehouse import build, night, release, report, scan
 from warehouse.build.catalogue import manifest_path
 from warehouse.core.contract import load_contracts
 from warehouse.core.settings import Settings
-from warehouse.intake import begun
+from warehouse.intake import begun, decisions
 from warehouse.ledger import Ledger, deliveries, open_ledger, store
+from warehouse.ledger.warehouse import open_warehouse
 from warehouse.privacy import erasure, rotation
 from warehouse.privacy.subject_lookup import Person
 from warehouse.release import state
@@ -80,13 +81,15 @@ def _decide(s: Settings, kind: str) -> None:
 def _withdraw(s: Settings) -> None:
     part = whole_home.PARTS[1]
     if not _is_decided(s, part, "withdraw"):
-        night.withdraw(_named(s, part), "berkas bulan yang keliru", "Sari", "Budi", "engineer", s=s)
+        w = open_warehouse(s)
+        decisions.withdraw(w, _named(s, part), "berkas bulan yang keliru", "Sari", "Budi", "engineer")
 
 
 def _reinstate(s: Settings) -> None:
     part = whole_home.PARTS[1]
     if not _is_decided(s, part, "reinstate"):
-        night.reinstate(_named(s, part), "ternyata berkas itu benar", "Sari", "Budi", "engineer", s=s)
+        w = open_warehouse(s)
+        decisions.reinstate(w, _named(s, part), "ternyata berkas itu benar", "Sari", "Budi", "engineer")
 
 
 def _replay(s: Settings) -> None:
