@@ -17,6 +17,7 @@ from warehouse.core.errors import BuildError, ConfigError
 from warehouse.core.machine import MachineError
 from warehouse.core.redaction import UnexpectedError
 from warehouse.core.settings import Settings
+from warehouse.intake import decisions
 from warehouse.intake.outcome import IngestOutcome
 from warehouse.ledger import Ledger, deliveries, nights, open_ledger
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
@@ -76,9 +77,9 @@ def test_what_is_admitted_between_link_and_fill_is_the_next_nights_and_linked_th
 def test_a_withdrawal_is_redone_by_the_next_night(settings: Settings, led: Ledger):
     wrong = build_files.admit(led, replace(EARLY, received_at=EARLY.received_at + timedelta(days=1)))
     in_marts = []
-    for decide in (None, night.withdraw, night.reinstate):
+    for decide in (None, decisions.withdraw, decisions.reinstate):
         if decide:
-            decide(wrong, "the wrong half-year was sent", "Sari", "Budi", "engineer", s=settings)
+            decide(open_warehouse(settings), wrong, "the wrong half-year was sent", "Sari", "Budi", "engineer")
         assert night.marts(AS_OF, s=settings)["outcome"] == "released"
         with duckdb.connect(str(settings.build_file), read_only=True) as con:
             in_marts.append(con.execute("SELECT delivery_id = ? FROM marts.some_mart", [wrong]).fetchall())
