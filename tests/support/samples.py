@@ -264,11 +264,17 @@ def _families() -> list[Row]:
     ]
 
 
+_KELURAHAN_NAMES = ("desa", "desa_kel", "kelurahan")
+
+
 def _place_breaks(prefix: str, first: int, good: list[Row]) -> dict[str, list[Row]]:
+    """Of ``every_kelurahan``, ``half_of_kelurahan`` and ``every_kecamatan``: rule ``first`` and the two after it."""
     kecamatan = "kec" if "kec" in good[0] else "kecamatan"
+    place_of = [tuple(row.get(name) for name in (kecamatan, *_KELURAHAN_NAMES)) for row in good]
+    places = list(dict.fromkeys(place_of))
     return {
-        f"{prefix}-{first}": good[:-1],
-        f"{prefix}-{first + 1}": good[:51],
+        f"{prefix}-{first}": [row for row, place in zip(good, place_of, strict=True) if place != places[-1]],
+        f"{prefix}-{first + 1}": [row for row, place in zip(good, place_of, strict=True) if place in places[:51]],
         f"{prefix}-{first + 2}": [row for row in good if row.get(kecamatan, "Benda") != "Benda"],
     }
 

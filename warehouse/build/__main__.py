@@ -1,14 +1,32 @@
-"""``python -m warehouse.build sources`` writes dbt's description of what it reads, from contracts and ledger."""
+"""Files of the dbt project that are written by program.
+
+``python -m warehouse.build sources`` writes dbt's description of what it reads, from contracts and ledger;
+``python -m warehouse.build mart MART [KEY ...]`` the YAML of a new long mart.
+"""
 
 import sys
 
-from warehouse.build import sources_file, sources_yaml
+from warehouse.build import mart_yaml, sources_file, sources_yaml
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError
 from warehouse.core.settings import get_settings
 
-if __name__ == "__main__":
-    if sys.argv[1:] != ["sources"]:
-        raise ConfigError("USAGE", "Pakai: python -m warehouse.build sources", "Use: python -m warehouse.build sources")
+
+def main(words: list[str]) -> None:
     settings = get_settings()
-    sources_file(settings).write_text(sources_yaml(load_contracts(settings.contracts_dir)), encoding="utf-8")
+    match words:
+        case ["sources"]:
+            text = sources_yaml(load_contracts(settings.contracts_dir))
+            sources_file(settings).write_text(text, encoding="utf-8")
+        case ["mart", mart, *keys]:
+            print(mart_yaml.write(settings.dbt_dir / "models", mart, keys).relative_to(settings.project_dir))
+        case _:
+            use = "python -m warehouse.build sources | mart MART [KEY ...]"
+            raise ConfigError("USAGE", f"Pakai: {use}", f"Use: {use}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except ConfigError as error:
+        sys.exit(f"{error.code} {error.message_id} / {error.message_en} {error.action_id} / {error.action_en}")
