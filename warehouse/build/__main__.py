@@ -1,7 +1,7 @@
 """Files of the dbt project that are written by program.
 
 ``python -m warehouse.build sources`` writes dbt's description of what it reads, from contracts and ledger;
-``python -m warehouse.build mart MART [KEY ...]`` the YAML of a new long mart.
+``python -m warehouse.build mart MART [KEY ...]`` the YAML and the gate of a new long mart.
 """
 
 import sys
@@ -19,7 +19,8 @@ def main(words: list[str]) -> None:
             text = sources_yaml(load_contracts(settings.contracts_dir))
             sources_file(settings).write_text(text, encoding="utf-8")
         case ["mart", mart, *keys]:
-            print(mart_yaml.write(settings.dbt_dir / "models", mart, keys).relative_to(settings.project_dir))
+            for path in mart_yaml.write(settings.dbt_dir / "models", settings.mart_rules_dir, mart, keys):
+                print(path.relative_to(settings.project_dir))
         case _:
             use = "python -m warehouse.build sources | mart MART [KEY ...]"
             raise ConfigError("USAGE", f"Pakai: {use}", f"Use: {use}")

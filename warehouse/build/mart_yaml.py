@@ -1,7 +1,8 @@
-"""The YAML of a new long mart: every column of the one shape, its own keys, the two tests.
+"""What stands beside the SQL of a new long mart: its YAML and its gate.
 
-What a key is called is taken from the cells model that the mart reads. Not here: the SQL (macro ``long_mart``), what a
-column means (``doc`` blocks of the project).
+The YAML has every column of the one shape, the mart's own keys, described as in the cells model it reads, and the two
+tests; the gate, the rules that hold of any long mart. Not here: the SQL (macro ``long_mart``), what a column means
+(``doc`` blocks of the project), rules of the mart's own.
 """
 
 import re
@@ -16,27 +17,34 @@ from warehouse.core.errors import ConfigError
 # The mart that others were copied from: its columns are those of the shape, and its own keys.
 _EXEMPLAR = "assistance_by_area_period"
 _CELLS = re.compile(r"ref\('(cells_\w+)'\)")
+_MEASURE = re.compile(r"'(\w+)' as measure\b")
 _FIRST = ("area_level", "kemendagri_code", "period_kind", "period_start", "measure")
 
 
-def write(models: Path, mart: str, keys: Sequence[str]) -> Path:
-    """Write ``_<mart>.yml`` beside the mart's SQL; returns it.
+def write(models: Path, rules: Path, mart: str, keys: Sequence[str]) -> tuple[Path, Path]:
+    """Write ``_<mart>.yml`` beside the mart's SQL and its gate ``<mart>.yaml``; returns both.
 
-    ``models``: the folder of dbt's models. ``keys``: the mart's own, in the order of its SQL. Raises ConfigError
-    MART_YAML where there is no such SQL, where the YAML is there already, or where its cells model has no such key.
+    ``models``: the folder of dbt's models; ``rules``: of the marts' rules. ``keys``: the mart's own, in the order of
+    its SQL. Raises ConfigError MART_YAML where there is no such SQL or it names no measure, where a file is there
+    already, or where the cells model has no such key.
     """
     files = sorted(models.glob(f"marts/**/{mart}.sql"))
     if len(files) != 1:
         raise _refused(f"{mart}.sql: {len(files)} x models/marts/")
-    target = files[0].with_name(f"_{mart}.yml")
-    if target.exists():
-        raise _refused(f"{target.name} sudah ada / is there already")
-    described = _described(models, _CELLS.findall(files[0].read_text(encoding="utf-8")))
+    target, gate = files[0].with_name(f"_{mart}.yml"), rules / f"{mart}.yaml"
+    for path in (target, gate):
+        if path.exists():
+            raise _refused(f"{path.name} sudah ada / is there already")
+    sql = files[0].read_text(encoding="utf-8")
+    if not (measures := _MEASURE.findall(sql)):
+        raise _refused(f"{mart}.sql: 0 x 'measure' as measure")
+    described = _described(models, _CELLS.findall(sql))
     if unknown := [key for key in keys if key not in described]:
         raise _refused(f"{unknown[0]} tidak ada dalam YAML model cells / is not in its cells model's YAML")
     text = _text(mart, {key: described[key] for key in keys}, _shape(models))
     target.write_text(text, encoding="utf-8")
-    return target
+    gate.write_text(_gate(mart, measures[0], keys), encoding="utf-8")
+    return target, gate
 
 
 def _described(models: Path, cells: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -77,6 +85,15 @@ def _text(mart: str, keys: dict[str, dict[str, Any]], shape: Sequence[str]) -> s
             f"      - adds_up_over_areas:\n          arguments: {{keys: [{named}]}}\n",
         ]
     )
+
+
+def _gate(mart: str, measure: str, keys: Sequence[str]) -> str:
+    code = mart.partition("_by_")[0].upper().replace("_", "-")
+    return (
+        f"# Rules on {mart} before it may be released. Severity: stop, warn.\nrules:\n"
+        f"- code: {code}-001\n  kind: bounds_enclose_value\n"
+        f"- code: {code}-002\n  kind: level_kept\n  mart: {mart}\n  beside: {measure}\n"
+    ) + (f"- code: {code}-003\n  kind: figure_kept\n  mart: {mart}\n  keys: {', '.join(keys)}\n" if keys else "")
 
 
 def _refused(detail: str) -> ConfigError:
