@@ -7,5 +7,7 @@ AUTH_USER_REGISTRATION = False
 AUTH_RATE_LIMITED = True
 AUTH_RATE_LIMIT = "10 per minute"
 WTF_CSRF_ENABLED = True
+# People come through the city's TLS proxy; a browser sends the cookie over nothing else.
+SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

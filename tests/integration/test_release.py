@@ -1,6 +1,7 @@
 """A release holds what it should and nothing else, and readers see one whole release at any moment."""
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -29,7 +30,7 @@ from warehouse.core.errors import ConfigError, ReleaseError
 from warehouse.core.settings import Settings
 from warehouse.ledger import tables
 from warehouse.read import marts, record_views
-from warehouse.release import content, pseudonymised, publisher, record, revisions, state
+from warehouse.release import content, ops, pseudonymised, publisher, record, revisions, state
 from warehouse.report import facts, figures
 from warehouse.storage import vault
 
@@ -728,6 +729,26 @@ def test_ops_are_rewritten_from_the_ledger_though_nothing_is_released(s, led):
     release.refresh_ops(s, led)
     with duckdb.connect(str(s.ops_file), read_only=True) as con:
         assert con.execute("FROM ops_releases").fetchall() == [(made, False)]
+
+
+def test_nobody_reads_ops_before_it_is_whole_whatever_the_umask(s, led, monkeypatch):
+    release.publish(s, led, make_build(s, led))
+    ops.permissions.prepare(s)
+    reached = []
+    share = ops.permissions.share
+
+    def seen(path: Path, *how: object) -> None:
+        reached.append(stat.S_IMODE(path.parent.stat().st_mode))
+        share(path, *how)
+
+    monkeypatch.setattr(ops.permissions, "share", seen)
+    umask = os.umask(0)
+    try:
+        release.refresh_ops(s, led)
+    finally:
+        os.umask(umask)
+    assert reached == [0o700]
+    assert stat.S_IMODE(s.ops_file.stat().st_mode) == 0o444
 
 
 def test_before_the_first_build_there_is_nothing_to_refresh_or_query(s, led):

@@ -1,5 +1,10 @@
 """`warehouse sql` reads a release and ops, and reaches nothing else."""
 
+import os
+import re
+import signal
+import threading
+
 import duckdb
 import pytest
 from typer.testing import CliRunner
@@ -7,7 +12,7 @@ from typer.testing import CliRunner
 from warehouse import cli
 from warehouse.cli import analysts
 from warehouse.core.errors import ConfigError, ReleaseError
-from warehouse.read import marts
+from warehouse.read import marts, query
 
 
 @pytest.fixture
@@ -113,8 +118,91 @@ def test_looking_around_is_allowed(s, statement):
     ],
 )
 def test_no_file_or_network_can_be_read(s, tmp_path, statement):
-    with pytest.raises(ConfigError, match="SQL_FAILED"):
+    with pytest.raises(ConfigError, match=r"SQL_FAILED|SQL_REFUSED"):
         marts.query(s, statement.format(outside=tmp_path / "outside.csv"))
+
+
+EFFECTS = [
+    "FROM enable_logging(storage='file')",
+    "SELECT * FROM ENABLE_LOGGING(level='debug', storage='file', storage_config={'path': '/tmp/x'})",
+    "SELECT 1 WHERE EXISTS (FROM system.main.enable_logging(storage='file'))",
+    "FROM enable_profiling()",
+    "FROM force_checkpoint()",
+    "FROM truncate_duckdb_logs()",
+    "SELECT write_log('x')",
+    "WITH c AS (SELECT 1 AS n ORDER BY sleep_ms(1)) FROM c",
+    "SELECT list_transform([1], x -> setseed(x))",
+    "FROM query('SELECT * FROM enable_logging()')",
+    "FROM query_table('cells')",
+    "FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    "EXPLAIN ANALYZE FROM enable_logging(storage='file')",
+    "SELECT * FROM cells, LATERAL (FROM checkpoint())",
+    "FROM a_function_of_the_next_version()",
+]
+
+
+@pytest.mark.parametrize("statement", EFFECTS)
+def test_a_select_that_does_something_is_refused(s, statement):
+    with pytest.raises(ConfigError, match="SQL_REFUSED"):
+        marts.query(s, statement)
+
+
+def test_the_table_functions_that_are_admitted_only_tell_or_work_out():
+    """What a table function does, no catalogue says: by name, none reads, writes, runs text or tells a setting."""
+    with duckdb.connect() as con:
+        names = {
+            name
+            for (name,) in con.execute(
+                "SELECT function_name FROM duckdb_functions() WHERE function_type LIKE 'table%'"
+            ).fetchall()
+        }
+    assert names >= query.TABLE_FUNCTIONS, "a name that the engine does not know is a slip"
+    effects = re.compile("read|scan|_log|profil|checkpoint|glob|sniff|secret|query|execute|variable|setting|database")
+    assert [name for name in query.TABLE_FUNCTIONS if effects.search(name)] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT n, random() < 2, uuid() IS NOT NULL, now() IS NOT NULL FROM cells",
+        "FROM range(3)",
+        "SELECT unnest([1, 2]) AS n",
+        "FROM (PIVOT cells ON n IN (1, 2) USING count(*))",
+        "SELECT table_name FROM information_schema.tables",
+        "FROM duckdb_columns()",
+        "SELECT list_transform([1], x -> x + 1), regexp_replace('a', 'a', 'b'), median(n) FROM cells GROUP BY n",
+    ],
+)
+def test_what_an_analyst_writes_is_answered(s, statement):
+    assert marts.query(s, statement)[1]
+
+
+ENDLESS = "SELECT count(*) FROM range(100000000000) AS a(i), range(1000) AS b(j) WHERE hash(i, j) = 0"
+
+
+@pytest.mark.parametrize("statement", [ENDLESS, f"EXPLAIN ANALYZE {ENDLESS}"])
+def test_a_query_without_end_is_ended(s, statement):
+    with pytest.raises(ConfigError, match="SQL_TOO_LONG"):
+        marts.query(s.model_copy(update={"sql_seconds": 0.3}), statement)
+
+
+def test_an_answer_is_whole_or_none(s):
+    few = s.model_copy(update={"sql_rows": 10})
+    assert len(marts.query(few, "FROM range(10)")[1]) == 10
+    with pytest.raises(ConfigError, match=r"SQL_TOO_MANY_ROWS.*10"):
+        marts.query(few, "FROM range(30000000)")
+
+
+def test_a_query_takes_no_more_disk_than_is_set(s):
+    tight = s.model_copy(update={"sql_spill": "1MB", "duckdb_memory": "60MB"})
+    with pytest.raises(ConfigError, match="SQL_FAILED"):
+        marts.query(tight, "SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) FROM range(5000000) AS t(i))")
+
+
+def test_ctrl_c_ends_a_query(s):
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        marts.query(s, ENDLESS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ the ``builds`` row. Not here: SQL of models (``dbt_project``), judging marts (ga
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from warehouse.build.catalogue import manifest_path
 from warehouse.core import duck, files, machine
 from warehouse.core.contract import Contract, Rule, load_contracts
 from warehouse.core.errors import BuildError
-from warehouse.core.settings import KEY_VARIABLES, Settings
+from warehouse.core.settings import Settings, environment_without_keys
 from warehouse.intake import agencies
 from warehouse.intake.gate.marts import mart_rules
 from warehouse.intake.gate.rules import judged_column, rules_of_versions
@@ -345,8 +344,7 @@ def dbt_target(s: Settings) -> Path:
 
 def dbt_environment(s: Settings, file: Path) -> dict[str, str]:
     """What a dbt process sees: no keys, no telemetry, all it writes under WAREHOUSE_HOME."""
-    inherited = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
-    return inherited | {
+    return environment_without_keys() | {
         "DBT_PROJECT_DIR": str(s.dbt_dir),
         "DBT_PROFILES_DIR": str(s.dbt_dir),
         "DBT_TARGET_PATH": str(dbt_target(s)),

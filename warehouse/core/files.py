@@ -25,15 +25,18 @@ _DRAFT = re.compile(r"[.][0-9a-f]{16}([.]wal|[.]tmp)?$")
 
 
 @contextmanager
-def whole_file(path: Path, *, mode: int | None = _OWNER_ONLY_FILE, durable: bool = True) -> Iterator[Path]:
+def whole_file(
+    path: Path, *, mode: int | None = _OWNER_ONLY_FILE, durable: bool = True, inside: Path | None = None
+) -> Iterator[Path]:
     """Yield a draft to write; at the end it takes the place of ``path``. A failure leaves what was there.
 
     Folders that are missing are made, for the owner alone.
     ``mode``: the file's permission bits; None leaves those that the draft was given. ``durable=False`` is for what can
-    be made again in no time: after a power cut it may be old, missing or empty.
+    be made again in no time: after a power cut it may be old, missing or empty. ``inside``: a folder of the owner's
+    alone, on the same disk, for a draft whose maker gives it bits of its own where others reach the file's folder.
     """
     private_folder(path.parent)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft = (inside or path.parent) / f".{path.name}.{secrets.token_hex(8)}"
     try:
         yield draft
         if mode is not None:

@@ -5,6 +5,7 @@ agency's protocol does (agencies).
 """
 
 import json
+import os
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,13 @@ KEY_VARIABLES = frozenset(
     for prefix in ("", "NEXT_")
     for name in ("LANDING_PUB", "LANDING_KEY", "PSEUDONYM_KEY", "VAULT_KEY")
 )
+
+
+def environment_without_keys() -> dict[str, str]:
+    """What a child process sees that has no use for keys."""
+    return {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
+
+
 # Beside the keys of a sandbox; without it no key may lie in the home, and no clock may be moved.
 SANDBOX_MARK = "SANDBOX"
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -55,6 +63,9 @@ class Settings(BaseSettings):
     now: datetime | None = Field(default=None, description="Fixes the clock (tests, sandbox); else the system's")
     duckdb_memory: str = Field(default="8GB", description="Memory limit of each DuckDB connection we open")
     duckdb_threads: int = Field(default=2, description="Threads of each DuckDB connection we open")
+    sql_seconds: float = Field(default=300, gt=0, description="Longest time of a `warehouse sql` or `micro` query")
+    sql_rows: int = Field(default=200_000, ge=1, description="Most rows that `warehouse sql` and `micro` answer with")
+    sql_spill: str = Field(default="4GB", description="Most disk that a query of `warehouse sql` and `micro` may take")
     disclosure_threshold: int = Field(
         default=5,
         ge=2,

@@ -16,7 +16,7 @@ import duckdb
 from warehouse.core.contract import Contract
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.redaction import described
-from warehouse.core.settings import Settings
+from warehouse.core.settings import Settings, environment_without_keys
 from warehouse.intake import begun, erased, gate
 from warehouse.intake.parse import Parsed, one_process, parse
 from warehouse.intake.parse.apart import MEMORY_BYTES, SECONDS, limit_memory
@@ -196,6 +196,7 @@ def _judge_apart(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
             stderr=subprocess.DEVNULL,
             timeout=SECONDS,
             check=False,
+            env=environment_without_keys(),
         )
         code: int | None = process.returncode
     except subprocess.TimeoutExpired:

@@ -50,8 +50,8 @@ def query(s: Settings, sql: str, release_id: str | None = None) -> Answer:
         for name in there:
             _attach(connection, name, files[name])
         connection.execute(f"SET search_path = '{','.join(f'{name}.main' for name in there)}'")
-        lock(connection)
-        return select(connection, sql)
+        lock(connection, s)
+        return select(connection, sql, s)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:

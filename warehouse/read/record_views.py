@@ -51,8 +51,8 @@ def query(
         except duckdb.Error as error:
             raise unreadable([path], error) from None
         connection.execute("USE micro")
-        lock(connection)
-        names, rows = select(connection, sql)
+        lock(connection, s)
+        names, rows = select(connection, sql, s)
         stored_files = {
             name
             for (name,) in connection.execute(

@@ -28,9 +28,10 @@ def refresh_ops(s: Settings, led: Ledger) -> Path | None:
     if not (manifest_path(s.home).exists() and s.build_file.exists()):
         return None
     catalogue = read_catalogue(manifest_path(s.home))
-    files.sweep_drafts(s.ops_file.parent, s.ops_file.name)
-    # The draft gets its readers' bits below.
-    with files.whole_file(s.ops_file, mode=None) as draft, duck.connect(s) as con:
+    for folder in (s.ops_file.parent, s.tmp_dir):
+        files.sweep_drafts(folder, s.ops_file.name)
+    # The draft gets its readers' bits below, and nobody reads it before, whatever the umask.
+    with files.whole_file(s.ops_file, mode=None, inside=s.tmp_dir) as draft, duck.connect(s) as con:
         con.execute(f"ATTACH ':memory:' AS {BUILD}")
         con.execute(f"USE {BUILD}")
         export_ledger(s, led, load_contracts(s.contracts_dir), con)

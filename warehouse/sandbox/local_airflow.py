@@ -28,6 +28,10 @@ from typing import Any
 
 import httpx
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
@@ -360,12 +364,29 @@ def _serve_report(running: Running) -> None:
     _spawn(running, "report-site", [*command, "--host", HOST, "--port", str(port), "--no-access-log"])
 
 
+# The pages are HTML and SVG with their own styles: nothing is loaded from elsewhere, run, sent or shown in a frame.
+SITE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    response.headers.update(SITE_HEADERS)
+    return response
+
+
 def report_site() -> Starlette:
     """The monitors' static site; follows ``current`` to each new report without a restart."""
     site = StaticFiles(
         directory=get_settings().reports_dir / "current", html=True, check_dir=False, follow_symlink=True
     )
-    return Starlette(routes=[Mount("/", app=site)])
+    return Starlette(routes=[Mount("/", app=site)], middleware=[Middleware(BaseHTTPMiddleware, dispatch=_with_headers)])
 
 
 def dag_ids(s: Settings) -> set[str]:

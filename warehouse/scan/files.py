@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import python_calamine
 
 from warehouse.core.duck import sql_path
+from warehouse.core.settings import environment_without_keys
 from warehouse.scan import shapes
 from warehouse.scan.model import Finding
 from warehouse.scan.search import Hit, search, search_words_of_memory
@@ -82,7 +83,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
         return
     with tempfile.SpooledTemporaryFile(CHUNK) as copy:
-        with subprocess.Popen(["cat", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as reader:
+        with subprocess.Popen(
+            ["cat", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment_without_keys()
+        ) as reader:
             if reader.stdout:
                 shutil.copyfileobj(reader.stdout, copy)
         if reader.returncode:

@@ -26,7 +26,7 @@ import duckdb
 from warehouse import ledger
 from warehouse.core.errors import ConfigError
 from warehouse.core.files import shared_lock, whole_file
-from warehouse.core.settings import Settings
+from warehouse.core.settings import Settings, environment_without_keys
 from warehouse.ledger import Ledger, tables
 from warehouse.scan.accepted import load_accepted
 from warehouse.scan.files import scan_file
@@ -124,6 +124,7 @@ def ahead(s: Settings) -> Iterator[Ahead]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=environment_without_keys(),
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from warehouse.core.errors import UnreadableDelivery
 from warehouse.core.redaction import described
+from warehouse.core.settings import KEY_VARIABLES
 from warehouse.intake.parse.model import unreadable
 
 T = TypeVar("T")
@@ -113,6 +114,8 @@ def _serve(pipe: Connection, ours: Connection, memory: int) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(silence, stream)
+    for name in KEY_VARIABLES:
+        os.environ.pop(name, None)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(memory)
     while True:
