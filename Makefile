@@ -82,6 +82,10 @@ lock: $(VENV)/.uv ## Resolve dependencies anew; UPGRADE=1 or UPGRADE="a b" takes
 	@$(BIN)/uv $(COMPILE) --python-version 3.11 --group pyproject.toml:spark -o requirements-spark.lock
 	@git diff --stat -- requirements.lock requirements-spark.lock || true
 
+sbom: ## Write what is installed, from the locks, as CycloneDX (var/sbom.json)
+	@mkdir -p var && $(PYTHON) docker/bill_of_materials.py requirements.lock requirements-uv.lock > var/sbom.json
+	@echo "var/sbom.json"
+
 system-packages:
 	@command -v chromium >/dev/null && command -v docker-compose >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -92,4 +96,4 @@ system-packages:
 clean: ## Remove the runtime state (var/); the landed deliveries of the sandbox go with it
 	@chmod -R u+w var 2>/dev/null || true; rm -rf var
 
-.PHONY: help setup run up tomorrow check test test-long spark bench lint lock system-packages clean
+.PHONY: help setup run up tomorrow check test test-long spark bench lint lock sbom system-packages clean
