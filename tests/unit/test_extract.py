@@ -11,7 +11,7 @@ from warehouse.core.periods import Period
 from warehouse.core.settings import Settings
 from warehouse.intake import agencies
 from warehouse.intake.agencies import Fetched
-from warehouse.intake.extract import SILENT_IN_A_ROW, extract
+from warehouse.intake.extract import UNREACHABLE_IN_A_ROW, extract
 from warehouse.ledger import tables
 from warehouse.ledger.deliveries import FetchOutcome
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
@@ -104,7 +104,7 @@ def test_who_is_not_at_home_is_not_waited_for_part_by_part(
     asked, fetch = [], agencies.fetch
     monkeypatch.setattr(agencies, "fetch", lambda *job, **how: (asked.append(job[2]), fetch(*job, **how))[1])
     attempts = extract(w, w.contract(DATASET), [(OCTOBER, parts)])
-    assert asked == parts[:SILENT_IN_A_ROW]
+    assert asked == parts[:UNREACHABLE_IN_A_ROW]
     assert {one.outcome for one in attempts} == {FetchOutcome.FAILED}
     assert len(attempts) == len(parts)
 

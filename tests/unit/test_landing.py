@@ -180,15 +180,15 @@ def test_what_an_older_ledger_does_not_know_is_recorded_again(s, led, tmp_path):
 
 def test_of_two_files_of_a_delivery_one_counts_and_the_other_goes(s, led, tmp_path):
     delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"one").delivery_id)
-    landing.rewritten(s, delivery, b"blanked", keys.landing_recipient(s), "tag")
+    landing.store_replacement(s, delivery, b"blanked", keys.landing_recipient(s), "tag")
     assert landing.sweep(s, led) == landing.Swept(removed=2)
     assert landing.read(s, deliveries.one(led, delivery.delivery_id)) == b"one"
 
 
 def test_a_file_written_anew_since_an_older_ledger_takes_its_place(s, led, tmp_path):
     delivery = deliveries.one(led, put(s, led, tmp_path / "file", b"one").delivery_id)
-    landing.rewritten(s, delivery, b"blanked", keys.landing_recipient(s), "tag")
-    landing.forget(s, delivery.stored_path)
+    landing.store_replacement(s, delivery, b"blanked", keys.landing_recipient(s), "tag")
+    landing.delete_superseded(s, delivery.stored_path)
     assert landing.sweep(s, led) == landing.Swept(taken_in=1)
     assert landing.read(s, deliveries.one(led, delivery.delivery_id)) == b"blanked"
 

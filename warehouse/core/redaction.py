@@ -26,7 +26,7 @@ def redacted(step: Callable[P, T]) -> Callable[P, T]:
     """A step that sees deliveries: whatever it raises carries no value, nor anything it was raised from."""
 
     @wraps(step)
-    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         # Raised outside the handler: there Python would link it to the original.
         try:
             return step(*args, **kwargs)
@@ -37,7 +37,7 @@ def redacted(step: Callable[P, T]) -> Callable[P, T]:
             to_raise = machine.told(error) or _unexpected(error)
         raise to_raise
 
-    return told
+    return wrapped
 
 
 def described(error: BaseException) -> str:

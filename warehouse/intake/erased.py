@@ -121,7 +121,7 @@ def redact_rows(s: Settings, led: Ledger, delivery_id: str, places: set[Place]) 
     for old in new_files:
         (s.home / old).unlink(missing_ok=True)
     if landed:
-        landing.forget(s, delivery.stored_path)
+        landing.delete_superseded(s, delivery.stored_path)
 
 
 def _files_of(s: Settings, led: Ledger, delivery_id: str) -> list[str]:
@@ -155,7 +155,9 @@ def _blanked_landing(s: Settings, contract: Contract, delivery: Delivery, places
     except (CannotBlank, UnreadableDelivery):
         return {"destroyed_at": s.utc_now()}
     tag = vault.tag(delivery.stored_sha256, *sorted(map(str, places)))
-    new_landing = landing.rewritten(s, delivery, blanked_bytes, keys.landing_recipient(s), tag, keeps_name=False)
+    new_landing = landing.store_replacement(
+        s, delivery, blanked_bytes, keys.landing_recipient(s), tag, keeps_name=False
+    )
     return new_landing | {"kept_sha256": hashlib.sha256(blanked_bytes).hexdigest()}
 
 

@@ -28,7 +28,7 @@ from warehouse.storage import keys, landing
 Asked = tuple[Period, Sequence[str] | None]
 
 # After so many parts in a row that got no answer, the rest of the parts are not waited for.
-SILENT_IN_A_ROW = 2
+UNREACHABLE_IN_A_ROW = 2
 _SILENT = {"FETCH_UNREACHABLE", "FETCH_TIMEOUT"}
 # A scheduler ends the task at forty minutes, and what has been landed is then not judged.
 LONGEST_SECONDS = 1800.0
@@ -59,13 +59,13 @@ def open_parts(w: Warehouse, contract: Contract, logical_date: date, *, backfill
 
 @dataclass(frozen=True)
 class _Asking:
-    """One dataset being asked for. ``silent``: how often in a row nobody has answered; ``until``: when to stop."""
+    """One dataset being asked for. ``unreachable``: errors in a row of a host that did not answer; ``until``: end."""
 
     w: Warehouse
     contract: Contract
     lines: agencies.Lines
     until: float
-    silent: list[FetchError] = field(default_factory=list)
+    unreachable: list[FetchError] = field(default_factory=list)
 
 
 def extract(w: Warehouse, contract: Contract, questions: Iterable[Asked]) -> list[Attempt]:
@@ -76,20 +76,22 @@ def extract(w: Warehouse, contract: Contract, questions: Iterable[Asked]) -> lis
 
 
 def _extract_period(asking: _Asking, period: Period, parts: Sequence[str] | None) -> list[Attempt]:
-    w, contract, silent = asking.w, asking.contract, asking.silent
+    w, contract, unreachable = asking.w, asking.contract, asking.unreachable
     keys.confirm(w.settings, w.ledger, "landing")
     attempts: list[Attempt] = []
     with landing.spool(w.settings) as spool:
         for part in parts or agencies.parts(w.settings, contract):
             first_attempt = _begin(w, contract, period, part, "agency")
-            if len(silent) == SILENT_IN_A_ROW or time.monotonic() >= asking.until:
-                attempts.append(_end(w, first_attempt, error=silent[-1] if silent else _no_time(contract), attempts=0))
+            if len(unreachable) == UNREACHABLE_IN_A_ROW or time.monotonic() >= asking.until:
+                attempts.append(
+                    _end(w, first_attempt, error=unreachable[-1] if unreachable else _no_time(contract), attempts=0)
+                )
                 continue
             attempt = _ask(asking, first_attempt, spool)
             if isinstance(attempt.error, FetchError) and attempt.error.code in _SILENT:
-                silent.append(attempt.error)
+                unreachable.append(attempt.error)
             else:
-                silent.clear()
+                unreachable.clear()
             attempts.append(attempt)
     return attempts
 

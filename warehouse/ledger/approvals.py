@@ -42,13 +42,13 @@ def approved(s: Settings, led: Ledger, act: Act, about: str, by: str, reason: st
         )
     asked = {"act": act, "about": about, "asked_by": by, "asked_account": accounts.account(), "reason": reason}
     same = [_TABLE.c[name] == value for name, value in asked.items()]
-    found = led.rows(sa.select(_TABLE).where(*same, *_open(s)).order_by(_TABLE.c.asked_at.desc()).limit(1))
-    if not found:
+    rows = led.rows(sa.select(_TABLE).where(*same, *_open(s)).order_by(_TABLE.c.asked_at.desc()).limit(1))
+    if not rows:
         now = s.utc_now()
         row = asked | {"approval_id": new_id(), "asked_at": now, "expires_at": now + timedelta(hours=HOURS)}
         led.insert(_TABLE, row)
-        found = [row | {"approved_at": None}]
-    (request,) = found
+        rows = [row | {"approved_at": None}]
+    (request,) = rows
     if not request["approved_at"]:
         raise ConfigError(
             "APPROVAL_AWAITED",
@@ -78,8 +78,8 @@ def approve(s: Settings, led: Ledger, request: str, by: str, account: str | None
     APPROVAL_OWN where name or account are those of who asked.
     """
     by, account = by.strip(), account or accounts.account()
-    found = [row for row in waiting(s, led) if request and row["approval_id"].startswith(request)]
-    if len(found) != 1:
+    requests = [row for row in waiting(s, led) if request and row["approval_id"].startswith(request)]
+    if len(requests) != 1:
         raise ConfigError(
             "APPROVAL_UNKNOWN",
             f"Tidak ada satu permintaan yang menunggu dengan nomor {request!r}.",
@@ -87,7 +87,7 @@ def approve(s: Settings, led: Ledger, request: str, by: str, account: str | None
             "Lihat `warehouse approve` tanpa nomor; permintaan berlaku sehari.",
             "See `warehouse approve` without a number; a request stands for a day.",
         )
-    (row,) = found
+    (row,) = requests
     asked_from = {row["asked_by"].casefold(), row["asked_account"].casefold()}
     if not by or by.casefold() in asked_from or {account.casefold(), _bare(account)} & asked_from:
         raise ConfigError(

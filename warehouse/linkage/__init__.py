@@ -148,7 +148,7 @@ def queue(s: Settings, led: Ledger) -> list[dict[str, Any]]:
 
 def person(s: Settings, led: Ledger, person_key: str) -> list[dict[str, Any]]:
     """The records that are one person by the last linking, or the one that is nobody's; raises REVIEW_UNKNOWN."""
-    known = [
+    person_keys = [
         f"SELECT record_key, '{contract.dataset}' AS dataset FROM ({lake.relation_sql(s, led, contract)})"
         for contract in load_contracts(s.contracts_dir).values()
         if contract.identity_columns
@@ -156,7 +156,7 @@ def person(s: Settings, led: Ledger, person_key: str) -> list[dict[str, Any]]:
     with duck.connect(s, sees_identifiers=True) as connection:
         vault.define_pseudonym(connection, keys.pseudonym_key(s))
         connection.execute(f"CREATE VIEW identity_links AS {relation_sql(s)}")
-        connection.execute(f"CREATE VIEW records AS {' UNION ALL '.join(known)}")
+        connection.execute(f"CREATE VIEW records AS {' UNION ALL '.join(person_keys)}")
         return clerical_review.person(connection, person_key)
 
 

@@ -126,8 +126,8 @@ def asked(model_version: str, one: str, other: str) -> dict[str, Any]:
     """The pair of two records that somebody doubts, linked or not; raises ConfigError REVIEW_RECORDS."""
     if one == other:
         raise _unknown_records()
-    left, right = sorted((one, other))
-    pair = {"left_record_key": left, "right_record_key": right}
+    first, second = sorted((one, other))
+    pair = {"left_record_key": first, "right_record_key": second}
     return pair | {"pair_id": _pair_id(pair), "method": _ASKED, "weight": 0.0, "model_version": model_version}
 
 

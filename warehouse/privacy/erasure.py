@@ -98,8 +98,8 @@ def demand_ground(ground: str, reason: str) -> None:
 
 def told_apart(s: Settings, person: Person) -> str:
     """Tells one request's person from another's and says nothing of who it is: an approval is for one person alone."""
-    told = json.dumps(sorted(person.texts().items())).encode()
-    return hmac.digest(keys.pseudonym_key(s), b"erasure:" + told, "sha256").hex()[:32]
+    texts = json.dumps(sorted(person.texts().items())).encode()
+    return hmac.digest(keys.pseudonym_key(s), b"erasure:" + texts, "sha256").hex()[:32]
 
 
 def is_pending(s: Settings, led: Ledger) -> bool:

@@ -203,7 +203,7 @@ def _reencrypt_landing(
         except landing.LostCopy:
             new_landings[delivery.delivery_id] = {"destroyed_at": s.utc_now()}
             continue
-        columns = landing.rewritten(s, delivery, data or b"", recipient, tag)
+        columns = landing.store_replacement(s, delivery, data or b"", recipient, tag)
         if data is not None and pyrage.decrypt(new.read_bytes(), [identity]) != data:
             raise _not_equal(delivery.delivery_id)
         new_landings[delivery.delivery_id] = columns

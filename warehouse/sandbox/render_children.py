@@ -228,7 +228,7 @@ def _ages(born: np.ndarray, day: np.ndarray) -> list[str]:
     months = (end_month - start_month).astype(int) - (end_day < start_day)
     days = (end - ((start_month + months).astype("datetime64[D]") + start_day)).astype(int)
     texts = zip((months // 12).tolist(), (months % 12).tolist(), np.maximum(days, 0).tolist(), strict=True)
-    return [f"{years} Tahun - {left} Bulan - {rest} Hari" for years, left, rest in texts]
+    return [f"{years} Tahun - {full_months} Bulan - {rest} Hari" for years, full_months, rest in texts]
 
 
 def _spoil(

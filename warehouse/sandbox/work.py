@@ -372,9 +372,9 @@ def plant(
         target = effect * (families.place[persons.family[base]] == kelurahan).sum() / 1000
         count = min(int(target + rng.random()), len(here))
         picks = rng.permutation(here)[:count]
-        held = rng.choice(here_days[here_days < last], count) if count else np.zeros(0, np.int64)
+        session_days = rng.choice(here_days[here_days < last], count) if count else np.zeros(0, np.int64)
         people.append(picks)
-        days.append(np.minimum(held + rng.integers(1, 31, count), last))
+        days.append(np.minimum(session_days + rng.integers(1, 31, count), last))
     return np.concatenate(people), np.concatenate(days)
 
 

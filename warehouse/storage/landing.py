@@ -39,8 +39,8 @@ from warehouse.storage import keys
 from warehouse.storage.sealing import seal
 
 __all__ = [
-    "Landed", "LostCopy", "Swept", "demand_folder", "destroy_expired", "forget", "land", "manifest_of", "read",
-    "refuse_brotli", "rewritten", "shred", "spool", "sweep",
+    "Landed", "LostCopy", "Swept", "delete_superseded", "demand_folder", "destroy_expired", "land", "manifest_of",
+    "read", "refuse_brotli", "shred", "spool", "store_replacement", "sweep",
 ]  # fmt: skip
 
 _CHUNK = 1 << 20
@@ -220,7 +220,7 @@ def demand_folder(s: Settings, led: Ledger) -> None:
         )
 
 
-def rewritten(
+def store_replacement(
     s: Settings, delivery: Delivery, data: bytes, recipient: Recipient, tag: str, *, keeps_name: bool = True
 ) -> dict[str, str]:
     """Keep ``data`` as a delivery's bytes under a file of its own, beside the one in use; returns the ledger's columns.
@@ -241,7 +241,7 @@ def rewritten(
     return {"stored_path": str(target.relative_to(s.home)), "stored_sha256": hash_file(target)[0]}
 
 
-def forget(s: Settings, stored_path: str) -> None:
+def delete_superseded(s: Settings, stored_path: str) -> None:
     """Remove a delivery's former file, once the ledger names another."""
     _remove(s.home / stored_path)
 

@@ -110,7 +110,7 @@ def _shown(cell: str) -> str:
 
 def _not_ours(contract: Contract, keys: set[str], needed_headers: list[str]) -> UnreadableDelivery:
     """The error for missing columns: another dataset's name, if the file has all that one needs and more of it."""
-    known = ours = len(keys & vocabulary(contract).known)
+    n_known = ours = len(keys & vocabulary(contract).known)
     best = None
     for other in (one for newest in load_contracts(get_settings().contracts_dir).values() for one in newest.versions):
         words = vocabulary(other)
@@ -119,4 +119,4 @@ def _not_ours(contract: Contract, keys: set[str], needed_headers: list[str]) -> 
             ours, best = len(keys & words.known), other.dataset
     if best:
         return unreadable("PARSE_WRONG_DATASET", best)
-    return unreadable("PARSE_MISSING_COLUMNS", names(needed_headers)) if known else unreadable("PARSE_NO_HEADER")
+    return unreadable("PARSE_MISSING_COLUMNS", names(needed_headers)) if n_known else unreadable("PARSE_NO_HEADER")
