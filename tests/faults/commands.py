@@ -104,11 +104,13 @@ def _erase(s: Settings) -> None:
 
 def _resume_erasure(s: Settings) -> None:
     led = open_ledger(s)
-    if not led.rows("select 1 from erasures"):
-        _erase(s)
     if erasure.is_pending(s, led):
         erasure.complete(s, led)
-    erasure.prove(s, led)
+    if led.rows("select 1 from erasures"):
+        erasure.prove(s, led)
+    else:
+        # Killed before anything was decided.
+        _erase(s)
 
 
 def _without_build(s: Settings) -> None:
@@ -261,7 +263,8 @@ def left_over(s: Settings, led: Ledger) -> list[str]:
     loose = {str(path.relative_to(s.home)) for path in rooms if path.parent != s.vault_dir} - named
     loose |= {path.name for path in s.releases_dir.glob(".draft-*")}
     loose |= {path.name for path in s.build_file.parent.glob(".building-*")}
-    loose |= {path.name for path in s.tmp_dir.glob("spool-*")} | begun.left(s)
+    loose |= {path.name for path in s.tmp_dir.glob("spool-*")}
+    loose |= {name for name in begun.left(s) if not deliveries.is_judged(led, name)}
     for table in ("nights", "builds"):
         loose |= {f"{table} running" for _ in led.rows(f"select 1 from {table} where outcome = 'running'")}
     return sorted(loose)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from warehouse.core.errors import ConfigError
 from warehouse.core.periods import Period
@@ -12,7 +13,7 @@ from warehouse.core.settings import Settings
 from warehouse.intake import decisions
 from warehouse.intake.judge import Judged
 from warehouse.ledger import deliveries, listings, new_id
-from warehouse.ledger.deliveries import DecisionKind, Delivery, Verdict, VerdictKind
+from warehouse.ledger.deliveries import Decision, DecisionKind, Delivery, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
 from warehouse.report import status
 
@@ -55,19 +56,22 @@ def came(w: Warehouse) -> Callable[..., str]:
     return one
 
 
-def judged(w: Warehouse, delivery: Delivery, kind: VerdictKind) -> Verdict:
+def judged(w: Warehouse, delivery: Delivery, kind: VerdictKind, decision: Decision | None = None) -> Verdict:
     why = ("EPPGBM-104", "x", "x") if kind == VerdictKind.HELD else (None, None, None)
     verdict = Verdict(new_id(), delivery.delivery_id, "1.0.0", w.clock.stamp(), kind, *why)
     replaces = w.contract(delivery.dataset).extras.delivery_mode == "snapshot"
-    deliveries.record_verdict(w.ledger, delivery, verdict, replaces=replaces)
+    deliveries.record_verdict(w.ledger, delivery, verdict, replaces=replaces, decision=decision)
     return verdict
 
 
 @pytest.fixture
 def admits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that takes what a person admits."""
-    take = VerdictKind.ACCEPTED
-    monkeypatch.setattr(decisions, "judge", lambda w, landed, **_: Judged([judged(w, one, take) for one in landed]))
+
+    def judge(w: Warehouse, landed: list[Delivery], overridden: dict[str, Decision]) -> Judged:
+        return Judged([judged(w, one, VerdictKind.ACCEPTED, overridden[one.delivery_id]) for one in landed])
+
+    monkeypatch.setattr(decisions, "judge", judge)
 
 
 def in_force(w: Warehouse) -> list[str]:
@@ -153,6 +157,21 @@ def test_a_rejection_by_mistake_is_taken_back_by_admitting(w, came):
     decided(w, held, DecisionKind.REJECT)
     decided(w, held, DecisionKind.ADMIT)
     assert in_force(w) == [held]
+
+
+def test_an_admission_and_its_verdict_are_recorded_together_or_not_at_all(w, came):
+    """A kill in between would leave rows in force that nobody has admitted."""
+    delivery = deliveries.one(w.ledger, came("A", VerdictKind.HELD))
+    about = ("d", DecisionKind.ADMIT, delivery.delivery_id, "", WHY, "OTHER", "Sari", "walidata")
+    decision = Decision(*about, w.clock.stamp())
+    judged(w, delivery, VerdictKind.HELD, decision)
+    assert deliveries.last_decision(w.ledger, delivery.delivery_id) is None
+    verdict = judged(w, delivery, VerdictKind.ACCEPTED, decision)
+    (row,) = w.ledger.rows("select kind, verdict_id from decisions")
+    assert row == {"kind": "admit", "verdict_id": verdict.verdict_id}
+    with pytest.raises(IntegrityError):
+        judged(w, delivery, VerdictKind.ACCEPTED, decision)
+    assert deliveries.newest_verdict(w.ledger, delivery.delivery_id) == verdict.verdict_id
 
 
 @pytest.mark.usefixtures("admits")

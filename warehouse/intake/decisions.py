@@ -4,7 +4,7 @@ Not here: asking the person (dags), judging (judge).
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from warehouse import scan
@@ -14,7 +14,7 @@ from warehouse.intake import judge as judge_room
 from warehouse.intake.gate import Judgement
 from warehouse.intake.judge import Judged, judge
 from warehouse.ledger import access_log, deliveries, new_id
-from warehouse.ledger.deliveries import Decision, DecisionKind, Delivery, Verdict, VerdictKind
+from warehouse.ledger.deliveries import Decision, DecisionKind, Delivery, VerdictKind
 from warehouse.ledger.warehouse import Warehouse
 from warehouse.storage import landing
 
@@ -54,8 +54,10 @@ def decide(
         )
     if is_taken_back:
         _refuse_superseded(w, delivery)
-    verdict_id = _admit(w, delivery).verdict_id if is_admitted else held_by_id[delivery_id].verdict_id
-    return _record(w, delivery_id, kind, verdict_id, reason, reason_code, decided_by, role)
+    if is_admitted:
+        return _admit(w, delivery, _decision(w, delivery_id, kind, "", reason, reason_code, decided_by, role))
+    verdict_id = held_by_id[delivery_id].verdict_id
+    return _recorded(w, _decision(w, delivery_id, kind, verdict_id, reason, reason_code, decided_by, role))
 
 
 def withdraw(w: Warehouse, delivery_id: str, reason: str, decided_by: str, approver: str, role: str) -> Decision:
@@ -87,7 +89,9 @@ def withdraw(w: Warehouse, delivery_id: str, reason: str, decided_by: str, appro
             "See `warehouse deliveries`; one that is held is decided with `warehouse held`.",
         )
     verdict_id = in_force[delivery_id].verdict_id
-    return _record(w, delivery_id, DecisionKind.WITHDRAW, verdict_id, reason, "WITHDRAWN", decided_by, role, approver)
+    return _recorded(
+        w, _decision(w, delivery_id, DecisionKind.WITHDRAW, verdict_id, reason, "WITHDRAWN", decided_by, role, approver)
+    )
 
 
 def reinstate(w: Warehouse, delivery_id: str, reason: str, decided_by: str, approver: str, role: str) -> Decision:
@@ -108,7 +112,10 @@ def reinstate(w: Warehouse, delivery_id: str, reason: str, decided_by: str, appr
         )
     _refuse_superseded(w, delivery)
     verdict_id = deliveries.newest_verdict(w.ledger, delivery_id)
-    return _record(w, delivery_id, DecisionKind.REINSTATE, verdict_id, reason, "REINSTATED", decided_by, role, approver)
+    return _recorded(
+        w,
+        _decision(w, delivery_id, DecisionKind.REINSTATE, verdict_id, reason, "REINSTATED", decided_by, role, approver),
+    )
 
 
 def _demand_reason(reason: str) -> None:
@@ -157,7 +164,7 @@ def _refuse_superseded(w: Warehouse, delivery: Delivery) -> None:
         )
 
 
-def _record(
+def _decision(
     w: Warehouse,
     delivery_id: str,
     kind: DecisionKind,
@@ -168,7 +175,7 @@ def _record(
     role: str,
     approver: str | None = None,
 ) -> Decision:
-    decision = Decision(
+    return Decision(
         decision_id=new_id(),
         kind=kind,
         delivery_id=delivery_id,
@@ -180,12 +187,16 @@ def _record(
         decided_at=w.clock.stamp(),
         approver=approver.strip() if approver else None,
     )
+
+
+def _recorded(w: Warehouse, decision: Decision) -> Decision:
     deliveries.record_decision(w.ledger, decision)
     return decision
 
 
-def _admit(w: Warehouse, delivery: Delivery) -> Verdict:
-    judged = judge(w, [delivery], overridden=frozenset({delivery.delivery_id}))
+def _admit(w: Warehouse, delivery: Delivery, decision: Decision) -> Decision:
+    """Judge anew; the verdict and the decision it carries out are recorded together or not at all."""
+    judged = judge(w, [delivery], overridden={delivery.delivery_id: decision})
     verdict = judged.verdicts[0] if judged.verdicts else None
     if verdict is None or verdict.verdict == VerdictKind.HELD:
         why = verdict or judged.lost[delivery.delivery_id]
@@ -196,7 +207,7 @@ def _admit(w: Warehouse, delivery: Delivery) -> Verdict:
             "Minta pengirim mengirim ulang berkasnya.",
             "Ask the sender to send the file again.",
         )
-    return verdict
+    return replace(decision, verdict_id=verdict.verdict_id)
 
 
 # --- judging again
@@ -268,4 +279,4 @@ def replay(w: Warehouse, dataset: str, period: Period | None = None) -> Judged:
     """
     w.contract(dataset)
     kept_deliveries = deliveries.kept_of(w.ledger, dataset, period)
-    return judge(w, kept_deliveries, overridden=deliveries.admitted_by_hand(w.ledger))
+    return judge(w, kept_deliveries, overridden=dict.fromkeys(deliveries.admitted_by_hand(w.ledger)))

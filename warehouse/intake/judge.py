@@ -21,10 +21,13 @@ from warehouse.intake import begun, erased, gate
 from warehouse.intake.parse import Parsed, one_process, parse
 from warehouse.intake.parse.apart import MEMORY_BYTES, SECONDS, limit_memory
 from warehouse.ledger import deliveries, new_id
-from warehouse.ledger.deliveries import Delivery, LakeFile, Verdict, VerdictKind
+from warehouse.ledger.deliveries import Decision, Delivery, LakeFile, Verdict, VerdictKind
 from warehouse.ledger.warehouse import Warehouse, open_warehouse
 from warehouse.storage import keys, lake, landing, vault
 
+# Deliveries that a person admitted, with the decision that is still to be recorded; None where it is on record.
+Overridden = Mapping[str, Decision | None]
+NOBODYS: Overridden = {}
 # A full disk, a missing key or list: faults of this machine, never of a delivery.
 _OURS = (OSError, duckdb.IOException)
 # Deliveries are judged together until their bytes reach this sum: one Great Expectations run costs about as much
@@ -46,7 +49,7 @@ class Judged:
     lost: dict[str, landing.LostCopy] = field(default_factory=dict)
 
 
-def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: frozenset[str] = frozenset()) -> Judged:
+def judge(w: Warehouse, landed: Iterable[Delivery], *, overridden: Overridden = NOBODYS) -> Judged:
     """Parse and judge deliveries, store what is admitted, and record the verdicts, oldest period first.
 
     A delivery in ``overridden`` was admitted by a person: what would hold it is recorded and does not.
@@ -157,7 +160,7 @@ def _groups(in_order: list[Delivery], suspects: Collection[str] = ()) -> Iterato
         yield group
 
 
-def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str], outcome: Judged) -> None:
+def _judge_group(w: Warehouse, group: list[Delivery], overridden: Overridden, outcome: Judged) -> None:
     contract = w.contract(group[0].dataset)
     confirm_keys(w, contract)
     start = time.monotonic()
@@ -174,7 +177,7 @@ def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
                     outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
             except UnreadableDelivery as error:
                 outcome.verdicts.append(_record_unreadable(w, contract, delivery, error))
-    judgements = assess(w, contract, group, parsed, overridden)
+    judgements = assess(w, contract, group, parsed, frozenset(overridden))
     if not judgements:
         return
     by_id = {delivery.delivery_id: delivery for delivery in group}
@@ -182,10 +185,12 @@ def _judge_group(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
     with vault.splitting(w.settings, contract) as connection:
         for key, judgement in judgements.items():
             version = contract.of_version(parsed[key].version)
-            outcome.verdicts.append(_record_judgement(w, connection, version, by_id[key], judgement, seconds))
+            version, decision = contract.of_version(parsed[key].version), overridden.get(key)
+            verdict = _record_judgement(w, connection, version, by_id[key], judgement, seconds, decision)
+            outcome.verdicts.append(verdict)
 
 
-def _judge_apart(w: Warehouse, group: list[Delivery], overridden: frozenset[str], outcome: Judged) -> None:
+def _judge_apart(w: Warehouse, group: list[Delivery], overridden: Overridden, outcome: Judged) -> None:
     """Judge what a process has died with in another than ours: together, then each alone; held where that dies too."""
     try:
         # Settings may hold keys: not for a command line or the environment.
@@ -215,7 +220,7 @@ def _judge_apart(w: Warehouse, group: list[Delivery], overridden: frozenset[str]
         outcome.verdicts.append(_record_unreadable(w, w.contract(group[0].dataset), group[0], _ended_twice(code)))
 
 
-def judge_here(s: Settings, group: list[Delivery], overridden: frozenset[str]) -> Judged:
+def judge_here(s: Settings, group: list[Delivery], overridden: Overridden) -> Judged:
     """Judge a group with no more memory than its reader may take; what its end means is told by whoever waits."""
     limit_memory(MEMORY_BYTES)
     outcome = Judged()
@@ -257,6 +262,7 @@ def _record_judgement(
     delivery: Delivery,
     judgement: gate.Judgement,
     seconds: float,
+    decision: Decision | None,
 ) -> Verdict:
     verdict_id = new_id()
     files = _stored(w, connection, contract, delivery, verdict_id, judgement)
@@ -286,6 +292,7 @@ def _record_judgement(
         judgement.quarantined,
         files,
         replaces=contract.extras.delivery_mode == "snapshot",
+        decision=decision,
     )
     return verdict
 

@@ -361,11 +361,13 @@ def record_verdict(
     files: Sequence[LakeFile] = (),
     *,
     replaces: bool = True,
+    decision: Decision | None = None,
 ) -> None:
     """Record a verdict with all that follows from it, in one transaction; it is the delivery's newest from then on.
 
     Where a delivery ``replaces`` the last one (``snapshot``), one that is not held closes those of the same (dataset,
-    part, period) that came before it and still are; elsewhere a held one's rows are in no other delivery.
+    part, period) that came before it and still are; elsewhere a held one's rows are in no other delivery. ``decision``:
+    of the person whose admission this verdict carries out; a verdict that holds carries none out.
     """
     about = {"verdict_id": verdict.verdict_id, "delivery_id": delivery.delivery_id}
     with led.write() as connection:
@@ -380,6 +382,8 @@ def record_verdict(
             connection.execute(tables.lake_files.insert(), about | asdict(file) | {"written_at": verdict.judged_at})
         if replaces and verdict.verdict != VerdictKind.HELD:
             _close_superseded(connection, delivery, verdict.judged_at)
+        if decision and verdict.verdict != VerdictKind.HELD:
+            _insert_decision(connection, replace(decision, verdict_id=verdict.verdict_id))
 
 
 def _close_superseded(connection: sa.Connection, newer: Delivery, now: datetime) -> None:
@@ -460,8 +464,12 @@ def held(led: Ledger) -> list[Held]:
 def record_decision(led: Ledger, decision: Decision) -> None:
     """Record a decision; it is the delivery's newest from then on."""
     with led.write() as connection:
-        decided_at = _after_the_last(connection, tables.decisions.c.decided_at, decision)
-        connection.execute(tables.decisions.insert(), asdict(replace(decision, decided_at=decided_at)))
+        _insert_decision(connection, decision)
+
+
+def _insert_decision(connection: sa.Connection, decision: Decision) -> None:
+    decided_at = _after_the_last(connection, tables.decisions.c.decided_at, decision)
+    connection.execute(tables.decisions.insert(), asdict(replace(decision, decided_at=decided_at)))
 
 
 def last_decision(led: Ledger, identifier: str) -> DecisionKind | None:
