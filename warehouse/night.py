@@ -18,20 +18,19 @@ from warehouse import build, linkage, release, report, scan
 from warehouse.core import files, stages
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import BuildError, ReleaseError, WarehouseError
-from warehouse.core.periods import Period
 from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings, get_settings
 from warehouse.core.stages import Stages
 from warehouse.intake import decisions
-from warehouse.intake.decisions import Change
 from warehouse.intake.ingest import extract_open as extract_open
 from warehouse.intake.ingest import ingest as ingest
 from warehouse.intake.ingest import ingest_asked as ingest_asked
 from warehouse.intake.ingest import ingest_file as ingest_file
 from warehouse.intake.ingest import ingest_periods as ingest_periods
 from warehouse.intake.ingest import judge_landed as judge_landed
+from warehouse.intake.ingest import rehearse as rehearse
+from warehouse.intake.ingest import replay as replay
 from warehouse.intake.ingest import try_file as try_file
-from warehouse.intake.judge import Judged
 from warehouse.intake.outcome import IngestOutcome as IngestOutcome
 from warehouse.ledger import approvals, deliveries, nights, open_ledger
 from warehouse.ledger.deliveries import Decision, DecisionKind, Held
@@ -129,22 +128,6 @@ def reinstate(delivery_id: str, reason: str, decided_by: str, role: str, *, s: S
     decisions.known(w, delivery_id)
     with approvals.approved(w.settings, w.ledger, "reinstate", delivery_id, decided_by, reason) as approver:
         return decisions.reinstate(w, delivery_id, reason, decided_by, approver, role)
-
-
-@redacted
-def replay(
-    dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
-) -> Judged:
-    """Judge landed deliveries again under the contract of today; the newest verdict counts."""
-    return decisions.replay(open_warehouse(s, progress), dataset, period)
-
-
-@redacted
-def rehearse(
-    dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
-) -> list[Change]:
-    """What ``replay`` would change; nothing is written."""
-    return decisions.rehearse(open_warehouse(s, progress), dataset, period)
 
 
 # --- link, build, publish, ops, report

@@ -207,3 +207,12 @@ def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path):
     with pytest.raises(BlockingIOError), files.exclusive_lock(tmp_path / "lock", wait=False):
         pass
     os.close(handle)
+
+
+def test_a_private_text_is_the_owners_and_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "passwords.json"
+    for text in ("first", "second, ü"):
+        files.write_private(path, text)
+        assert path.read_text(encoding="utf-8") == text
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in path.parent.iterdir()] == [path.name]

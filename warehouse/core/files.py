@@ -50,6 +50,12 @@ def whole_file(
             draft.unlink()
 
 
+def write_private(path: Path, text: str) -> None:
+    """Replace a small text whole; readable to nobody but its owner, not even while it is written."""
+    with whole_file(path) as draft, new_file(draft) as file:
+        file.write(text.encode("utf-8"))
+
+
 def sweep_drafts(folder: Path, of: str = "*", older_than: float = 0.0) -> int:
     """Remove drafts of ``whole_file`` that killed processes left beside the files named like ``of``; returns how many.
 

@@ -1,4 +1,4 @@
-"""A dataset's night: ask for its open periods, land, judge, store. Each function here is a task or a command.
+"""A dataset's night: ask for its open periods, land, judge, store; or judge again. Each is a task or a command.
 
 Not here: how any of it is done (extract, judge, trial), the other stages (night).
 """
@@ -12,9 +12,10 @@ from warehouse.core.errors import FetchError, WarehouseError
 from warehouse.core.periods import Period
 from warehouse.core.redaction import redacted
 from warehouse.core.settings import Settings
-from warehouse.intake import trial
+from warehouse.intake import decisions, trial
+from warehouse.intake.decisions import Change
 from warehouse.intake.extract import Asked, confirm_asked, extract, open_parts, take_file
-from warehouse.intake.judge import confirm_keys, judge
+from warehouse.intake.judge import Judged, confirm_keys, judge
 from warehouse.intake.outcome import IngestOutcome
 from warehouse.intake.trial import Trial
 from warehouse.ledger import deliveries
@@ -121,6 +122,22 @@ def judge_landed(
 ) -> IngestOutcome:
     """Second half of ``ingest``: judge whatever of the dataset is landed and not yet judged."""
     return _judge_landed(open_warehouse(s, progress), outcome, time.monotonic() - outcome.seconds)
+
+
+@redacted
+def replay(
+    dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
+) -> Judged:
+    """Judge landed deliveries again under the contract of today; the newest verdict counts."""
+    return decisions.replay(open_warehouse(s, progress), dataset, period)
+
+
+@redacted
+def rehearse(
+    dataset: str, period: Period | None = None, *, s: Settings | None = None, progress: Progress | None = None
+) -> list[Change]:
+    """What ``replay`` would change; nothing is written."""
+    return decisions.rehearse(open_warehouse(s, progress), dataset, period)
 
 
 def _ingest(w: Warehouse, dataset: str, questions: Iterable[Asked]) -> IngestOutcome:

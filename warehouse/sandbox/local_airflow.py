@@ -137,17 +137,9 @@ def passwords_file(s: Settings) -> Path:
 # --- configuration ---------------------------------------------------------------------------------------------------
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable to others, not even while it is written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)
-
-
 def _kept(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     if not path.is_file():
-        _write_private(path, json.dumps(make()))
+        files.write_private(path, json.dumps(make()))
     values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return values
 
@@ -213,7 +205,7 @@ def write_configuration(s: Settings, url: str, parallelism: int, retry_seconds: 
     lines = []
     for section, options in _configuration(s, url, parallelism, retry_seconds).items():
         lines += [f"[{section}]", *(f"{key} = {value.replace('%', '%%')}" for key, value in options.items()), ""]
-    _write_private(airflow_home(s) / "airflow.cfg", "\n".join(lines))
+    files.write_private(airflow_home(s) / "airflow.cfg", "\n".join(lines))
 
 
 def environment(s: Settings) -> dict[str, str]:

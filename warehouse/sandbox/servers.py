@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -64,8 +63,8 @@ def serve(s: Settings, contracts: Iterable[Contract] | None = None, habits: Habi
                 endpoints[contract.dataset] = {"location": sender.location}
                 secrets = values | {"known_hosts": sender.known_hosts}
             for credential, name in extras.secrets.items():
-                _write_private(s.secrets / name, secrets[credential])
-        _write_private(s.endpoints, json.dumps(endpoints, indent=1, sort_keys=True))
+                files.write_private(s.secrets / name, secrets[credential])
+        files.write_private(s.endpoints, json.dumps(endpoints, indent=1, sort_keys=True))
         yield Agencies(http.url, endpoints, faults)
     finally:
         http.stop()
@@ -133,12 +132,6 @@ class _HttpServer:
         if self._thread.is_alive():
             self._thread.join(timeout=10)
         self._socket.close()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace ``path`` whole; readable by its owner alone."""
-    with files.whole_file(path, durable=False) as draft, files.new_file(draft) as file:
-        file.write(text.encode())
 
 
 def main() -> None:
