@@ -25,7 +25,10 @@ _DRAW = 0.65
 # How much of what is owed a count of less than two steps pays back at once.
 _REPAID = 2
 # What the deviation of each scope of ``_Owed`` weighs.
-_WEIGHTS = (1.0, 4.0, 2.0, 4.0, 8.0)
+_WEIGHTS = (3.0, 4.0, 2.0, 4.0, 8.0)
+# A deviation of this much beyond the base pulls twice as hard for its size; one below the base does not, or the draw
+# could not send each small count either way.
+_PULLS_TWICE = 10
 
 
 @dataclass(frozen=True)
@@ -277,9 +280,12 @@ class _Owed:
             self.add(row, columns[part], changes[part])
 
     def high(self, row: int, column: int) -> float:
-        """The mean over the row's scopes, by their weights."""
-        of = self._of[column]
-        weighed: float = sum(w * sum(high[c] for c in of) for w, high in zip(_WEIGHTS, self._high[row], strict=True))
+        """The mean over the row's scopes, by their weights; large deviations pull harder."""
+        of, base = self._of[column], self.base
+        weighed: float = sum(
+            w * sum(high[c] * (1 + max(abs(high[c]) - base, 0) / _PULLS_TWICE) for c in of)
+            for w, high in zip(_WEIGHTS, self._high[row], strict=True)
+        )
         return weighed / sum(_WEIGHTS)
 
     def gets_base(self, row: int, column: int, other: int | None, draw: float) -> bool:

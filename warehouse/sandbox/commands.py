@@ -203,13 +203,16 @@ def load_history(s: Settings, dataset: str, on_batch: OnBatch | None = None) -> 
 
 
 def _workers(said: "Queue[Any]", judges: bool) -> ProcessPoolExecutor:
-    """As many processes as cores. Where they will judge, what judging needs is imported once, before they fork."""
+    """A process more than cores, as each waits for agencies and disk.
+
+    Where they will judge, what judging needs is imported once, before they fork.
+    """
     if judges:
         import great_expectations  # noqa: F401
 
         from warehouse import night  # noqa: F401
 
-    return ProcessPoolExecutor(max_workers=os.cpu_count() or 2, initializer=_listen, initargs=(said,))
+    return ProcessPoolExecutor(max_workers=(os.cpu_count() or 2) + 1, initializer=_listen, initargs=(said,))
 
 
 _said: "Queue[Any]"
