@@ -74,6 +74,29 @@ def test_what_is_admitted_between_link_and_fill_is_the_next_nights_and_linked_th
     assert build.is_up_to_date(settings, led, AS_OF)
 
 
+@pytest.mark.parametrize(
+    ("room", "step"),
+    [(linkage, "is_there"), (linkage, "refresh"), (build, "fill"), (build, "run_dbt"), (release, "publish")],
+)
+def test_what_is_admitted_at_any_step_of_a_build_is_the_next_nights(
+    settings: Settings, led: Ledger, monkeypatch: pytest.MonkeyPatch, room: object, step: str
+):
+    whole = getattr(room, step)
+    late: list[str] = []
+
+    def and_admit(*given: object, **more: object) -> object:
+        if not late:
+            late.append(build_files.admit(led, LATE))
+        return whole(*given, **more)
+
+    monkeypatch.setattr(room, step, and_admit)
+    night.marts(AS_OF, s=settings)
+    assert late
+    assert built(settings) == {"2026-01-01"}
+    night.marts(AS_OF, s=settings)
+    assert built(settings) == {"2025-07-01", "2026-01-01"}
+
+
 def test_a_withdrawal_is_redone_by_the_next_night(settings: Settings, led: Ledger):
     wrong = build_files.admit(led, replace(EARLY, received_at=EARLY.received_at + timedelta(days=1)))
     in_marts = []
