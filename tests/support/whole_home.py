@@ -4,6 +4,7 @@ Here: the home and copies of it. Not here: assertions.
 """
 
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import patch
@@ -19,7 +20,7 @@ EPPGBM = "kemenkes/eppgbm"
 PARTS = ("batuceper", "benda")
 
 
-def make(folder: Path) -> Settings:
+def make(folder: Path, parts: Sequence[str] = PARTS) -> Settings:
     """A home of its own beside a project with the real contracts and no rules on marts: the marts here are made up."""
     expectations = folder / "project" / "expectations"
     expectations.mkdir(parents=True)
@@ -28,7 +29,7 @@ def make(folder: Path) -> Settings:
     (folder / "project" / "dbt_project").symlink_to(PROJECT_DIR / "dbt_project")
     s = Settings(home=folder / "home", project_dir=folder / "project", now=NOON)
     keys.make_sandbox_keys(s)
-    for part in PARTS:
+    for part in parts:
         deliver(s, folder, part)
     publish(s)
     return s
