@@ -327,6 +327,37 @@ def test_a_full_disk_is_told_and_leaves_the_backups_that_are_there(
     assert codes(empty) == []
 
 
+@pytest.mark.parametrize("killed", ["seal", "object_file", "finish"])
+def test_a_backup_that_is_killed_is_none_and_the_next_is_whole(
+    home: Settings, tmp_path: Path, empty: Settings, monkeypatch: pytest.MonkeyPatch, killed: str
+):
+    to = tmp_path / "backups"
+    first = back_up(home, to)
+    whole_home.deliver(home, tmp_path, "tajur")
+    where = store.Writer if killed == "finish" else store
+    step, steps = getattr(where, killed), []
+
+    def dies(*what: object) -> object:
+        steps.append(what)
+        if killed == "finish" or len(steps) == 4:
+            raise KeyboardInterrupt
+        return step(*what)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, killed, dies)
+        with pytest.raises(KeyboardInterrupt):
+            back_up(home, to)
+    assert store.ids(to) == [first["backup_id"]]
+    # What SIGKILL leaves, which nothing tidies up.
+    left = [to / "backups" / ".x.age.0f", to / "backups" / "x.sha256", next((to / "objects").glob("*/*")) / ".x.age.0f"]
+    for path in left:
+        path.write_bytes(b"half")
+    back_up(home, to)
+    assert not any(path.exists() for path in left)
+    recovery.restore(empty, to)
+    assert contents(empty) == contents(home)
+
+
 @pytest.mark.parametrize("killed", ["_stage", "_put_in_place", "_put_ledger", "_finish"])
 def test_a_restore_that_is_killed_goes_on_when_run_again(
     kept: Path, empty: Settings, original: Settings, monkeypatch: pytest.MonkeyPatch, killed: str
@@ -575,6 +606,24 @@ def test_the_guides_words_bring_a_home_back(home: Settings, tmp_path: Path, monk
     said = [run(words, environment) for words in lines if words[1] != "check-config"]
     assert "kosong / none" in said[-1]
     assert rows(home.model_copy(update={"home": tmp_path / "rehearsal"})) == rows(home)
+
+
+@pytest.mark.long
+def test_a_city_comes_back_to_the_same_marts_by_the_guides_words(good_night: Settings, tmp_path: Path):
+    lines = typed(("/mnt/backup", tmp_path / "backups"), ("/srv/rehearsal", tmp_path / "rehearsal"))
+    environment = {
+        "WAREHOUSE_HOME": str(good_night.home),
+        "WAREHOUSE_KEYS_DIR": str(good_night.keys),
+        "WAREHOUSE_ENDPOINTS_FILE": str(good_night.endpoints),
+        "WAREHOUSE_SECRETS_DIR": str(good_night.secrets),
+        "WAREHOUSE_NOW": good_night.now.isoformat(),
+    }
+    for words in lines:
+        run(words, environment)
+    builds = "select content_hash from builds where outcome = 'built' order by rowid desc limit 1"
+    again = Ledger(f"sqlite:///{tmp_path / 'rehearsal' / 'ledger.db'}")
+    assert again.rows(builds) == Ledger(good_night.ledger).rows(builds)
+    assert len(again.rows("select 1 from builds where outcome = 'built'")) == 2
 
 
 def test_a_watcher_is_told_by_the_exit_code(home: Settings, tmp_path: Path):

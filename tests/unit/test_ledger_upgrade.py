@@ -49,7 +49,10 @@ def _value(column: sa.Column) -> object:
     return FULL.get(column.name, "x")
 
 
-@pytest.mark.parametrize("revision", earlier_ledger.revisions())
+FIRST, *BETWEEN, LAST = earlier_ledger.revisions()
+
+
+@pytest.mark.parametrize("revision", [FIRST, *(pytest.param(one, marks=pytest.mark.long) for one in BETWEEN), LAST])
 def test_each_revision_comes_up_with_all_its_rows(present: Ledger, tmp_path: Path, revision: str):
     had = earlier_ledger.make(tmp_path / "ledger.db", revision, present)
     url = f"sqlite:///{tmp_path / 'ledger.db'}"

@@ -304,6 +304,11 @@ def find(led: Ledger, identifier: str) -> Delivery | None:
     return matches[0] if matches else None
 
 
+def every(led: Ledger) -> list[Delivery]:
+    """All deliveries there ever were."""
+    return _chosen(led)
+
+
 def kept(led: Ledger) -> list[Delivery]:
     """Deliveries whose bytes have not been destroyed."""
     return _chosen(led, tables.deliveries.c.destroyed_at.is_(None))

@@ -6,9 +6,10 @@ where none may be (scan).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +29,9 @@ from warehouse.storage import keys, landing, vault
 from warehouse.storage.landing import hash_file
 
 Severity = Literal["damage", "note"]
+Fault = Literal["missing", "damaged", "unopened"]
+# What helps, in Indonesian and English.
+Action = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,12 @@ class Finding:
     action_en: str
 
 
-@dataclass(frozen=True)
-class _Help:
-    """What helps where a file is lost or damaged."""
-
-    action_id: str
-    action_en: str
-
-
-_RESTORE = _Help(
+_RESTORE: Action = (
     "Pulihkan cadangan ke folder lain (`warehouse restore`), lalu salin berkas ini ke tempatnya.",
     "Restore a backup into another folder (`warehouse restore`), then copy this file to its place.",
 )
-_BUILD = _Help("Jalankan `warehouse build`.", "Run `warehouse build`.")
-_NOTHING = _Help("Tidak ada yang perlu dilakukan.", "There is nothing to do.")
+_BUILD: Action = ("Jalankan `warehouse build`.", "Run `warehouse build`.")
+_NOTHING: Action = ("Tidak ada yang perlu dilakukan.", "There is nothing to do.")
 _KINDS = {
     "landing": ("kiriman asli", "landed file"),
     "manifest": ("manifes kiriman", "delivery's manifest"),
@@ -67,35 +63,44 @@ _KINDS = {
     "release": ("berkas rilis", "file of a release"),
     "sandbox": ("kota contoh", "sandbox city"),
 }
+_FAULTS: dict[Fault, tuple[str, str]] = {
+    "missing": ("tidak ada", "is missing"),
+    "damaged": ("rusak", "is damaged"),
+    "unopened": ("tidak terbuka dengan kunci yang ada", "does not open with the keys at hand"),
+}
 
 
 def check(s: Settings, led: Ledger, progress: Progress = lambda _text: None) -> list[Finding]:
     """What is wrong in the home, damage first. Erasures, changes of keys and maintenance wait for the end."""
-    with keys.shared_lock(s), led.frozen() as seen:
-        wanted = named(s, seen)
-        found = [*_ledger(s, seen), *_keys(s), *_counts(seen), *_current(s, seen)]
-        found += _files(s, seen, wanted, progress)
+    with keys.shared_lock(s), led.frozen() as snapshot:
+        files = named(s, snapshot)
+        findings = [*_ledger(snapshot), *_keys(s), *_counts(snapshot), *_current(s, snapshot)]
+        with _view(s, snapshot) as view:
+            for count, file in enumerate(files, start=1):
+                progress(f"files {count}/{len(files)}")
+                if fault := _fault(view, file):
+                    findings.append(_finding(view, file, fault))
         # What a night has recorded since is named as well.
-        known = {one.path for one in wanted} | {one.path for one in named(s, led)}
-        found += [_unnamed(path) for path in unnamed(s, known)]
-    return sorted(found, key=lambda one: (one.severity, one.code, one.path))
+        paths = {file.path for file in (*files, *named(s, led))}
+        findings += [_unnamed(path) for path in unnamed(s, paths)]
+    return sorted(findings, key=lambda finding: (finding.severity, finding.code, finding.path))
 
 
 # --- ledger and keys -------------------------------------------------------------------------------------------------
 
 
-def _ledger(s: Settings, led: Ledger) -> Iterator[Finding]:
+def _ledger(led: Ledger) -> Iterator[Finding]:
     if led.engine.dialect.name != "sqlite":
         return
     with led.reading() as connection:
-        told = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(3)")]
-    if told != ["ok"]:
+        faults = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(3)")]
+    if faults != ["ok"]:
         yield Finding(
             "LEDGER_DAMAGED",
             "damage",
             "ledger.db",
-            f"Ledger rusak: {'; '.join(told)}",
-            f"The ledger is damaged: {'; '.join(told)}",
+            f"Ledger rusak: {'; '.join(faults)}",
+            f"The ledger is damaged: {'; '.join(faults)}",
             "Hentikan semua malam dan pulihkan cadangan ke folder lain (`warehouse restore`).",
             "Stop all nights and restore a backup into another folder (`warehouse restore`).",
         )
@@ -117,8 +122,8 @@ def _keys(s: Settings) -> Iterator[Finding]:
 def _counts(led: Ledger) -> Iterator[Finding]:
     """Verdicts whose rows do not add up, and files that hold other rows than their verdict admitted."""
     table = tables.verdicts.c
-    told = table.rows_admitted + table.rows_quarantined + table.rows_refused
-    for row in led.rows(sa.select(tables.verdicts).where(table.rows_read != told)):
+    total = table.rows_admitted + table.rows_quarantined + table.rows_refused
+    for row in led.rows(sa.select(tables.verdicts).where(table.rows_read != total)):
         yield _miscounted(row["delivery_id"], row["rows_read"], "rows_read")
     erased = {row["delivery_id"] for row in led.rows(sa.select(tables.erased_rows.c.delivery_id).distinct())}
     files = sa.select(tables.lake_files, table.rows_admitted).join(
@@ -146,152 +151,130 @@ def _miscounted(where: str, count: int, against: str) -> Finding:
 
 
 def _current(s: Settings, led: Ledger) -> Iterator[Finding]:
-    wanted = state.pin(led) or state.newest(led)
-    if wanted and state.current_id(s) != wanted["release_id"]:
+    in_effect = state.pin(led) or state.newest(led)
+    if in_effect and state.current_id(s) != in_effect["release_id"]:
         yield Finding(
             "CURRENT_WRONG",
             "damage",
             "current",
-            f"`current` tidak menunjuk ke rilis yang berlaku ({wanted['release_id']}).",
-            f"`current` does not lead to the release in effect ({wanted['release_id']}).",
-            _BUILD.action_id,
-            _BUILD.action_en,
+            f"`current` tidak menunjuk ke rilis yang berlaku ({in_effect['release_id']}).",
+            f"`current` does not lead to the release in effect ({in_effect['release_id']}).",
+            *_BUILD,
         )
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _files(s: Settings, led: Ledger, wanted: list[Named], progress: Progress) -> Iterator[Finding]:
-    landed = {one.delivery_id: one for one in deliveries.kept(led)}
-    about = {row["delivery_id"]: row for row in led.rows(sa.select(tables.deliveries))}
-    in_force = _in_force(s, led)
-    rows = {row["path"]: row["rows"] for row in led.rows(sa.select(tables.lake_files))}
-    current = state.current_id(s)
-    with _connection(s) as connection:
-        for count, one in enumerate(wanted, start=1):
-            progress(f"files {count}/{len(wanted)}")
-            if fault := _fault(s, one, landed, rows, connection):
-                is_read = _is_read(one, in_force, landed)
-                yield _finding(one, fault, about, is_read=is_read, current=current)
+@dataclass(frozen=True)
+class _View:
+    """The ledger's rows that tell what a file holds, and a connection that opens the vault.
+
+    deliveries: by id, those too whose bytes are gone. in_force: delivery by verdict, of those whose files a build
+    reads. rows: of each file of lake and vault, by path. current: the release that readers see.
+    """
+
+    s: Settings
+    deliveries: Mapping[str, Delivery]
+    in_force: Mapping[str, str]
+    rows: Mapping[str, int]
+    current: str | None
+    connection: duckdb.DuckDBPyConnection
 
 
-def _in_force(s: Settings, led: Ledger) -> dict[str, str]:
-    """Delivery by verdict, of those whose files a build reads."""
-    contracts = load_contracts(s.contracts_dir).values()
-    return {
+@contextmanager
+def _view(s: Settings, led: Ledger) -> Iterator[_View]:
+    in_force = {
         one.verdict_id: one.delivery_id
-        for contract in contracts
+        for contract in load_contracts(s.contracts_dir).values()
         for one in deliveries.in_force(led, contract.dataset, contract.extras.delivery_mode)
     }
+    rows = {row["path"]: row["rows"] for row in led.rows(sa.select(tables.lake_files))}
+    by_id = {delivery.delivery_id: delivery for delivery in deliveries.every(led)}
+    with _vault(s) as connection:
+        yield _View(s, by_id, in_force, rows, state.current_id(s), connection)
 
 
-def _is_read(one: Named, in_force: Mapping[str, str], landed: Mapping[str, Delivery]) -> bool:
-    """Whether anything may still be made of a file: not of a delivery in whose place another has come."""
-    if one.verdict_id is not None:
-        return one.verdict_id in in_force
-    if one.delivery_id is None or one.delivery_id in in_force.values():
-        return True
-    told = landed[one.delivery_id]
-    place = (told.dataset, told.part, told.period)
-    later = (other for other in landed.values() if (other.dataset, other.part, other.period) == place)
-    return all(other.received_at <= told.received_at for other in later)
-
-
-def _connection(s: Settings) -> duckdb.DuckDBPyConnection:
-    """One that opens the vault; without its key one that opens nothing, which the check of keys has told."""
+def _vault(s: Settings) -> duckdb.DuckDBPyConnection:
+    """A connection that opens the vault; without its key one that opens nothing, which the check of keys has told."""
     try:
         return vault.connect(s)
     except ConfigError:
         return duckdb.connect()
 
 
-def _fault(
-    s: Settings,
-    one: Named,
-    landed: Mapping[str, Delivery],
-    rows: Mapping[str, int],
-    connection: duckdb.DuckDBPyConnection,
-) -> Literal["missing", "damaged", "unopened"] | None:
-    path = s.home / one.path
+def _fault(view: _View, file: Named) -> Fault | None:
+    path = view.s.home / file.path
     if not path.is_file():
         return "missing"
     try:
-        is_same = one.sha256 is None or hash_file(path)[0] == one.sha256
-        return None if is_same and _holds(s, one, path, landed, rows, connection) else "damaged"
+        is_same = file.sha256 is None or hash_file(path)[0] == file.sha256
+        return None if is_same and _is_sound(view, file, path) else "damaged"
     except ConfigError:
         return "unopened"
     except (WarehouseError, OSError, ValueError, pa.ArrowException, duckdb.Error):
         return "damaged"
 
 
-def _holds(
-    s: Settings,
-    one: Named,
-    path: Path,
-    landed: Mapping[str, Delivery],
-    rows: Mapping[str, int],
-    connection: duckdb.DuckDBPyConnection,
-) -> bool:
+def _is_sound(view: _View, file: Named, path: Path) -> bool:
     """Whether a file opens, and holds as many rows as the ledger says."""
-    if one.kind == "landing":
-        landing.read(s, landed[one.delivery_id or ""])
-    elif one.kind == "vault":
-        counted = connection.execute(f"SELECT count(*) FROM ({vault.relation_sql([path])})").fetchall()
-        return counted == [(rows[one.path],)]
-    elif one.kind == "lake":
-        return bool(pq.read_metadata(path).num_rows == rows[one.path])
-    elif one.kind == "register" and path.suffix == ".parquet":
+    if file.kind == "landing":
+        landing.read(view.s, view.deliveries[file.delivery_id or ""])
+    elif file.kind == "vault":
+        counts = view.connection.execute(f"SELECT count(*) FROM ({vault.relation_sql([path])})").fetchall()
+        return counts == [(view.rows[file.path],)]
+    elif file.kind == "lake":
+        return bool(pq.read_metadata(path).num_rows == view.rows[file.path])
+    elif file.kind == "register" and path.suffix == ".parquet":
         pq.read_table(path)
     elif path.name == state.MANIFEST_FILE:
-        return bool(state.manifest(s, one.release_id or ""))
+        return bool(state.manifest(view.s, file.release_id or ""))
     elif path.name == state.MICRO_FILE:
-        with duckdb.connect() as own:
-            pseudonymised.attach_micro(own, s, path, one.release_id or "")
+        with duckdb.connect() as connection:
+            pseudonymised.attach_micro(connection, view.s, path, file.release_id or "")
     return True
 
 
-def _finding(
-    one: Named,
-    fault: Literal["missing", "damaged", "unopened"],
-    about: Mapping[str, Mapping[str, Any]],
-    *,
-    is_read: bool,
-    current: str | None,
-) -> Finding:
-    kind_id, kind_en = _KINDS[one.kind]
-    place = about.get(one.delivery_id or "")
-    of = f" ({place['dataset']} {place['part']} {place['period_start']})" if place else ""
-    words = {
-        "missing": ("tidak ada", "is missing"),
-        "damaged": ("rusak", "is damaged"),
-        "unopened": ("tidak terbuka dengan kunci yang ada", "does not open with the keys at hand"),
-    }[fault]
-    help_ = _help(one, place, current) if is_read else _NOTHING
-    aside = ("", "") if is_read else (" yang tidak berlaku", ", not in force,")
+def _is_read(view: _View, file: Named) -> bool:
+    """Whether anything may still be made of a file: not of a delivery in whose place another has come."""
+    if file.verdict_id is not None:
+        return file.verdict_id in view.in_force
+    if file.delivery_id is None or file.delivery_id in view.in_force.values():
+        return True
+    delivery = view.deliveries[file.delivery_id]
+    place = (delivery.dataset, delivery.part, delivery.period)
+    others = (other for other in view.deliveries.values() if (other.dataset, other.part, other.period) == place)
+    return all(other.received_at <= delivery.received_at for other in others)
+
+
+def _finding(view: _View, file: Named, fault: Fault) -> Finding:
+    kind_id, kind_en = _KINDS[file.kind]
+    delivery = view.deliveries.get(file.delivery_id or "")
+    of = f" ({delivery.dataset} {delivery.part} {delivery.period.label})" if delivery else ""
+    fault_id, fault_en = _FAULTS[fault]
+    is_read = _is_read(view, file)
+    aside_id, aside_en = ("", "") if is_read else (" yang tidak berlaku", ", not in force,")
+    action = _action(view, file, delivery) if is_read else _NOTHING
     return Finding(
-        f"{one.kind}_{fault}".upper(),
+        f"{file.kind}_{fault}".upper(),
         "damage" if is_read else "note",
-        one.path,
-        f"{kind_id.capitalize()}{aside[0]}{of} {words[0]}.",
-        f"The {kind_en}{aside[1]}{of} {words[1]}.",
-        help_.action_id,
-        help_.action_en,
+        file.path,
+        f"{kind_id.capitalize()}{aside_id}{of} {fault_id}.",
+        f"The {kind_en}{aside_en}{of} {fault_en}.",
+        *action,
     )
 
 
-def _help(one: Named, place: Mapping[str, Any] | None, current: str | None) -> _Help:
-    if one.kind in ("lake", "vault") and place and place["destroyed_at"] is None:
-        command = f"`warehouse replay {place['dataset']}`, `warehouse build`"
-        return _Help(f"Jalankan {command}.", f"Run {command}.")
-    if one.kind == "landing":
-        return _Help(
-            f"{_RESTORE.action_id} Tanpa cadangan: minta pengirim mengirim ulang; barisnya tetap berlaku.",
-            f"{_RESTORE.action_en} Without one: ask the sender to send it again; its rows stay in force.",
+def _action(view: _View, file: Named, delivery: Delivery | None) -> Action:
+    if file.kind in ("lake", "vault") and delivery and (view.s.home / delivery.stored_path).is_file():
+        commands = f"`warehouse replay {delivery.dataset}`, `warehouse build`"
+        return f"Jalankan {commands}.", f"Run {commands}."
+    if file.kind == "landing":
+        return (
+            f"{_RESTORE[0]} Tanpa cadangan: minta pengirim mengirim ulang; barisnya tetap berlaku.",
+            f"{_RESTORE[1]} Without one: ask the sender to send it again; its rows stay in force.",
         )
-    if one.kind == "release" and one.release_id == current:
-        return _BUILD
-    return _RESTORE
+    return _BUILD if file.kind == "release" and file.release_id == view.current else _RESTORE
 
 
 def _unnamed(path: str) -> Finding:
@@ -306,6 +289,6 @@ def _unnamed(path: str) -> Finding:
     )
 
 
-def is_damaged(found: Iterable[Finding]) -> bool:
-    """Whether anything was found that is more than a note."""
-    return any(one.severity == "damage" for one in found)
+def is_damaged(findings: Iterable[Finding]) -> bool:
+    """Whether any finding is more than a note."""
+    return any(finding.severity == "damage" for finding in findings)

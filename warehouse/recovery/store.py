@@ -78,7 +78,7 @@ class Manifest:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Make the folder or take the one that is ours, alone; drafts of a killed run are swept.
+    """Make the folder or take the one that is ours, alone; what a killed run has left is swept.
 
     Raises ConfigError BACKUP_NOT_OURS and RecoveryError BACKUP_RUNNING.
     """
@@ -95,8 +95,9 @@ def writing(folder: Path) -> Iterator[None]:
         files.write_once(folder / MARK, _MARK_TEXT.encode())
     try:
         with files.exclusive_lock(folder / ".lock", wait=False):
-            for draft in (*folder.glob("objects/**/.*"), *folder.glob("backups/.*")):
-                draft.unlink()
+            unfinished = (path for path in folder.glob("backups/*.sha256") if not path.with_suffix(".age").exists())
+            for left in (*folder.glob("objects/*/*/.*"), *folder.glob("backups/.*"), *unfinished):
+                left.unlink()
             yield
     except BlockingIOError:
         raise RecoveryError(
