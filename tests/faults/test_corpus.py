@@ -62,7 +62,7 @@ def _replaced(data: bytes, dice: random.Random, size: int) -> bytes:
     return data[:at] + dice.randbytes(size) + data[at + size :]
 
 
-@hypothesis_settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     good=st.sampled_from(GOOD),
     damages=st.lists(st.sampled_from(sorted(DAMAGES)), min_size=1, max_size=3),
