@@ -33,6 +33,9 @@ def site(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     quarantined.write_bytes(samples.as_file(EPPGBM, rows, shape="sigizi_csv")[0])
     empty.write_bytes(b"")
     night.ingest_file(EPPGBM, NEWEST, first, quarantined, s=home)
+    # Far fewer rows than what it replaces: a person lets it in.
+    (held,) = night.held(s=home)
+    night.decide(held.delivery_id, "admit", "the puskesmas confirmed it", "SENDER_CONFIRMED", "Rina", "walidata", s=home)
     night.ingest_file(EPPGBM, NEWEST, second, empty, s=home)
     return report.render(home, led)
 

@@ -108,9 +108,12 @@ def parsed(
 
 
 def context(
-    part: str = "batuceper", period: Period = OCTOBER, received_at: datetime = RECEIVED
+    part: str = "batuceper",
+    period: Period = OCTOBER,
+    received_at: datetime = RECEIVED,
+    replaced: gate.Replaced | None = None,
 ) -> gate.DeliveryContext:
-    return gate.DeliveryContext(period, part, received_at)
+    return gate.DeliveryContext(period, part, received_at, replaced)
 
 
 def judge_one(

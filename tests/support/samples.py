@@ -39,6 +39,7 @@ UNBREAKABLE = {
 class Break:
     """Rows that trip one rule.
 
+    ``replaced``: rows and share set aside of the delivery in force that it would replace.
     ``before`` has measures of the period before, ``shape`` is the one that can carry them, ``part`` whose they must be.
     """
 
@@ -46,6 +47,8 @@ class Break:
     before: dict[str, float] = field(default_factory=dict)
     shape: str | None = None
     part: str | None = None
+    replaced: tuple[int, float] | None = None
+    is_repeated: bool = False
 
 
 @lru_cache
@@ -100,6 +103,12 @@ def _derived_breaks(contract: Contract, good: list[Row]) -> dict[str, Break]:
         if kind == "MISSING":
             # A blank, of which the writer of BPS tables can make a key.
             breaks[rule.code] = Break(every(good, **{name.partition("-")[2]: "-"}))
+        elif kind == "RESENT":
+            required = next(column.name for column in contract.file_columns if column.required)
+            worse = every(good, **{required: None})
+            breaks[rule.code] = Break(good if name == "ROWS" else worse, replaced=(10 * len(good), 0.0))
+        elif kind == "REPEATED":
+            breaks[rule.code] = Break(good, is_repeated=True)
         elif kind == "HEADERS":
             last = contract.extras.shapes[-1].name if contract.dataset == "portal/poverty_indicators" else None
             breaks[rule.code] = Break(every(good, **{"Kolom Baru": "x"}), shape=last)

@@ -1,12 +1,13 @@
 """Every rule of every contract has a delivery that trips it, through the file shape the agency would send."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support import samples
 from warehouse.core.settings import Settings
-from warehouse.intake.gate import DeliveryContext, all_rules, judge
+from warehouse.intake.gate import DeliveryContext, Replaced, all_rules, judge
 from warehouse.intake.parse import parse
 
 DATA = Path(__file__).parent.parent / "data"
@@ -28,6 +29,9 @@ def judged(request, tmp_path_factory):
         parsed[code] = parse(contract, data, media)
         part = sample.part or ("benda" if dataset == "polri/outreach" else code)
         contexts[code] = context(dataset, part)
+        contexts[code] = replace(contexts[code], is_repeated=sample.is_repeated)
+        if sample.replaced:
+            contexts[code] = replace(contexts[code], replaced=Replaced(*sample.replaced))
         if sample.before:
             before = {"part": part, "period_start": samples.period(dataset).shift(-1).start, "profile": sample.before}
             history.append(before)

@@ -132,6 +132,9 @@ def test_only_the_delivery_s_own_measures_go_to_the_ledger(settings):
         "unknown_columns",
         "rows_set_aside",
         "share_set_aside",
+        "rows_to_replaced",
+        "set_aside_beyond_replaced",
+        "same_as_another_period",
         "missing_jk",
         "missing_berat",
         "share_l",
@@ -194,6 +197,24 @@ def test_a_period_that_has_not_begun_holds(settings):
     early = datetime(2026, 9, 30, 16, 59, tzinfo=UTC)
     assert judge_one(settings, CONTRACT, GOOD, received_at=early).reason_code == "PERIOD_NOT_BEGUN"
     assert judge_one(settings, CONTRACT, GOOD, received_at=datetime(2026, 9, 30, 17, tzinfo=UTC)).verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("sent", "faulty", "before", "reason"),
+    [
+        (40, 0, gate.Replaced(40, 0.0), None),
+        (32, 0, gate.Replaced(40, 0.0), None),
+        (23, 0, gate.Replaced(40, 0.0), "KEMENKES__EPPGBM-RESENT-ROWS"),
+        (40, 9, gate.Replaced(40, 0.0), "KEMENKES__EPPGBM-RESENT-ROWS"),
+        (40, 8, gate.Replaced(40, 0.0), "KEMENKES__EPPGBM-RESENT-ASIDE"),
+        (40, 8, gate.Replaced(32, 0.2), None),
+        # Four rows less are slips, even of six.
+        (2, 0, gate.Replaced(6, None), None),
+    ],
+)
+def test_a_delivery_that_is_far_worse_than_what_it_would_replace_is_held(settings, sent, faulty, before, reason):
+    rows = [GOOD[n % 4] | {"nik": str(n), "berat": "0.2" if n < faulty else "9.5"} for n in range(sent)]
+    assert judge_one(settings, contract(COLUMNS, [RULES[0]]), rows, replaced=before).reason_code == reason
 
 
 def test_an_unknown_header_is_reported(settings):

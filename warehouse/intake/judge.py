@@ -108,13 +108,33 @@ def assess(
     """The gate's word on what could be read of a group of one period, compared with what is on record before it."""
     if not parsed:
         return {}
-    context = {
-        one.delivery_id: gate.DeliveryContext(period=one.period, part=one.part, received_at=one.received_at)
-        for one in group
-        if one.delivery_id in parsed
-    }
+    context = {key: one for key, one in _contexts(w, contract, group).items() if key in parsed}
     history = deliveries.profiles_before(w.ledger, contract.dataset, group[0].period_start)
     return each_by_itself(parsed, lambda some: gate.judge(w.settings, contract, some, context, history, overridden))
+
+
+def _contexts(w: Warehouse, contract: Contract, group: Sequence[Delivery]) -> dict[str, gate.DeliveryContext]:
+    """What is known of each delivery of one period besides its bytes."""
+    is_replacing = contract.extras.delivery_mode == "snapshot"
+    counting = deliveries.counting(w.ledger, group[0]) if is_replacing else []
+    repeated = deliveries.sent_for_another_period(w.ledger, group)
+    contexts = {}
+    for one in group:
+        older = [
+            row
+            for row in counting
+            if row["part"] == one.part
+            and row["delivery_id"] != one.delivery_id
+            and row["received_at"] < one.received_at
+        ]
+        replaced = None
+        if older:
+            profile = older[-1]["profile"] or {}
+            replaced = gate.Replaced(older[-1]["rows_admitted"], profile.get("share_set_aside"))
+        contexts[one.delivery_id] = gate.DeliveryContext(
+            one.period, one.part, one.received_at, replaced, is_repeated=one.delivery_id in repeated
+        )
+    return contexts
 
 
 def each_by_itself(

@@ -4,6 +4,7 @@ Here: the verdict with its rules, and the rows that failed by their place and th
 taking a file (extract), any value of it.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Trial:
 def try_file(w: Warehouse, contract: Contract, period: Period, part: str, path: Path, media: str) -> Trial:
     """Judge the file at ``path`` as if it came today; raises WarehouseError LANDING_BROTLI."""
     landing.refuse_brotli(path)
+    data = path.read_bytes()
     delivery = Delivery(
         delivery_id="0" * 32,
         dataset=contract.dataset,
@@ -54,15 +56,15 @@ def try_file(w: Warehouse, contract: Contract, period: Period, part: str, path: 
         period_kind=period.kind,
         period_start=period.start,
         received_at=w.clock.now(),
-        content_sha256="",
-        bytes=path.stat().st_size,
+        content_sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
         media=media,
         origin="hand",
         stored_path="",
         stored_sha256="",
     )
     try:
-        parsed = read_as_sent(w, contract, path.read_bytes(), media)
+        parsed = read_as_sent(w, contract, data, media)
     except UnreadableDelivery as error:
         words = (f"{error.message_id} {error.action_id}".strip(), f"{error.message_en} {error.action_en}".strip())
         return Trial(VerdictKind.HELD, error.code, *words, contract.version)

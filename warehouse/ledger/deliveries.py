@@ -442,6 +442,40 @@ def profiles_before(led: Ledger, dataset: str, start: date) -> list[dict[str, An
     return [row for row in rows if row["profile"]]
 
 
+def counting(led: Ledger, delivery: Delivery) -> list[dict[str, Any]]:
+    """Deliveries of a delivery's dataset and period that count, oldest first.
+
+    ``delivery_id``, ``part``, ``received_at``, and of the verdict ``rows_admitted`` and ``profile``.
+    """
+    columns, verdict = tables.deliveries.c, tables.verdicts.c
+    return led.rows(
+        sa.select(columns.delivery_id, columns.part, columns.received_at, verdict.rows_admitted, verdict.profile)
+        .join_from(tables.verdicts, tables.deliveries)
+        .where(
+            columns.dataset == delivery.dataset,
+            columns.period_kind == delivery.period_kind,
+            columns.period_start == delivery.period_start,
+            verdict.verdict_id.in_(sa.select(tables.admissible_deliveries.c.verdict_id)),
+        )
+        .order_by(columns.received_at)
+    )
+
+
+def sent_for_another_period(led: Ledger, group: Sequence[Delivery]) -> set[str]:
+    """Deliveries of one dataset and period that are, byte for byte, what counts for another period of their part."""
+    columns = tables.deliveries.c
+    rows = led.rows(
+        sa.select(columns.part, columns.content_sha256).where(
+            columns.dataset == group[0].dataset,
+            columns.period_start != group[0].period_start,
+            columns.content_sha256.in_([one.content_sha256 for one in group]),
+            columns.delivery_id.in_(sa.select(tables.admissible_deliveries.c.delivery_id)),
+        )
+    )
+    known = {(row["part"], row["content_sha256"]) for row in rows}
+    return {one.delivery_id for one in group if (one.part, one.content_sha256) in known}
+
+
 def in_force(led: Ledger, dataset: str, delivery_mode: str) -> list[InForce]:
     """Deliveries that count for a dataset, oldest period first: the only door to the lake.
 

@@ -28,7 +28,16 @@ _BESIDE: tuple[Identity, ...] = ("sex", "rt", "rw")
 _ONE_A_ROW: tuple[Identity, ...] = ("nik", "kk", "membership_number", "person_name", "birth_date", *_BESIDE)
 LogicalType = Literal["string", "integer", "number", "date", "boolean"]
 NULL_TOKENS = ("", "-")
-PROFILE_BUILT_INS = ("rows", "missing_required_columns", "unknown_columns", "rows_set_aside", "share_set_aside")
+PROFILE_BUILT_INS = (
+    "rows",
+    "missing_required_columns",
+    "unknown_columns",
+    "rows_set_aside",
+    "share_set_aside",
+    "rows_to_replaced",
+    "set_aside_beyond_replaced",
+    "same_as_another_period",
+)
 MISSING = "missing_"
 Owner = Literal["sender", "data_engineer", "walidata"]
 # Finer than the standard's dimensions, which have no word for a value that is of the type and yet cannot be.

@@ -9,13 +9,14 @@ Great Expectations takes seconds to import, so nothing here imports it before a 
 from warehouse.intake.gate.binding import faults
 from warehouse.intake.gate.expectations import confirm
 from warehouse.intake.gate.marts import judge_mart, mart_rules
-from warehouse.intake.gate.model import DeliveryContext, Judgement
+from warehouse.intake.gate.model import DeliveryContext, Judgement, Replaced
 from warehouse.intake.gate.rules import all_rules, rules_of_versions
 from warehouse.intake.gate.verdict import judge, unforeseen
 
 __all__ = [
     "DeliveryContext",
     "Judgement",
+    "Replaced",
     "all_rules",
     "confirm",
     "faults",

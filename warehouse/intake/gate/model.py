@@ -10,12 +10,26 @@ from warehouse.ledger.deliveries import Pointer, RuleOutcome, VerdictKind
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """What a delivery would replace: the one in force of its part and period."""
+
+    rows_admitted: int
+    share_set_aside: float | None
+
+
+@dataclass(frozen=True)
 class DeliveryContext:
-    """What the gate knows of a delivery besides its bytes."""
+    """What the gate knows of a delivery besides its bytes.
+
+    ``replaced`` is None where it is the first of its part and period; ``is_repeated``: its bytes came for another
+    period before.
+    """
 
     period: Period
     part: str
     received_at: datetime
+    replaced: Replaced | None = None
+    is_repeated: bool = False
 
     @property
     def received_on(self) -> date:

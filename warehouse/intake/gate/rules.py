@@ -200,6 +200,67 @@ def headers_rule(contract: Contract) -> Rule:
     )
 
 
+def resent_rules(contract: Contract) -> list[Rule]:
+    """A delivery may not take the place of one that was much better."""
+    told = (
+        (
+            "ROWS",
+            {"column": "rows_to_replaced", "min_value": 0.8},
+            "Kiriman ini kehilangan lebih dari seperlima baris dibanding kiriman yang akan digantikannya.",
+            "This delivery has lost more than a fifth of the rows of the one that it would replace.",
+        ),
+        (
+            "ASIDE",
+            {"column": "set_aside_beyond_replaced", "max_value": 0.1},
+            "Jauh lebih banyak baris dikesampingkan daripada pada kiriman yang akan digantikannya.",
+            "Far more of its rows are set aside than of the delivery that it would replace.",
+        ),
+    )
+    return [
+        Rule(
+            code=f"{contract.table.upper()}-RESENT-{kind}",
+            expectation="expect_column_values_to_be_between",
+            kwargs=kwargs,
+            severity="stop",
+            category="drift",
+            extras=RuleExtras(
+                asset="profile",
+                message_id=message_id,
+                message_en=message_en,
+                action_id="Pastikan berkasnya utuh. Terima hanya bila baris itu memang dihapus.",
+                action_en="Make sure that the file is whole. Admit it only if those rows were meant to go.",
+                owner="sender",
+                reason="A correction moves a few per cent; a fifth less is a file cut at a line's end, a tenth more set"
+                " aside one that somebody opened and saved (own judgement).",
+                reason_date=date(2026, 11, 30),
+            ),
+        )
+        for kind, kwargs, message_id, message_en in told
+    ]
+
+
+def repeated_rule(contract: Contract) -> Rule:
+    """A file is of one period. A list of persons that has not changed by a byte is the last one sent again; a table of
+    a few figures may be as it was."""
+    return Rule(
+        code=f"{contract.table.upper()}-REPEATED",
+        expectation="expect_column_values_to_be_between",
+        kwargs={"column": "same_as_another_period", "max_value": 0},
+        severity="stop" if contract.identity_columns else "warn",
+        category="drift",
+        extras=RuleExtras(
+            asset="profile",
+            message_id="Berkas ini sama persis dengan kiriman untuk periode lain.",
+            message_en="This file is, byte for byte, what was sent for another period.",
+            action_id="Minta berkas periode ini. Terima hanya bila pengirim memastikan tidak ada yang berubah.",
+            action_en="Ask for this period's file. Admit it only if the sender confirms that nothing has changed.",
+            owner="sender",
+            reason="People are born, move and die in every period: an unchanged list is the wrong one (own judgement).",
+            reason_date=date(2026, 12, 1),
+        ),
+    )
+
+
 def key_rule(contract: Contract) -> Rule:
     """Two rows with one natural key are one thing twice; a part of the key that both lack is equal too."""
     names = ", ".join(contract.column(name).header or name for name in contract.extras.natural_key)
@@ -239,6 +300,9 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
             derived.append(type_rule(contract, column))
         if column.extras.earliest and column.extras.latest:
             derived.append(range_rule(contract, column))
+    if contract.extras.delivery_mode == "snapshot":
+        derived += resent_rules(contract)
+    derived.append(repeated_rule(contract))
     key = contract.extras.natural_key
     if key and not any(_sets_doubles_aside(rule, key) for rule in contract.rules):
         derived.append(key_rule(contract))

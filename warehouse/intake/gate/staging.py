@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from warehouse.core.contract import MISSING, Column, Contract
 from warehouse.core.errors import ConfigError
-from warehouse.intake.gate.model import DeliveryContext
+from warehouse.intake.gate.model import DeliveryContext, Replaced
 from warehouse.intake.gate.rules import OUTSIDE, SENT, UNCAST, UNCODED
 from warehouse.intake.parse import Parsed
 from warehouse.storage import vault
@@ -278,6 +278,7 @@ def stage_profile(
     numbers: what later deliveries are compared with.
     """
     aside = {key: quarantined.get(key, 0) + len(one.refused) for key, one in parsed.items()}
+    shares = {key: _share(aside[key], one.rows_read) for key, one in parsed.items()}
     built_in = pa.table(
         {
             "delivery_id": list(parsed),
@@ -285,7 +286,16 @@ def stage_profile(
             "missing_required_columns": pa.array([float(_missing_required(contract, one)) for one in parsed.values()]),
             "unknown_columns": pa.array([float(len(one.unknown_headers)) for one in parsed.values()]),
             "rows_set_aside": pa.array([float(aside[key]) for key in parsed]),
-            "share_set_aside": pa.array([_share(aside[key], one.rows_read) for key, one in parsed.items()]),
+            "share_set_aside": pa.array(list(shares.values())),
+            "rows_to_replaced": pa.array(
+                [_kept(one.rows_read - aside[key], context[key].replaced) for key, one in parsed.items()], pa.float64()
+            ),
+            "set_aside_beyond_replaced": pa.array(
+                [_worse(share, context[key].replaced) for key, share in shares.items()], pa.float64()
+            ),
+            "same_as_another_period": pa.array(
+                [float(context[key].is_repeated and one.rows_read > 0) for key, one in parsed.items()]
+            ),
         }
     )
     connection.register("built_in", built_in)
@@ -323,6 +333,17 @@ def stage_profile(
 def _share(aside: int, rows_read: int) -> float:
     """The share of rows set aside; 0 where they are a few slips of a small file, and not its larger part."""
     return aside / rows_read if aside >= _FEW_SLIPS or 2 * aside > rows_read else 0.0
+
+
+def _kept(admitted: int, replaced: Replaced | None) -> float | None:
+    """Rows for each row of what would be replaced; None where nothing is, or few rows are lost."""
+    if replaced is None or replaced.rows_admitted - admitted < _FEW_SLIPS:
+        return None
+    return admitted / replaced.rows_admitted
+
+
+def _worse(share: float, replaced: Replaced | None) -> float | None:
+    return None if replaced is None or replaced.share_set_aside is None else share - replaced.share_set_aside
 
 
 def _missing(column: Column) -> str:
