@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from tests.support import samples
-from tests.support.sandbox_home import NEWEST, TONIGHT
+from tests.support.sandbox_home import NEWEST, TONIGHT, admit_resent
 from warehouse import ledger, night
 from warehouse.core import duck
 from warehouse.core.settings import Settings
@@ -89,6 +89,7 @@ def searched(home: Settings, truth: Truth, tmp_path_factory: pytest.TempPathFact
         path = folder / f"{rows[0]['nik']} {part}.csv"
         path.write_bytes(data)
         night.ingest_file(EPPGBM, NEWEST, part, path, s=home)
+    admit_resent(home)
     led = ledger.open_ledger(home)
     newest = {row["part"]: row["verdict"] for row in led.rows(
         "select d.part, v.verdict from deliveries d join latest_verdicts v on v.delivery_id = d.delivery_id"

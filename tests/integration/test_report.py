@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.support import samples
-from tests.support.sandbox_home import NEWEST, copied
+from tests.support.sandbox_home import NEWEST, admit_resent, copied
 from warehouse import ledger, night, report, scan
 from warehouse.core.contract import load_contracts
 from warehouse.core.settings import Settings
@@ -33,9 +33,7 @@ def site(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     quarantined.write_bytes(samples.as_file(EPPGBM, rows, shape="sigizi_csv")[0])
     empty.write_bytes(b"")
     night.ingest_file(EPPGBM, NEWEST, first, quarantined, s=home)
-    # Far fewer rows than what it replaces: a person lets it in.
-    (held,) = night.held(s=home)
-    night.decide(held.delivery_id, "admit", "the puskesmas confirmed it", "SENDER_CONFIRMED", "Rina", "walidata", s=home)
+    admit_resent(home)
     night.ingest_file(EPPGBM, NEWEST, second, empty, s=home)
     return report.render(home, led)
 

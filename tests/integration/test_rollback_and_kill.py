@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import samples
-from tests.support.sandbox_home import NEWEST, TONIGHT, copied
+from tests.support.sandbox_home import NEWEST, TONIGHT, admit_resent, copied
 from warehouse import night, release
 from warehouse.core.settings import Settings
 from warehouse.ledger import Ledger
@@ -33,8 +33,9 @@ for _ in sys.stdin:
 def with_news(s: Settings, folder: Path) -> Settings:
     """The home once one puskesmas has sent its month again, with fewer children."""
     (path := folder / "again.csv").write_bytes(samples.as_file(EPPGBM, samples.good_rows(EPPGBM), "sigizi_csv")[0])
-    outcome = night.ingest_file(EPPGBM, NEWEST, "cikokol", path, s=s)
-    assert outcome.outcome == "admitted"
+    night.ingest_file(EPPGBM, NEWEST, "cikokol", path, s=s)
+    admit_resent(s)
+    assert not night.held(s=s)
     return s
 
 

@@ -80,6 +80,15 @@ def copied(s: Settings, folder: Path) -> Settings:
     )
 
 
+def admit_resent(s: Settings) -> None:
+    """A person lets in the files that are held because far more is in force of their part and month."""
+    for held in night.held(s=s):
+        if "-RESENT-" in (held.reason_code or ""):
+            night.decide(
+                held.delivery_id, "admit", "the sender confirmed it", "SENDER_CONFIRMED", "Rina", "walidata", s=s
+            )
+
+
 @pytest.fixture(scope="module")
 def home(good_night: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """This module's copy of the good night."""
