@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from warehouse.core import duck
 from warehouse.core.contract import load_contracts
 from warehouse.core.errors import ConfigError, WarehouseError
 from warehouse.core.settings import Settings
@@ -200,7 +201,7 @@ def _vault(s: Settings) -> duckdb.DuckDBPyConnection:
     try:
         return vault.connect(s)
     except ConfigError:
-        return duckdb.connect()
+        return duck.connect(s, sees_identifiers=True)
 
 
 def _fault(view: _View, file: Named) -> Fault | None:
@@ -230,7 +231,7 @@ def _is_sound(view: _View, file: Named, path: Path) -> bool:
     elif path.name == state.MANIFEST_FILE:
         return bool(state.manifest(view.s, file.release_id or ""))
     elif path.name == state.MICRO_FILE:
-        with duckdb.connect() as connection:
+        with duck.connect(view.s, sees_identifiers=True) as connection:
             pseudonymised.attach_micro(connection, view.s, path, file.release_id or "")
     return True
 
