@@ -287,7 +287,10 @@ def _sets_doubles_aside(rule: Rule, key: Collection[str]) -> bool:
 
 
 def all_rules(contract: Contract) -> tuple[Rule, ...]:
-    """The rules that follow from columns and key, then the contract's own; raises ConfigError RULE_INVALID."""
+    """Rules that follow from columns and key, the contract's own, and those on deliveries before.
+
+    Raises ConfigError RULE_INVALID.
+    """
     derived = [headers_rule(contract)]
     for column in contract.columns:
         if column in contract.mart_columns and not (column.is_derived and column.extras.missing is None):
@@ -300,15 +303,14 @@ def all_rules(contract: Contract) -> tuple[Rule, ...]:
             derived.append(type_rule(contract, column))
         if column.extras.earliest and column.extras.latest:
             derived.append(range_rule(contract, column))
-    if contract.extras.delivery_mode == "snapshot":
-        derived += resent_rules(contract)
-    derived.append(repeated_rule(contract))
     key = contract.extras.natural_key
     if key and not any(_sets_doubles_aside(rule, key) for rule in contract.rules):
         derived.append(key_rule(contract))
     for rule in contract.rules:
         refuse_unusable(rule)
-    return (*derived, *contract.rules)
+    # What a contract says of the content tells more of a wrong file than its likeness to another.
+    beside_others = resent_rules(contract) if contract.extras.delivery_mode == "snapshot" else []
+    return (*derived, *contract.rules, *beside_others, repeated_rule(contract))
 
 
 def rules_of_versions(contract: Contract) -> tuple[Rule, ...]:
