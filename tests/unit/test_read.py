@@ -200,9 +200,20 @@ def test_a_query_takes_no_more_disk_than_is_set(s):
 
 
 def test_ctrl_c_ends_a_query(s):
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        marts.query(s, ENDLESS)
+    # Whoever is started in the background has Ctrl-C ignored; one pressed before the query runs may be lost on it.
+    before, has_ended = signal.signal(signal.SIGINT, signal.default_int_handler), threading.Event()
+
+    def press() -> None:
+        while not has_ended.wait(1):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            marts.query(s, ENDLESS)
+    finally:
+        has_ended.set()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

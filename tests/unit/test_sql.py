@@ -32,7 +32,7 @@ def test_every_file_of_linkage_is_a_step_a_macro_or_a_query():
         FOLDER / "clusters" / "scored_pairs.sql",
         FOLDER / "clusters" / "scored_clusters.sql",
         *(FOLDER / "clerical_review" / f"{name}.sql" for name in ("queue", "datasets_of_records", "records_of_person")),
-        *(FOLDER / "clerical_review" / f"{name}.sql" for name in ("shown", "marks_of_records")),
+        *(FOLDER / "clerical_review" / f"{name}.sql" for name in ("shown", "marks_of_records", "record_of_nobody")),
     }
     assert set(FOLDER.rglob("*.sql")) == set(STEPS) | macros | queries
 
